@@ -1,0 +1,80 @@
+"""The `n2n` command: one verb a stage, and a few for people."""
+
+import argparse
+import importlib
+import os
+import sys
+from pathlib import Path
+
+from n2n import __version__
+from n2n.errors import BadFrame, UserError
+
+# verb: (module, one line of help). Modules are imported only when their verb is used.
+VERBS = {
+    "ingest": ("n2n.stages.ingest", "find a night's frames, read their headers, list them in frames.csv"),
+    "master": ("n2n.stages.master", "combine bias, dark or flat frames, or map the detector's defects"),
+    "measure": ("n2n.stages.measure", "calibrate exposures, find stars, grade every exposure"),
+    "reference": ("n2n.stages.reference", "choose the reference exposure and the limits of quality"),
+    "register": ("n2n.stages.register", "bring exposures onto the reference's grid, scale and sky"),
+    "pairs": ("n2n.stages.pairs", "split a group's exposures into A, B and the held-out C; reject outliers"),
+    "stack": ("n2n.stages.stack", "weighted mean of all exposures, with variance, mask and coverage"),
+    "train": ("n2n.stages.train", "train the U-Net on the night's own repeated exposures"),
+    "denoise": ("n2n.stages.denoise", "apply the network to the stack (not yet judged)"),
+    "assess": ("n2n.stages.assess", "judge on held-out exposures, then write denoised.fits"),
+    "report": ("n2n.stages.report", "write the night's report.html"),
+    "verify": ("n2n.stages.verify", "check a FITS file n2n wrote and say where it came from"),
+    "simulate": ("n2n.simulate.night", "make a night of raw frames whose truth is known"),
+    "truth": ("n2n.stages.truth", "compare a simulated night's results with its truth"),
+}
+
+
+def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
+    """Build the parser; only the chosen verb's module is imported."""
+    parser = argparse.ArgumentParser(
+        prog="n2n",
+        description="Raw night in, proven denoised FITS out. A whole night is run by snakemake "
+        "(`snakemake --cores 8 --resources gpu=1`); these are its single steps.",
+        epilog="`n2n VERB --help` explains a step.",
+    )
+    parser.add_argument("--version", action="version", version=f"n2n {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for name, (module, text) in VERBS.items():
+        sub = verbs.add_parser(name, help=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+        sub.add_argument("--log", type=Path, help="also write all messages to this file")
+        if name == verb:
+            stage = importlib.import_module(module)
+            sub.description = (stage.__doc__ or text).strip()
+            stage.add_arguments(sub)
+            sub.set_defaults(run=stage.run)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one verb; expected errors become one line and exit status 1."""
+    from n2n import log
+
+    arguments = sys.argv[1:] if arguments is None else arguments
+    verb = next((word for word in arguments if word in VERBS), None)
+    args = build_parser(verb).parse_args(arguments)
+    try:
+        log.set_up(args.verb, args.log)
+        return args.run(args) or 0
+    except (UserError, BadFrame) as error:
+        log.logger.error("error: %s", error)
+        return 1
+    except MemoryError:
+        log.logger.error("error: not enough memory; close other programs or use smaller jobs (--cores 1)")
+        return 1
+    except KeyboardInterrupt:
+        log.logger.error("stopped; nothing is lost, the same command goes on from here")
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception:
+        log.logger.exception("this is a fault in n2n, please report it with this text")
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

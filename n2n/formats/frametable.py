@@ -1,0 +1,83 @@
+"""The two tables of a night, ``frames.csv`` and ``quarantine.csv``: rows of text, in a fixed order."""
+
+import csv
+import io
+from collections.abc import Iterable
+from pathlib import Path
+
+from n2n.errors import UserError
+from n2n.formats.atomic import write_text_if_changed
+
+FRAME_COLUMNS = (
+    "path",
+    "sha256",
+    "kind",
+    "group",
+    "chunk",
+    "batch",
+    "target",
+    "filter",
+    "filter_bw_nm",
+    "filter_raw",
+    "exptime_s",
+    "date_obs",
+    "camera",
+    "telescope",
+    "software",
+    "width",
+    "height",
+    "binning",
+    "gain_setting",
+    "offset",
+    "e_per_adu",
+    "read_noise_e",
+    "saturate_adu",
+    "pedestal_adu",
+    "temperature_c",
+    "bayer",
+    "row_order",
+    "rotator_deg",
+    "ra_deg",
+    "dec_deg",
+    "hdu",
+    "notes",
+)
+QUARANTINE_COLUMNS = ("path", "reason_code", "reason")
+
+
+def read_table(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
+    """Read a table; columns it lacks come back empty, a table that is not there has no rows.
+
+    Raises
+    ------
+    UserError
+        When the file is no such table.
+    """
+    if not path.is_file():
+        return []
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file, strict=True))
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is damaged ({error}); delete it to have the night read anew") from error
+    if any(not row.get("path") for row in rows):
+        raise UserError(f"{path} has rows without a path; delete it to have the night read anew")
+    if "batch" in columns and not all((row.get("batch") or "").isdecimal() for row in rows):
+        raise UserError(f"{path} is damaged (a row has no batch); delete it to have the night read anew")
+    return [{column: row.get(column) or "" for column in columns} for row in rows]
+
+
+def write_table(path: Path, columns: tuple[str, ...], rows: Iterable[dict[str, str]]) -> bool:
+    """Write a table if it differs from what is there; return whether it was written."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([row.get(column, "") for column in columns] for row in rows)
+    return write_text_if_changed(path, text.getvalue())
+
+
+def cell(value: object) -> str:
+    """Write one value as a table holds it: numbers short, text on one line, None empty."""
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    return "" if value is None else " ".join(str(value).split())

@@ -1,0 +1,71 @@
+"""What a user states about frames whose headers do not say it."""
+
+from fnmatch import fnmatchcase
+
+from n2n.errors import UserError
+
+KINDS = ("light", "bias", "dark", "flat", "darkflat")
+FIELDS = (
+    "kind",
+    "filter",
+    "target",
+    "exptime_s",
+    "e_per_adu",
+    "read_noise_e",
+    "saturate_adu",
+    "camera",
+    "gain_setting",
+    "temperature_c",
+    "bayer",
+    "skip",
+)
+_POSITIVE = ("exptime_s", "e_per_adu", "read_noise_e", "saturate_adu")
+_PATTERNS = ("RGGB", "BGGR", "GRBG", "GBRG")
+
+
+def check(overrides: dict[str, dict] | None) -> dict[str, dict]:
+    """Return the overrides, or say which one cannot be meant.
+
+    Raises
+    ------
+    UserError
+        For an unknown field or a value that the field cannot have.
+    """
+    for pattern, fields in (overrides or {}).items():
+        where = f'overrides: "{pattern}"'
+        if not isinstance(fields, dict):
+            raise UserError(f"{where}: expected fields such as {{kind: light}}, found {fields!r}")
+        for name, value in fields.items():
+            if problem := _problem(name, value):
+                raise UserError(f"{where}: {problem}")
+    return overrides or {}
+
+
+def applying(overrides: dict[str, dict], path: str) -> dict:
+    """Collect the fields stated for a path; later patterns win field by field.
+
+    A pattern is matched against the path below the raw folder (``*`` also crosses folders); the name
+    of a folder means everything in it.
+    """
+    stated: dict = {}
+    for pattern, fields in overrides.items():
+        if fnmatchcase(path, pattern) or path.startswith(f"{pattern.rstrip('/')}/"):
+            stated.update(fields)
+    return stated
+
+
+def _problem(name: str, value: object) -> str:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if name not in FIELDS:
+        return f"unknown field {name!r}; known are {', '.join(FIELDS)}"
+    if name == "kind" and value not in KINDS:
+        return f"kind {value!r} is none of {', '.join(KINDS)}"
+    if name in _POSITIVE and not (number and value > 0):
+        return f"{name} must be a positive number, not {value!r}"
+    if name in ("gain_setting", "temperature_c") and not number:
+        return f"{name} must be a number, not {value!r}"
+    if name == "bayer" and value not in _PATTERNS:
+        return f"bayer {value!r} is none of {', '.join(_PATTERNS)}"
+    if name == "skip" and not isinstance(value, bool):
+        return f"skip must be true or false, not {value!r}"
+    return ""

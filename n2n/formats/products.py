@@ -1,0 +1,96 @@
+"""FITS files n2n writes: headers that travel, checksums in every HDU, atomic names."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from astropy.utils.exceptions import AstropyWarning
+
+from n2n.errors import UserError
+from n2n.formats.atomic import atomic_path
+
+# Cards that describe the raw file's bytes, not the sky, and must not survive a change of pixels.
+STRUCTURAL = {
+    "SIMPLE", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "EXTEND", "XTENSION", "PCOUNT", "GCOUNT", "GROUPS",
+    "BZERO", "BSCALE", "BLANK", "CHECKSUM", "DATASUM", "DATAMIN", "DATAMAX", "ZIMAGE", "ZTENSION",
+    "ZBITPIX", "ZNAXIS", "ZNAXIS1", "ZNAXIS2", "ZCMPTYPE", "ZTILE1", "ZTILE2", "ZSIMPLE", "ZEXTEND",
+    "ZQUANTIZ", "ZDITHER0", "ZHECKSUM", "ZDATASUM", "TFIELDS", "EXTNAME", "EXTVER", "END", "CONTINUE",
+    "CBLACK", "CWHITE", "PEDESTAL",
+}  # fmt: skip
+
+
+def clean_header(header: fits.Header) -> fits.Header:
+    """Copy the cards of a raw header that still hold for a calibrated image."""
+    result = fits.Header()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AstropyWarning)
+        for card in header.cards:
+            keyword = card.keyword
+            if keyword in STRUCTURAL or keyword.startswith(("IMCMB", "NAXIS")):
+                continue
+            try:
+                card.verify("silentfix")
+                if keyword in ("COMMENT", "HISTORY", ""):
+                    if str(card.value).strip():
+                        result.add_history(card.value) if keyword == "HISTORY" else result.add_comment(
+                            card.value
+                        )
+                else:
+                    result.append((keyword, card.value, card.comment), end=True)
+            except (ValueError, fits.VerifyError):
+                continue  # a card too broken to be written again
+    return result
+
+
+def set_cards(header: fits.Header, cards: dict) -> None:
+    """Set ``{keyword: (value, comment)}``; None and non-finite numbers are left out."""
+    for keyword, (value, comment) in cards.items():
+        if value is None or (isinstance(value, float) and not np.isfinite(value)):
+            header.pop(keyword, None)
+            continue
+        if isinstance(value, str):
+            value = value.encode("ascii", "replace").decode("ascii")
+        elif isinstance(value, np.generic):
+            value = value.item()
+        header[keyword] = (value, comment)
+
+
+def write_fits(path: Path, hdus: list) -> None:
+    """Write HDUs atomically, with CHECKSUM and DATASUM in every one."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AstropyWarning)
+        with atomic_path(path) as temporary:
+            fits.HDUList(hdus).writeto(temporary, overwrite=True, checksum=True, output_verify="silentfix")
+
+
+def read_product(path: Path, *extensions: str) -> tuple[fits.Header, dict[str, np.ndarray]]:
+    """Read the primary image and named extensions of a file n2n wrote.
+
+    Returns
+    -------
+    header : Header
+        Of the primary HDU.
+    arrays : dict
+        ``"IMAGE"`` and each extension found, in native byte order.
+
+    Raises
+    ------
+    UserError
+        When the file is missing or damaged.
+    """
+    try:
+        with fits.open(path, memmap=False) as file:
+            arrays = {"IMAGE": _native(file[0].data)}
+            for name in extensions:
+                if name in file:
+                    arrays[name] = _native(file[name].data)
+            return file[0].header.copy(), arrays
+    except (OSError, TypeError, ValueError, KeyError) as error:
+        raise UserError(f"cannot read {path} ({error}); delete it and run snakemake again") from error
+
+
+def _native(data):
+    if data is None or data.dtype.fields:
+        return data
+    return np.ascontiguousarray(data, data.dtype.newbyteorder("="))

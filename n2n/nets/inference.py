@@ -1,0 +1,104 @@
+"""Apply the network to a whole image in overlapping, feathered tiles."""
+
+import numpy as np
+import torch
+
+from n2n.nets.sampling import fill
+from n2n.nets.training import orient, restore
+from n2n.nets.unet import Denoiser
+
+
+@torch.no_grad()
+def denoise(
+    model: Denoiser,
+    image: np.ndarray,
+    depth: np.ndarray,
+    variance: np.ndarray,
+    background: float,
+    band_noise: torch.Tensor,
+    *,
+    tile: int = 512,
+    overlap: int = 48,
+    orientations: int = 8,
+) -> np.ndarray:
+    """Denoise one sky-subtracted image.
+
+    Parameters
+    ----------
+    image, depth, variance : ndarray, shape (h, w)
+        Mean of exposures (NaN where none), how many standard exposures it is worth, and the variance of one.
+    background : float
+        Sky variance of one standard exposure.
+    tile, overlap : int
+        Pixels. The feathered overlap is wider than what the network sees, so that no seam shows.
+    orientations : int
+        Flips and rotations averaged (1 to 8).
+
+    Returns
+    -------
+    float32 ndarray, shape (h, w)
+    """
+    device = next(model.parameters()).device
+    height, width = image.shape
+    # Mirror to multiples of 4 plus a margin, so that borders are tiles like any other.
+    margin = 8
+    pad_h, pad_w = (-height) % 4, (-width) % 4
+    known = np.isfinite(image) & (depth > 0)
+    prepared = _prepare(image, depth, variance, known, device)
+    prepared = [
+        torch.nn.functional.pad(t, (margin, margin + pad_w, margin, margin + pad_h), mode="reflect") for t in prepared
+    ]
+    full_h, full_w = prepared[0].shape[-2:]
+    total = torch.zeros((full_h, full_w), device=device)
+    weight = torch.zeros_like(total)
+    for top in _starts(full_h, tile, overlap):
+        for left in _starts(full_w, tile, overlap):
+            window = (slice(top, min(top + tile, full_h)), slice(left, min(left + tile, full_w)))
+            inputs = [t[..., window[0], window[1]] for t in prepared]
+            result = _oriented(model, inputs, background, band_noise, orientations)
+            share = _feather(result.shape, overlap, device)
+            total[window] += result * share
+            weight[window] += share
+    result = (total / weight)[margin : margin + height, margin : margin + width]
+    return result.float().cpu().numpy()
+
+
+def _prepare(image, depth, variance, known, device) -> list[torch.Tensor]:
+    mask = torch.from_numpy(known).to(device)[None, None]
+    tensor = torch.from_numpy(np.where(known, image, 0).astype(np.float32)).to(device)[None, None]
+    filled = fill(tensor, mask)
+    smallest = 0.3 * float(depth[known].min()) if known.any() else 0.3
+    depth = torch.from_numpy(np.where(known, depth, smallest).astype(np.float32)).to(device)[None, None]
+    return [filled, depth, torch.from_numpy(variance.astype(np.float32)).to(device)[None, None]]
+
+
+def _oriented(model, inputs, background, band_noise, orientations) -> torch.Tensor:
+    device = inputs[0].device
+    level = torch.full((1, 1, 1, 1), background, device=device)
+    total = torch.zeros(inputs[0].shape[-2:], device=device)
+    order = (0, 6, 1, 2, 3, 4, 5, 7)[:orientations]
+    for turn in order:
+        with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):
+            turned = [orient(t, turn) for t in inputs]
+            total += restore(model(*turned[:2], level, turned[2], band_noise), turn)[0, 0].float()
+    return total / len(order)
+
+
+def _starts(length: int, tile: int, overlap: int) -> list[int]:
+    if length <= tile:
+        return [0]
+    step = tile - overlap
+    starts = list(range(0, length - tile, step))
+    # The last tile ends at the border; its start stays a multiple of 4.
+    last = length - tile
+    return [*starts, last + (-last) % 4 if last + (-last) % 4 + 16 <= length else last]
+
+
+def _feather(shape, overlap: int, device) -> torch.Tensor:
+    """Weights that fall linearly to (nearly) zero at the edge of a tile."""
+    ramps = []
+    for size in shape:
+        distance = torch.arange(size, device=device, dtype=torch.float32) + 1
+        distance = torch.minimum(distance, distance.flip(0))
+        ramps.append((distance / max(overlap, 1)).clamp(max=1.0))
+    return ramps[0][:, None] * ramps[1][None, :]

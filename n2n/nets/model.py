@@ -1,0 +1,51 @@
+"""A trained model on disk: weights as safetensors, everything else as JSON beside them."""
+
+import hashlib
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors.torch import load, save
+
+from n2n.errors import UserError
+from n2n.formats.atomic import atomic_path
+from n2n.nets.training import Recipe
+from n2n.nets.unet import Denoiser, parameters
+
+
+def save_weights(path: Path, model: Denoiser) -> str:
+    """Write the weights atomically; return their SHA-256."""
+    data = save({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()})
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def load_model(folder: Path, facts: dict, device: torch.device) -> Denoiser:
+    """Read the model in `folder` described by `facts` (model.json); checks the weights' SHA-256.
+
+    Raises
+    ------
+    UserError
+        When the weights are missing or not those the description names.
+    """
+    path = Path(folder) / "model.safetensors"
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read the model {path}: {error.strerror}; delete its folder to train it again") from error
+    if hashlib.sha256(data).hexdigest() != facts["weights_sha256"]:
+        raise UserError(f"{path} is not the file that model.json describes; delete its folder to train it again")
+    recipe = facts["recipe"]
+    model = Denoiser(recipe["width"], recipe["activation"])
+    model.load_state_dict(load(data))
+    return model.to(device, memory_format=torch.channels_last).eval()
+
+
+def describe(model: Denoiser, recipe: Recipe) -> dict:
+    """Architecture and recipe for model.json."""
+    return {
+        "architecture": f"band-gated U-Net, width {recipe.width}, {recipe.activation}",
+        "parameters": parameters(model),
+        "recipe": asdict(recipe),
+    }

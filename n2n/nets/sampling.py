@@ -1,0 +1,167 @@
+"""Noise2Noise pairs: every step a fresh split of the exposures into input and target.
+
+The exposures of a group sit on the device once; crops and subsets are cut there by index arithmetic. What
+is drawn depends on the seed and the step alone, so that a resumed training draws the same.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from n2n.nets.bands import band_noise, smooth
+
+DEEP_SHARE = 0.6  # share of splits near half and half; the rest trains shallow inputs
+MIN_DEPTH = 0.3  # depth given to pixels that had to be filled
+
+
+@dataclass
+class Exposures:
+    """Registered exposures of one region, ready to be cut.
+
+    Attributes
+    ----------
+    values : tensor, shape (k, h, w)
+        Sky subtracted; 0 where unusable.
+    valid : bool tensor, shape (k, h, w)
+    weights : tensor, shape (k,)
+    variance : tensor, shape (h, w)
+        Of one standard exposure.
+    background : float
+        Its value where there is only sky.
+    trusted : bool tensor, shape (h, w)
+        Pixels that may enter a loss (not saturated).
+    band_noise : tensor, shape (5,)
+    """
+
+    values: torch.Tensor
+    valid: torch.Tensor
+    weights: torch.Tensor
+    variance: torch.Tensor
+    background: float
+    trusted: torch.Tensor
+    band_noise: torch.Tensor
+
+    @classmethod
+    def from_arrays(cls, values, valid, weights, variance, background, saturated, device) -> "Exposures":
+        """Move numpy arrays (shapes as in the class) to `device` and measure the bands' noise."""
+        values = torch.from_numpy(np.ascontiguousarray(values)).to(device)
+        valid = torch.from_numpy(np.ascontiguousarray(valid)).to(device)
+        weights = torch.tensor(np.asarray(weights), dtype=torch.float32, device=device)
+        return cls(
+            values,
+            valid,
+            weights,
+            torch.from_numpy(np.ascontiguousarray(variance, np.float32)).to(device),
+            float(background),
+            ~torch.from_numpy(np.ascontiguousarray(saturated)).to(device),
+            measure_band_noise(values, valid, weights, float(background)),
+        )
+
+
+def measure_band_noise(values, valid, weights, background: float, pairs: int = 4) -> torch.Tensor:
+    """Noise of the bands from differences of up to `pairs` pairs of exposures."""
+    k = len(values)
+    if k < 2:
+        return torch.tensor([0.85, 0.28, 0.2, 0.13, 0.08], device=values.device)
+    chosen = torch.linspace(0, k - 2, min(pairs, k - 1)).round().long().tolist()
+    differences = []
+    for index in chosen:
+        sigma = math.sqrt(background * float(1 / weights[index] + 1 / weights[index + 1]))
+        both = valid[index] & valid[index + 1]
+        differences.append(torch.where(both, (values[index] - values[index + 1]) / sigma, 0.0))
+    return band_noise(torch.stack(differences))
+
+
+def subset_mean(values, valid, shares) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weighted mean of exposures; pixels without any are filled from their neighbours.
+
+    Parameters
+    ----------
+    values, valid : tensor, shape (n, k, h, w)
+    shares : tensor, shape (n, k)
+        Weight of each exposure, 0 for those left out.
+
+    Returns
+    -------
+    mean, depth : tensor, shape (n, 1, h, w)
+        `depth` is the sum of weights; `MIN_DEPTH` at most a filled pixel's.
+    """
+    depth = torch.einsum("nk,nkhw->nhw", shares, valid.to(values.dtype))[:, None]
+    total = torch.einsum("nk,nkhw->nhw", shares, values)[:, None]
+    empty = depth <= 0
+    mean = total / depth.clamp_min(1e-6)
+    if bool(empty.any()):
+        mean = fill(mean, ~empty)
+        smallest = (MIN_DEPTH * shares.sum(dim=1)).view(-1, 1, 1, 1)
+        depth = torch.where(empty, torch.minimum(smallest, torch.full_like(smallest, MIN_DEPTH)), depth)
+    return mean, depth
+
+
+def fill(image: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """Replace unknown pixels by the Gaussian-weighted mean of known neighbours; (n, 1, h, w)."""
+    result = torch.where(known, image, 0.0)
+    missing = ~known
+    for sigma in (1.0, 3.0, 6.0):
+        if not bool(missing.any()):
+            break
+        share = smooth(known.to(image.dtype), sigma)
+        estimate = smooth(torch.where(known, image, 0.0), sigma) / share.clamp_min(1e-6)
+        usable = missing & (share > 1e-3)
+        result = torch.where(usable, estimate, result)
+        missing = missing & ~usable
+    return result
+
+
+def draw_subset(k: int, generator: torch.Generator) -> torch.Tensor:
+    """Bool tensor (k,): which exposures are the input; at least one on each side.
+
+    60 % of the draws take a third to two thirds, the others fewer, down to a single exposure (uniform in
+    log), so that one network serves every depth.
+    """
+    deep = torch.rand((), generator=generator) < DEEP_SHARE
+    low, high = max(1, k // 3), max(1, (2 * k) // 3)
+    position = float(torch.rand((), generator=generator))
+    if deep:
+        size = low + int(position * (high - low + 1))
+    else:
+        size = int(math.exp(position * math.log(max(low, 1) + 1)))
+    size = min(max(size, 1), k - 1)
+    chosen = torch.zeros(k, dtype=torch.bool)
+    chosen[torch.randperm(k, generator=generator)[:size]] = True
+    return chosen
+
+
+def cut(exposures: Exposures, tops, lefts, crop: int, subsets):
+    """Cut crops and split their exposures.
+
+    Parameters
+    ----------
+    tops, lefts : tensor of int, shape (n,)
+    subsets : bool tensor, shape (n, k)
+
+    Returns
+    -------
+    dict of tensors, shape (n, 1, crop, crop)
+        image, depth, target, target_depth, variance, trusted.
+    """
+    device = exposures.values.device
+    offsets = torch.arange(crop, device=device)
+    rows = (tops.to(device)[:, None] + offsets)[:, :, None]
+    columns = (lefts.to(device)[:, None] + offsets)[:, None, :]
+    values = exposures.values[:, rows, columns].transpose(0, 1)
+    valid = exposures.valid[:, rows, columns].transpose(0, 1)
+    subsets = subsets.to(device)
+    image, depth = subset_mean(values, valid, exposures.weights * subsets)
+    rest = exposures.weights * ~subsets
+    target_depth = torch.einsum("nk,nkhw->nhw", rest, valid.to(values.dtype))[:, None]
+    target = torch.einsum("nk,nkhw->nhw", rest, values)[:, None] / target_depth.clamp_min(1e-6)
+    return {
+        "image": image,
+        "depth": depth,
+        "target": target,
+        "target_depth": target_depth,
+        "variance": exposures.variance[rows, columns][:, None],
+        "trusted": exposures.trusted[rows, columns][:, None] & (target_depth > 0),
+    }

@@ -1,0 +1,236 @@
+"""Train the denoiser on a group's own exposures; can be killed and resumed at any step."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from n2n.formats.atomic import atomic_path
+from n2n.nets.losses import paired_loss
+from n2n.nets.sampling import Exposures, cut, draw_subset
+from n2n.nets.unet import Denoiser
+
+VALIDATE_EVERY = 50
+SAVE_EVERY_SECONDS = 10.0
+VALIDATION_CROPS = 16
+WARM_UP = 0.05
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What training depends on, besides the exposures. Raise `version` when the method changes."""
+
+    activation: str = "leaky_relu"
+    width: int = 32
+    steps: int = 700
+    batch: int = 8
+    crop: int = 64
+    learning_rate: float = 0.002
+    seed: int = 1
+    version: int = 1
+
+
+@dataclass
+class Curves:
+    """Rows of training.csv: step, training loss since the last row, validation loss, rate, seconds."""
+
+    rows: list[tuple] = field(default_factory=list)
+
+
+def train(
+    regions: list[Exposures],
+    recipe: Recipe,
+    *,
+    fingerprint: str,
+    state_path: Path | None = None,
+    report: Callable[[str], None] = print,
+) -> tuple[Denoiser, Curves]:
+    """Train and return the network in evaluation mode.
+
+    Parameters
+    ----------
+    regions : list of Exposures
+        Each step draws from one of them, in proportion to its area.
+    fingerprint : str
+        Identifies recipe and exposures; a saved state with another fingerprint is not resumed.
+    state_path : Path, optional
+        Where the state is saved every ten seconds, and resumed from.
+
+    Returns
+    -------
+    model : Denoiser
+    curves : Curves
+    """
+    device = regions[0].values.device
+    torch.manual_seed(recipe.seed)
+    model = Denoiser(recipe.width, recipe.activation).to(device, memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4)
+    curves, start, running = Curves(), 0, (0.0, 0)
+    if state_path is not None and state_path.exists():
+        state = _load_state(state_path, fingerprint, device)
+        if state is not None:
+            model.load_state_dict(state["model"])
+            optimiser.load_state_dict(state["optimiser"])
+            start, running = state["step"], tuple(state["running"])
+            curves.rows = [tuple(row) for row in state["rows"]]
+            report(f"resuming at step {start} of {recipe.steps}")
+    layouts = [Layout.of(region, recipe.crop) for region in regions]
+    areas = torch.tensor([float(layout.positions) for layout in layouts])
+    validation = _validation_pairs(regions, layouts, recipe)
+    began, saved = time.monotonic(), time.monotonic()
+    elapsed_before = curves.rows[-1][4] if curves.rows else 0.0
+    for step in range(start, recipe.steps):
+        generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
+        which = int(torch.multinomial(areas, 1, generator=generator))
+        pair, region = _training_pair(regions[which], layouts[which], recipe, generator), regions[which]
+        rate = _learning_rate(step, recipe)
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        loss = paired_loss(_predict(model, pair, region), pair)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        running = (running[0] + float(loss.detach()), running[1] + 1)
+        done = step + 1
+        if done % VALIDATE_EVERY == 0 or done == recipe.steps:
+            seconds = elapsed_before + time.monotonic() - began
+            curves.rows.append((done, running[0] / running[1], _validate(model, validation), rate, seconds))
+            running = (0.0, 0)
+            left = (time.monotonic() - began) / (done - start) * (recipe.steps - done)
+            row = curves.rows[-1]
+            report(f"step {done}/{recipe.steps}  training {row[1]:.4f}  validation {row[2]:.4f}  {left:.0f} s left")
+        if state_path is not None and time.monotonic() - saved > SAVE_EVERY_SECONDS and done < recipe.steps:
+            _save_state(state_path, fingerprint, model, optimiser, done, running, curves)
+            saved = time.monotonic()
+    if state_path is not None:
+        _save_state(state_path, fingerprint, model, optimiser, recipe.steps, running, curves)
+    return model.eval(), curves
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where crops may lie: a strip of columns is kept for validation, the rest trains.
+
+    Attributes
+    ----------
+    height : int
+        Number of top positions.
+    left, right : range
+        Left positions before and after the strip.
+    strip : range
+        Left positions within the strip.
+    """
+
+    height: int
+    left: range
+    right: range
+    strip: range
+
+    @classmethod
+    def of(cls, region: Exposures, crop: int) -> "Layout":
+        """Lay out a region; one too narrow for a strip trains and validates on all of it."""
+        height, width = region.values.shape[1:]
+        side = max(crop, width // 8)
+        first = int(0.45 * width)
+        if width < 4 * crop:
+            everywhere = range(0, width - crop + 1)
+            return cls(height - crop + 1, everywhere, range(0), everywhere)
+        return cls(
+            height - crop + 1,
+            range(0, first - crop + 1),
+            range(first + side, width - crop + 1),
+            range(first, first + side - crop + 1),
+        )
+
+    @property
+    def positions(self) -> int:
+        """Number of training positions."""
+        return self.height * (len(self.left) + len(self.right))
+
+
+def _training_pair(region: Exposures, layout: Layout, recipe: Recipe, generator: torch.Generator) -> dict:
+    tops = torch.randint(layout.height, (recipe.batch,), generator=generator)
+    picks = torch.randint(len(layout.left) + len(layout.right), (recipe.batch,), generator=generator)
+    lefts = torch.tensor([_position(layout, int(pick)) for pick in picks])
+    subsets = torch.stack([draw_subset(len(region.values), generator) for _ in range(recipe.batch)])
+    pair = cut(region, tops, lefts, recipe.crop, subsets)
+    turn = int(torch.randint(8, (), generator=generator))
+    return {name: orient(tensor, turn) for name, tensor in pair.items()}
+
+
+def _position(layout: Layout, pick: int) -> int:
+    return layout.left[pick] if pick < len(layout.left) else layout.right[pick - len(layout.left)]
+
+
+def orient(image: torch.Tensor, turn: int) -> torch.Tensor:
+    """One of the eight flips and rotations of the last two axes."""
+    image = torch.rot90(image, turn % 4, dims=(-2, -1))
+    return image.flip(-1) if turn >= 4 else image
+
+
+def restore(image: torch.Tensor, turn: int) -> torch.Tensor:
+    """Undo `orient`."""
+    image = image.flip(-1) if turn >= 4 else image
+    return torch.rot90(image, -(turn % 4), dims=(-2, -1))
+
+
+def _predict(model: Denoiser, pair: dict, region: Exposures) -> torch.Tensor:
+    background = torch.full((1, 1, 1, 1), region.background, device=region.values.device)
+    cuda = region.values.device.type == "cuda"
+    with torch.autocast("cuda", torch.bfloat16, enabled=cuda):
+        return model(pair["image"], pair["depth"], background, pair["variance"], region.band_noise)
+
+
+def _validation_pairs(regions, layouts, recipe: Recipe) -> list[tuple[dict, Exposures]]:
+    """Fixed crops from the strips, split once in halves."""
+    generator = torch.Generator().manual_seed(recipe.seed + 7)
+    result = []
+    count = max(1, VALIDATION_CROPS // len(regions))
+    for region, layout in zip(regions, layouts, strict=True):
+        tops = torch.randint(layout.height, (count,), generator=generator)
+        lefts = torch.tensor(
+            [layout.strip[int(i)] for i in torch.randint(len(layout.strip), (count,), generator=generator)]
+        )
+        half = torch.zeros(len(region.values), dtype=torch.bool)
+        half[torch.randperm(len(half), generator=generator)[: max(1, len(half) // 2)]] = True
+        result.append((cut(region, tops, lefts, recipe.crop, half.expand(count, -1)), region))
+    return result
+
+
+@torch.no_grad()
+def _validate(model: Denoiser, pairs) -> float:
+    losses = [float(paired_loss(_predict(model, pair, region), pair)) for pair, region in pairs]
+    return sum(losses) / len(losses)
+
+
+def _learning_rate(step: int, recipe: Recipe) -> float:
+    """Linear warm-up, then a cosine to zero."""
+    warm_up = max(1, int(WARM_UP * recipe.steps))
+    if step < warm_up:
+        return recipe.learning_rate * (step + 1) / warm_up
+    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, recipe.steps - warm_up)))
+
+
+def _save_state(path: Path, fingerprint, model, optimiser, step, running, curves) -> None:
+    state = {
+        "fingerprint": fingerprint,
+        "model": model.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "step": step,
+        "running": list(running),
+        "rows": [list(row) for row in curves.rows],
+    }
+    with atomic_path(path) as temporary:
+        torch.save(state, temporary)
+
+
+def _load_state(path: Path, fingerprint: str, device) -> dict | None:
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError):
+        return None
+    return state if state.get("fingerprint") == fingerprint else None

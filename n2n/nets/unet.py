@@ -1,0 +1,118 @@
+"""The denoising network: a small U-Net that corrects a significance test.
+
+The image is split into bands (`bands.py`). Each band is kept where it stands out of its noise and removed
+where it does not; the U-Net, which sees the image, its bands and the depth, moves that decision up or
+down and adds a correction. Untrained, this is a soft 3.5-sigma starlet filter; nothing outside the image's own
+bands can appear except through the correction. Far above the noise the input passes unchanged.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from n2n.nets.bands import SMOOTHING, split
+
+ACTIVATIONS = {"leaky_relu": lambda: nn.LeakyReLU(0.1), "elu": lambda: nn.ELU()}
+THRESHOLD = 3.5  # sigma, where an untrained gate is half open
+BYPASS = 20.0  # sigma, above which the input passes through
+INPUTS = 3 + len(SMOOTHING)
+OUTPUTS = 1 + len(SMOOTHING)
+
+
+class Block(nn.Sequential):
+    """Two 3x3 convolutions, each followed by the activation."""
+
+    def __init__(self, inputs: int, outputs: int, activation: str):
+        super().__init__(
+            nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="reflect"),
+            ACTIVATIONS[activation](),
+            nn.Conv2d(outputs, outputs, 3, padding=1, padding_mode="reflect"),
+            ACTIVATIONS[activation](),
+        )
+
+
+class UNet(nn.Module):
+    """Two levels with a skip connection, on 2x2 pixel blocks.
+
+    Parameters
+    ----------
+    width : int
+        Channels of the upper level; the lower one has twice as many.
+    activation : {"leaky_relu", "elu"}
+    """
+
+    def __init__(self, width: int = 32, activation: str = "leaky_relu"):
+        super().__init__()
+        self.down = Block(4 * INPUTS, width, activation)
+        self.bottom = Block(width, 2 * width, activation)
+        self.up = Block(3 * width, width, activation)
+        self.head = nn.Conv2d(width, 4 * OUTPUTS, 1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (n, INPUTS, h, w) to (n, OUTPUTS, h, w); h and w multiples of 4."""
+        upper = self.down(F.pixel_unshuffle(x, 2))
+        lower = self.bottom(F.avg_pool2d(upper, 2))
+        lower = F.interpolate(lower, scale_factor=2, mode="nearest")
+        return F.pixel_shuffle(self.head(self.up(torch.cat([upper, lower], dim=1))), 2)
+
+
+class Denoiser(nn.Module):
+    """Band gates driven by the U-Net.
+
+    Parameters
+    ----------
+    width, activation
+        See `UNet`.
+    """
+
+    def __init__(self, width: int = 32, activation: str = "leaky_relu"):
+        super().__init__()
+        self.unet = UNet(width, activation)
+
+    def forward(self, image, depth, background, variance, band_noise):
+        """Denoise sky-subtracted, linear images.
+
+        Parameters
+        ----------
+        image : tensor, shape (n, 1, h, w)
+            Mean of some exposures.
+        depth : tensor, shape (n, 1, h, w)
+            How many standard exposures each pixel is worth.
+        background : tensor, shape (n, 1, 1, 1)
+            Sky variance of one standard exposure.
+        variance : tensor, shape (n, 1, h, w)
+            Variance of one standard exposure.
+        band_noise : tensor, shape (5,) or (n, 5)
+            From `bands.band_noise`.
+
+        Returns
+        -------
+        tensor, shape (n, 1, h, w)
+            In the units of `image`.
+        """
+        sky_sigma = torch.sqrt(background / depth)
+        sigma = torch.sqrt(variance / depth)
+        bands, rest = split(image)
+        relative = bands / sky_sigma
+        significance = F.max_pool2d((relative / band_noise.view(-1, len(SMOOTHING), 1, 1)).abs(), 5, 1, 2)
+        features = torch.cat(
+            [
+                torch.asinh(image / (3 * sky_sigma)),
+                torch.log2(depth) / 4,
+                torch.log2(sigma / sky_sigma) / 2,
+                torch.asinh(1.5 * relative),
+            ],
+            dim=1,
+        )
+        out = self.unet(features).float()
+        gate = torch.sigmoid(torch.clamp(1.5 * (significance - THRESHOLD), -5, 25) + 3 * out[:, 1:])
+        result = rest + (gate * bands).sum(dim=1, keepdim=True) + out[:, :1] * sigma
+        # Far above the noise nothing can be gained and much lost.
+        return image + (result - image) / (1 + (significance[:, :1] / BYPASS) ** 4)
+
+
+def parameters(model: nn.Module) -> int:
+    """Number of trained values."""
+    return sum(p.numel() for p in model.parameters())

@@ -1,0 +1,73 @@
+"""Bring the sky of every exposure to the reference's sky."""
+
+import numpy as np
+
+BLOCK = 32  # pixels; a block's median ignores the stars in it
+
+
+def match_sky(pixels: np.ndarray, reference: np.ndarray, usable: np.ndarray, block: int = BLOCK):
+    """Fit the difference of two registered exposures by a tilted plane.
+
+    Because the *difference* is fitted, nebulosity, which both exposures contain, is
+    not taken for sky; moonlight and light pollution, which changed, are.
+
+    Parameters
+    ----------
+    pixels, reference : float32 ndarray, shape (h, w)
+        On the same grid and photometric scale.
+    usable : ndarray of bool, shape (h, w)
+        Pixels valid in both.
+
+    Returns
+    -------
+    coefficients : ndarray, shape (3,)
+        Level, and slopes a pixel in x and y about the image centre; zero without usable blocks.
+    """
+    height, width = pixels.shape
+    block = max(4, min(block, height // 4, width // 4))
+    rows, columns = height // block, width // block
+    cut = (slice(rows * block), slice(columns * block))
+    difference = np.where(usable, pixels - reference, np.nan)[cut]
+    tiles = difference.reshape(rows, block, columns, block).swapaxes(1, 2).reshape(rows * columns, -1)
+    enough = np.isfinite(tiles).mean(axis=1) > 0.5
+    if not enough.any():
+        return np.zeros(3)
+    values = np.nanmedian(tiles[enough], axis=1)
+    y, x = (np.indices((rows, columns)).reshape(2, -1)[:, enough] + 0.5) * block
+    design = np.column_stack([np.ones(len(x)), x - width / 2, y - height / 2])
+    if len(values) < 12:
+        return np.array([np.median(values), 0.0, 0.0])
+    keep = np.ones(len(values), bool)
+    for _ in range(8):
+        coefficients = np.linalg.lstsq(design[keep], values[keep], rcond=None)[0]
+        residual = values - design @ coefficients
+        spread = 1.4826 * np.median(np.abs(residual[keep] - np.median(residual[keep])))
+        updated = np.abs(residual) <= max(3 * spread, 1e-9)
+        if np.array_equal(updated, keep) or updated.sum() < 6:
+            break
+        keep = updated
+    return coefficients
+
+
+def plane(coefficients: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Evaluate `match_sky` coefficients; float32 ndarray of `shape`."""
+    height, width = shape
+    y, x = np.ogrid[:height, :width]
+    level, slope_x, slope_y = coefficients
+    return (level + slope_x * (x + 0.5 - width / 2) + slope_y * (y + 0.5 - height / 2)).astype(np.float32)
+
+
+def sky_level(pixels: np.ndarray, usable: np.ndarray) -> float:
+    """Most common level of an image: 2.5 median - 1.5 mean after clipping (Bertin & Arnouts 1996)."""
+    values = pixels[usable][:: max(1, usable.sum() // 500_000)].astype(float)
+    if values.size == 0:
+        return 0.0
+    for _ in range(10):
+        centre, sigma = np.median(values), values.std()
+        kept = values[np.abs(values - centre) <= 3 * sigma]
+        if kept.size == values.size or kept.size < 100:
+            break
+        values = kept
+    mean, median = values.mean(), np.median(values)
+    crowded = abs(mean - median) > 0.3 * max(values.std(), 1e-12)
+    return float(median if crowded else 2.5 * median - 1.5 * mean)

@@ -1,0 +1,72 @@
+"""Read and calibrate one exposure in memory: shared by `measure` and `register`.
+
+Calibrated frames never hit the disk; the raw frame is read again instead.
+"""
+
+from pathlib import Path
+
+from n2n.errors import BadFrame
+from n2n.formats.fits import read_pixels
+from n2n.formats.products import read_product
+from n2n.formats.tables import number, read_json
+from n2n.sky.calibrate import Calibration, calibrate, fill_flagged
+
+
+def add_arguments(parser) -> None:
+    """Declare the arguments that say where an exposure and its calibration lie."""
+    parser.add_argument("frames", type=Path, help="CSV of the exposures of one chunk")
+    parser.add_argument("--raw", type=Path, default=Path("data/raw"), help="folder of the raw nights")
+    parser.add_argument("--calibration", type=Path, required=True, help="calibration.json of the group")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of the results")
+
+
+def load_calibration(path: Path, results: Path) -> Calibration:
+    """Read the masters that `calibration.json` names."""
+    chosen = read_json(path)
+    images = {}
+    for kind in ("dark", "bias", "flat", "defects"):
+        if chosen.get(kind):
+            header, arrays = read_product(results / "masters" / f"{chosen[kind]}.fits", "DEFECTS")
+            images[kind] = (header, arrays)
+    zero = images.get("dark") or images.get("bias")
+    defects = [
+        images[kind][1]["DEFECTS"] > 0 for kind in ("dark", "defects", "flat") if kind in images
+    ]
+    merged = None
+    for plane in defects:
+        merged = plane if merged is None else merged | plane
+    gain = chosen.get("e_per_adu")
+    if not gain and "flat" in images:
+        gain = images["flat"][0].get("EGAINPT")
+    return Calibration(
+        zero=zero[1]["IMAGE"] if zero else None,
+        flat=images["flat"][1]["IMAGE"] if "flat" in images else None,
+        defects=merged,
+        gain=gain or 1.0,
+        unit="electron" if gain else "adu",
+    )
+
+
+def load_exposure(row: dict, raw: Path, calibration: Calibration):
+    """Read, calibrate and patch one exposure.
+
+    Returns
+    -------
+    pixels : float32 ndarray, shape (h, w)
+        Flagged pixels hold the median of their neighbours.
+    flags : uint8 ndarray, shape (h, w)
+
+    Raises
+    ------
+    BadFrame
+        When the file has become unreadable or does not fit its calibration.
+    """
+    pixels, invalid = read_pixels(raw / row["path"])
+    for name in ("zero", "flat", "defects"):
+        image = getattr(calibration, name)
+        if image is not None and image.shape != pixels.shape:
+            raise BadFrame("geometry", f"{pixels.shape} pixels, its master {name} has {image.shape}")
+    pixels, flags = calibrate(
+        pixels, invalid, calibration, number(row["saturate_adu"]), number(row["pedestal_adu"], 0.0)
+    )
+    return fill_flagged(pixels, flags), flags

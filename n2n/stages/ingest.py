@@ -1,0 +1,380 @@
+"""Find a night's frames and write down, once and for all, what each one is.
+
+Runs whenever snakemake reads its workflow, so with nothing new it only compares sizes and times with
+its cache. Both tables grow and are never reshuffled: what was computed from a chunk stays valid when
+later frames arrive.
+"""
+
+import json
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Container
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from n2n.errors import BadFrame, UserError
+from n2n.formats import overrides as user
+from n2n.formats.atomic import write_text_if_changed
+from n2n.formats.frametable import FRAME_COLUMNS, QUARANTINE_COLUMNS, cell, read_table, write_table
+
+_NAME = re.compile(r".+\.(fits?|fts)(\.(gz|fz))?$", re.I | re.S)
+_REPORT_EVERY_S = 1.5
+
+
+@dataclass
+class _Night:
+    """The state of a night on disk: accepted rows and quarantined ones by path, and the cache."""
+
+    folder: Path
+    frames: dict[str, dict[str, str]] = field(default_factory=dict)
+    quarantine: dict[str, dict[str, str]] = field(default_factory=dict)
+    cache: dict[str, list] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, folder: Path) -> "_Night":
+        frames = read_table(folder / "frames.csv", FRAME_COLUMNS)
+        quarantine = read_table(folder / "quarantine.csv", QUARANTINE_COLUMNS)
+        try:
+            cache = json.loads((folder / ".ingest-cache.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            cache = {}
+        by_path = {row["path"]: row for row in frames}, {row["path"]: row for row in quarantine}
+        return cls(folder, *by_path, cache if isinstance(cache, dict) else {})
+
+    def save(self) -> None:
+        write_table(self.folder / "frames.csv", FRAME_COLUMNS, self.frames.values())
+        write_table(self.folder / "quarantine.csv", QUARANTINE_COLUMNS, self.quarantine.values())
+        lines = [f"{json.dumps(path)}: {json.dumps(self.cache[path])}" for path in sorted(self.cache)]
+        write_text_if_changed(self.folder / ".ingest-cache.json", "{\n" + ",\n".join(lines) + "\n}\n")
+
+    def reject(self, path: str, error: BadFrame) -> None:
+        """Put a file into quarantine, and only there."""
+        self.frames.pop(path, None)
+        self.quarantine[path] = {
+            "path": path,
+            "reason_code": error.reason_code,
+            "reason": cell(error.reason),
+        }
+
+
+@dataclass
+class _New:
+    """A file that has to be looked at: where, what the user states, and what reading it gave."""
+
+    path: str
+    file: Path
+    stat: os.stat_result
+    stated: dict
+    present: Container[str]
+    sha256: str = ""
+    examined: Any = None
+
+
+def ingest(
+    raw: Path,
+    night: str,
+    results: Path,
+    *,
+    overrides: dict[str, dict],
+    chunk_size: int = 32,
+    max_image_bytes: int = 2**31,
+    settle_seconds: float = 2.0,
+    report: Callable[[str], None] = print,
+) -> list[dict[str, str]]:
+    """Bring ``frames.csv`` and ``quarantine.csv`` of a night up to date.
+
+    Parameters
+    ----------
+    raw, results : Path
+        Roots of the raw frames and of the results; a night is a folder of the same name in both.
+    night : str
+        The night's folder.
+    overrides : dict
+        Path pattern to the fields a user states (`n2n.formats.overrides`).
+    chunk_size : int
+        Frames of one group and batch that are worked on together.
+    max_image_bytes : int
+        Images that declare more than this are refused.
+    settle_seconds : float
+        A file changed more recently than this is waited for once; if it still changes it is left for
+        the next call.
+    report : callable
+        Receives lines of progress.
+
+    Returns
+    -------
+    list of dict
+        The rows of ``frames.csv``: text by column name.
+
+    Raises
+    ------
+    UserError
+        When the night's folder is missing or unreadable, or an override cannot be meant.
+    """
+    overrides = user.check(overrides)
+    state = _Night.load(Path(results) / night)
+    found = _scan(Path(raw), night)
+    new = _changed(state, found, overrides)
+    if new:
+        _settle(new, state, settle_seconds)
+        _read_all(new, state, max_image_bytes, _Progress(night, len(new), report))
+        _accept_all([item for item in new if item.examined], state, chunk_size)
+        _summarise(night, new, state, report)
+    state.cache = {path: entry for path, entry in state.cache.items() if path in found}
+    state.save()
+    return list(state.frames.values())
+
+
+def _scan(raw: Path, night: str) -> dict[str, tuple[Path, os.stat_result | None]]:
+    """Find all candidates below the night's folder, in natural order, by path below `raw`."""
+    top = raw / night
+    if not top.is_dir():
+        raise UserError(
+            f"there is no folder {top}: put the night's frames there, or correct the night's name"
+        )
+
+    def refuse(error: OSError) -> None:
+        raise UserError(f"cannot read the folder {error.filename}: {error.strerror}") from error
+
+    found: dict[str, tuple[Path, os.stat_result | None]] = {}
+    visited = set()
+    for folder, folders, names in os.walk(top, onerror=refuse, followlinks=True):
+        here = os.stat(folder)
+        if (here.st_dev, here.st_ino) in visited:  # a link that leads back to where we were
+            folders.clear()
+            continue
+        visited.add((here.st_dev, here.st_ino))
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if name.startswith(".") or not _NAME.match(name):
+                continue
+            file = Path(folder, name)
+            try:
+                stat = file.stat()
+            except OSError:
+                stat = None
+            found[file.relative_to(raw).as_posix()] = file, stat
+    return dict(sorted(found.items(), key=lambda item: _natural(item[0])))
+
+
+def _natural(path: str) -> list:
+    pieces = re.split(r"(\d+)", path)
+    return [(int(piece), piece) if piece.isdecimal() else (0, piece.lower()) for piece in pieces] + [
+        (0, path)
+    ]
+
+
+def _changed(state: _Night, found: dict, overrides: dict[str, dict]) -> list[_New]:
+    """List the files that the cache does not vouch for."""
+    gone = {row["sha256"] for path, row in state.frames.items() if path not in found}
+    new = []
+    for path, (file, stat) in found.items():
+        if not path.isprintable():  # neither a table nor snakemake could carry the name
+            shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in path)
+            state.reject(
+                shown, BadFrame("unreadable", "the name has characters that cannot be printed; rename")
+            )
+            continue
+        if stat is None:
+            state.reject(path, BadFrame("unreadable", "cannot be opened: a broken link, or no permission"))
+            continue
+        stated = user.applying(overrides, path)
+        entry = state.cache.get(path)
+        known = path in state.frames or path in state.quarantine
+        same = known and entry and entry[:2] == _signature(stat) and entry[3] == _mark(stated)
+        # A duplicate whose first copy is gone takes its place.
+        if same and (path in state.frames or entry[2] not in gone):
+            continue
+        new.append(_New(path, file, stat, stated, found))
+    return new
+
+
+def _mark(stated: dict) -> str:
+    """Identify what the user stated, so that a changed override has the file looked at again."""
+    return json.dumps(stated, sort_keys=True, default=str) if stated else ""
+
+
+def _settle(new: list[_New], state: _Night, settle_seconds: float) -> None:
+    """Wait once for the youngest files, and leave those that still change for the next call."""
+    now = time.time()
+    ages = {item.path: now - item.stat.st_mtime for item in new}
+    young = [item for item in new if 0 <= ages[item.path] < settle_seconds]
+    if not young:
+        return
+    time.sleep(settle_seconds - min(ages[item.path] for item in young))
+    for item in young:
+        if not _still(item):
+            _leave_for_later(item, state)
+            new.remove(item)
+
+
+def _leave_for_later(item: _New, state: _Night) -> None:
+    state.cache.pop(item.path, None)
+    state.reject(
+        item.path, BadFrame("still_writing", "the file is still changing; looked at again next time")
+    )
+
+
+class _Progress:
+    """Says now and then how far reading has come."""
+
+    def __init__(self, night: str, total: int, report: Callable[[str], None]):
+        self.night, self.total, self.report = night, total, report
+        self.last = time.monotonic()
+
+    def step(self, done: int) -> None:
+        if time.monotonic() - self.last >= _REPORT_EVERY_S:
+            self.last = time.monotonic()
+            self.report(f"ingest {self.night}: {done}/{self.total} frames")
+
+
+def _read_all(new: list[_New], state: _Night, max_image_bytes: int, progress: _Progress) -> None:
+    """Hash and examine the files; quarantine the unusable ones."""
+    owners = {row["sha256"]: path for path, row in state.frames.items()}
+    # Known paths first: if their content changed, a copy of the old content is no duplicate.
+    for done, item in enumerate(sorted(new, key=lambda item: item.path not in state.frames)):
+        progress.step(done)
+        try:
+            _read(item, state, owners, max_image_bytes)
+        except BadFrame as error:
+            state.reject(item.path, error)
+
+
+def _read(item: _New, state: _Night, owners: dict[str, str], max_image_bytes: int) -> None:
+    from n2n.formats import fits
+
+    entry, mark = state.cache.get(item.path), _mark(item.stated)
+    if item.stated.get("skip"):
+        state.cache[item.path] = [*_signature(item.stat), "", mark]
+        raise BadFrame("skipped", "left out by overrides in config/config.yaml")
+    try:
+        item.sha256 = fits.sha256_file(item.file)
+    except OSError as error:
+        raise BadFrame("unreadable", f"cannot be read: {error.strerror}") from error
+    state.cache[item.path] = [*_signature(item.stat), item.sha256, mark]
+    old = state.frames.get(item.path)
+    if old and old["sha256"] != item.sha256:
+        owners.pop(old["sha256"], None)
+    first = owners.get(item.sha256, item.path)
+    if first != item.path:
+        if first in item.present:
+            raise BadFrame("duplicate", f"the same bytes as {first}")
+        _move(first, item.path, state)
+        owners[item.sha256] = item.path
+        return
+    known = item.path in state.frames or item.path in state.quarantine
+    if known and entry and entry[2:] == [item.sha256, mark]:
+        return  # touched, not changed
+    try:
+        examined = fits.examine(item.file, max_image_bytes)
+    except BadFrame:
+        if _still(item):
+            raise
+    else:
+        if _still(item):
+            item.examined = examined
+            owners[item.sha256] = item.path
+            return
+    _leave_for_later(item, state)
+
+
+def _signature(stat: os.stat_result) -> list[int]:
+    return [stat.st_size, stat.st_mtime_ns]
+
+
+def _still(item: _New) -> bool:
+    """Tell whether a file is as it was when it was found."""
+    try:
+        return _signature(item.file.stat()) == _signature(item.stat)
+    except OSError:
+        return False
+
+
+def _move(old: str, new: str, state: _Night) -> None:
+    """Let a row follow its file to a new path; everything else about it stays."""
+    state.quarantine.pop(new, None)
+    state.frames = {
+        new if path == old else path: row | {"path": new} if path == old else row
+        for path, row in state.frames.items()
+    }
+
+
+def _accept_all(new: list[_New], state: _Night, chunk_size: int) -> None:
+    """Normalise the headers of new files, together, and give them group, batch and chunk."""
+    from n2n.formats import headers
+    from n2n.stages import _grouping as grouping
+
+    again = {item.path for item in new}
+    groups = grouping.Groups(row for path, row in state.frames.items() if path not in again)
+    beside = _filters_beside(new, state)
+    fresh = []
+    for item in new:
+        header = item.examined.header
+        try:
+            row = headers.normalise(
+                header, item.path, override=item.stated, siblings=beside[_sensor(header, headers)]
+            )
+            row = _row(row, item)
+            row["group"] = groups.assign(row) if row["kind"] == "light" else ""
+        except BadFrame as error:
+            state.reject(item.path, error)
+            continue
+        state.quarantine.pop(item.path, None)
+        old = state.frames.get(item.path)
+        if old and (old["sha256"], old["group"]) == (row["sha256"], row["group"]):
+            state.frames[item.path] = row | {"chunk": old["chunk"], "batch": old["batch"]}
+        else:
+            state.frames.pop(item.path, None)
+            fresh.append(row)
+    grouping.number(fresh, state.frames.values(), chunk_size)
+    state.frames |= {row["path"]: row for row in fresh}
+
+
+def _row(values: dict[str, object], item: _New) -> dict[str, str]:
+    notes = "; ".join(filter(None, [*item.examined.notes, str(values["notes"])]))
+    values |= {"path": item.path, "sha256": item.sha256, "hdu": item.examined.hdu_index, "notes": notes}
+    return {
+        column: values[column] if column == "path" else cell(values.get(column)) for column in FRAME_COLUMNS
+    }
+
+
+def _sensor(header: Any, headers: Any) -> tuple[str, str, str]:
+    camera, width, height, _ = headers.identify(header)
+    return camera, width, height
+
+
+def _filters_beside(new: list[_New], state: _Night) -> dict[tuple, set[str]]:
+    """Collect the filter names in use, by camera and size."""
+    from n2n.formats import headers
+
+    beside: dict[tuple, set[str]] = {}
+    for row in state.frames.values():
+        if row["filter"]:
+            key = row["camera"], row["width"], row["height"]
+            beside.setdefault(key, set()).add(row["filter_raw"])
+    for item in new:
+        *key, name = headers.identify(item.examined.header)
+        beside.setdefault(tuple(key), set()).add(name)
+    return beside
+
+
+def _summarise(night: str, new: list[_New], state: _Night, report: Callable[[str], None]) -> None:
+    """Tell in a line or two what became of the files that were looked at."""
+    bad = Counter(state.quarantine[item.path]["reason_code"] for item in new if item.path in state.quarantine)
+    line = f"ingest {night}: {sum(item.path in state.frames for item in new)} frames accepted"
+    if bad:
+        line += f", {bad.total()} in quarantine ({', '.join(f'{n} {code}' for code, n in bad.most_common())})"
+    report(line)
+    unknown = {
+        state.frames[item.path]["software"] for item in new if _unprofiled(state.frames.get(item.path))
+    }
+    if unknown:
+        names = ", ".join(sorted(unknown)).strip(", ") or "unnamed software"
+        report(f"ingest {night}: no camera profile for frames of {names}; read by generic rules")
+
+
+def _unprofiled(row: dict[str, str] | None) -> bool:
+    return row is not None and "no camera profile" in row["notes"]

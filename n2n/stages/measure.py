@@ -1,0 +1,47 @@
+"""Stage `measure`: calibrate a chunk of lights in memory, find stars, grade every exposure.
+
+Writes a JSON table: one entry a frame with sky, noise, seeing, roundness and star list.
+"""
+
+from pathlib import Path
+
+from n2n.config import add_settings
+from n2n.errors import BadFrame
+from n2n.formats.flags import DEFECT, NO_DATA, SATURATED
+from n2n.formats.tables import read_csv, write_json
+from n2n.log import Progress
+from n2n.sky.stars import measure_stars
+from n2n.stages import _exposure as exposure
+
+
+def add_arguments(parser) -> None:
+    """Declare the command's arguments."""
+    exposure.add_arguments(parser)
+    parser.add_argument("-o", "--output", type=Path, required=True, help="JSON table to write")
+    add_settings(parser, "measure")
+
+
+def run(args) -> None:
+    """Execute the stage."""
+    rows = read_csv(args.frames)
+    calibration = exposure.load_calibration(args.calibration, args.results)
+    measured = []
+    for row in Progress(rows, "measure"):
+        facts = dict(row)
+        try:
+            pixels, flags = exposure.load_exposure(row, args.raw, calibration)
+        except BadFrame as error:
+            measured.append(facts | {"rejected": [f"{error.reason_code}: {error}"], "stars": []})
+            continue
+        quality = measure_stars(pixels, (flags & (NO_DATA | DEFECT)) > 0, (flags & SATURATED) > 0, args.nsigma)
+        facts |= {
+            "rejected": [],
+            "n_stars": quality.n_stars,
+            "fwhm_px": quality.fwhm_px,
+            "ellipticity": quality.ellipticity,
+            "background": quality.background,
+            "background_rms": quality.background_rms,
+            "stars": quality.stars.round(3).tolist(),
+        }
+        measured.append(facts)
+    write_json(args.output, {"unit": calibration.unit, "gain": calibration.gain, "frames": measured})

@@ -1,0 +1,135 @@
+"""Stage `register`: bring a chunk of lights onto the reference's grid, scale and sky.
+
+Every accepted exposure is calibrated in memory, matched by its stars, resampled once, divided by its
+transparency and freed of the difference of its sky to the reference's. The file holds those pixels, their
+flags, and one entry for every exposure of the chunk, with the reason where it was left out.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+
+from n2n.config import add_settings
+from n2n.errors import BadFrame
+from n2n.formats.fits import read_header
+from n2n.formats.flags import DEFECT, NO_DATA, OUTLIER, SATURATED
+from n2n.formats.products import clean_header
+from n2n.formats.store import write_registered
+from n2n.formats.tables import number, read_csv, read_json
+from n2n.log import Progress, logger
+from n2n.sky.background import match_sky, plane
+from n2n.sky.match import NoMatch, match_stars
+from n2n.sky.warp import warp
+from n2n.stages import _exposure as exposure
+from n2n.stages.reference import reasons
+
+BAD = NO_DATA | DEFECT | OUTLIER | SATURATED
+
+
+def add_arguments(parser) -> None:
+    """Declare the command's arguments."""
+    exposure.add_arguments(parser)
+    parser.add_argument("--measured", type=Path, required=True, help="table of `n2n measure` of this chunk")
+    parser.add_argument("--reference", type=Path, required=True, help="reference.json of the group")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="registered HDF5 file to write")
+    add_settings(parser, "register")
+
+
+def run(args) -> None:
+    """Execute the stage."""
+    rows = read_csv(args.frames)
+    measured = {frame["path"]: frame for frame in read_json(args.measured)["frames"]}
+    chosen = read_json(args.reference)
+    calibration = exposure.load_calibration(args.calibration, args.results)
+    try:
+        target, target_flags = exposure.load_exposure(chosen["reference"], args.raw, calibration)
+        header = clean_header(read_header(args.raw / chosen["reference"]["path"])[0])
+    except BadFrame as error:
+        raise BadFrame(error.reason_code, f"the reference exposure cannot be read: {error}") from error
+    pixels, flags, entries = [], [], []
+    for row in Progress(rows, "register"):
+        entry = {key: value for key, value in measured[row["path"]].items() if key != "stars"}
+        entry["rejected"] = reasons(measured[row["path"]], chosen["limits"])
+        if not entry["rejected"] or row["path"] == chosen["reference"]["path"]:
+            entry["rejected"] = []
+            try:
+                image, mask = place(row, measured[row["path"]], entry, chosen, calibration, target, target_flags, args)
+                pixels.append(image)
+                flags.append(mask)
+            except NoMatch as error:
+                entry["rejected"] = [f"no match with the reference: {error}"]
+            except BadFrame as error:
+                entry["rejected"] = [str(error)]
+        if entry["rejected"]:
+            logger.info("left out %s: %s", Path(row["path"]).name, "; ".join(entry["rejected"]))
+        entries.append(entry)
+    shape = target.shape
+    meta = {
+        "reference": chosen["reference"]["path"],
+        "header": header.tostring(sep="\n", endcard=False, padding=False),
+        "unit": calibration.unit,
+        "gain": calibration.gain if calibration.unit == "electron" else None,
+        "e_per_adu": number(rows[0]["e_per_adu"]),
+        "read_noise_e": number(rows[0]["read_noise_e"]),
+        "fwhm_px": chosen["reference"]["fwhm_px"],
+        "row": rows[0],
+        "limits": chosen["limits"],
+    }
+    write_registered(
+        args.output,
+        np.stack(pixels) if pixels else np.empty((0, *shape), np.float32),
+        np.stack(flags) if flags else np.empty((0, *shape), np.uint8),
+        entries,
+        meta,
+    )
+    logger.info("%d of %d exposures registered", len(pixels), len(rows))
+
+
+def place(row, measured, entry, chosen, calibration, target, target_flags, settings):
+    """Put one exposure onto the reference grid; fill `entry` with what was found.
+
+    Returns
+    -------
+    pixels : float32 ndarray, flags : uint8 ndarray
+
+    Raises
+    ------
+    NoMatch, BadFrame
+        When the exposure cannot or should not be used.
+    """
+    reference = chosen["reference"]
+    itself = row["path"] == reference["path"]
+    if itself:
+        pixels, flags = target.copy(), target_flags.copy()
+        entry |= {"matrix": [[1, 0, 0], [0, 1, 0]], "rms_px": 0.0, "n_matched": len(reference["stars"])}
+        entry |= {"transparency": 1.0, "sky": [0.0, 0.0, 0.0], "overlap": 1.0}
+        pixels[(flags & NO_DATA) > 0] = 0
+        return pixels, flags
+    match = match_stars(reference["stars"], measured["stars"])
+    entry |= {"matrix": match.matrix.tolist(), "rms_px": match.rms_px, "n_matched": match.n}
+    if match.rms_px > settings.max_rms_px:
+        raise BadFrame("registration", f"stars match only to {match.rms_px:.2f} px, limit {settings.max_rms_px}")
+    # A ratio no better known than 10 % would add more error than it removes.
+    transparency = match.flux_ratio if match.flux_ratio_error < 0.1 * match.flux_ratio else 1.0
+    entry["transparency"] = transparency
+    if transparency < settings.min_transparency:
+        raise BadFrame("clouds", f"transparency {transparency:.2f} of the reference, limit {settings.min_transparency}")
+    pixels, flags = exposure.load_exposure(row, settings.raw, calibration)
+    pixels, flags = warp(pixels, flags, match.matrix, target.shape)
+    overlap = float(((flags & NO_DATA) == 0).mean())
+    entry["overlap"] = overlap
+    if overlap < settings.min_overlap:
+        raise BadFrame("overlap", f"covers {overlap:.0%} of the reference, limit {settings.min_overlap:.0%}")
+    pixels /= np.float32(transparency)
+    usable = ((flags | target_flags) & BAD) == 0
+    sky = match_sky(pixels, target, usable)
+    entry["sky"] = sky.tolist()
+    pixels -= plane(sky, pixels.shape)
+    pixels[(flags & NO_DATA) > 0] = 0
+    return pixels, flags
+
+
+def reference_header(meta: dict) -> fits.Header:
+    """Header of the group's reference exposure."""
+    return fits.Header.fromstring(meta["header"], sep="\n")

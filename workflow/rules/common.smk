@@ -1,0 +1,68 @@
+# Configuration, and the paths every rule is made of.
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from n2n import plan as planning
+from n2n.config import check_config, options
+from n2n.errors import UserError
+
+try:
+    CONFIG = check_config(config)
+except UserError as error:
+    raise WorkflowError(str(error))
+
+RAW, RESULTS, MODELS = CONFIG["raw"], CONFIG["results"], CONFIG["models"]
+GROUP = f"{RESULTS}/{{night}}/{{group}}"
+LOGS = f"{RESULTS}/logs/{{night}}/{{group}}"
+N2N = f"{sys.executable} -m n2n"
+
+
+wildcard_constraints:
+    night="[^/]+",
+    group="[^/]+",
+    chunk=r"\d+",
+    key="[^/]+",
+
+
+def the_group(wildcards):
+    return PLAN.groups[wildcards.night, wildcards.group]
+
+
+def calibration_masters(wildcards):
+    """Masters applied to a group."""
+    chosen = the_group(wildcards).calibration
+    keys = [chosen[kind] for kind in ("bias", "dark", "flat", "defects") if chosen[kind]]
+    return [f"{RESULTS}/masters/{key}.fits" for key in keys]
+
+
+def each_chunk(pattern):
+    """Input function: `pattern` for every chunk of the group."""
+    return lambda wildcards: expand(
+        f"{GROUP}/{pattern}",
+        night=wildcards.night,
+        group=wildcards.group,
+        chunk=the_group(wildcards).chunks,
+    )
+
+
+def the_model(wildcards):
+    """The group's model: an ordinary input while it is to be trained, afterwards one whose age does not matter."""
+    model = the_group(wildcards).model
+    if model is None or (model not in PLAN.training and planning.model_state(CONFIG, model) == "missing"):
+        return []
+    path = f"{MODELS}/{model}/model.json"
+    return path if model in PLAN.training else ancient(path)
+
+
+def final_outputs():
+    reports = [f"{RESULTS}/{night}/report.html" for night in PLAN.nights]
+    return reports + ([f"{RESULTS}/{night}/verdict" for night in PLAN.nights] if CONFIG["gates"]["strict"] else [])
+
+
+def summary():
+    """What a person wants to know at the end of the run."""
+    from n2n.stages.report import terminal_summary
+
+    return terminal_summary(Path(RESULTS), [(group.night, group.name) for group in PLAN.groups.values()])

@@ -1,0 +1,15 @@
+# pairs: one view over all chunks of a group, split into A, B and the held-out C.
+rule pairs:
+    input:
+        each_chunk("registered-{chunk}.h5"),
+    output:
+        f"{GROUP}/pairs.h5",
+    log:
+        f"{LOGS}/pairs.log",
+    params:
+        options=options(CONFIG, "pairs"),
+        recipe=planning.RECIPES["pairs"],
+    resources:
+        mem_mb=2000,
+    shell:
+        "{N2N} pairs {input:q} {params.options} --output '{output}' --log '{log}'"

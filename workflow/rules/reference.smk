@@ -1,0 +1,18 @@
+# reference: the exposure all others are brought to, and the limits of quality; frozen after the first batch.
+rule reference:
+    input:
+        lambda wildcards: expand(
+            f"{GROUP}/measured-{{chunk}}.json",
+            night=wildcards.night,
+            group=wildcards.group,
+            chunk=the_group(wildcards).reference_chunks,
+        ),
+    output:
+        f"{GROUP}/reference.json",
+    log:
+        f"{LOGS}/reference.log",
+    params:
+        options=options(CONFIG, "reference"),
+        recipe=planning.RECIPES["reference"],
+    shell:
+        "{N2N} reference {input:q} {params.options} --output '{output}' --log '{log}'"
