@@ -1,6 +1,7 @@
 """The configuration: defaults, checks with a helpful word, and command options made from it."""
 
 import copy
+import datetime
 import difflib
 import functools
 from importlib import resources
@@ -55,7 +56,14 @@ def check_config(values: dict) -> dict:
 
     if not isinstance(values, dict):
         raise UserError("the configuration must be a list of `key: value` lines")
-    values = copy.deepcopy(values)
+    parts = schema()["properties"]
+    # A section whose lines are all commented out is an empty one.
+    values = {
+        key: {} if value is None and parts.get(key, {}).get("type") == "object" else copy.deepcopy(value)
+        for key, value in values.items()
+    }
+    if "nights" in values:
+        values["nights"] = _names(values["nights"])
     _known_keys(values, schema(), "")
     errors = sorted(jsonschema.Draft202012Validator(schema()).iter_errors(values), key=lambda e: list(e.path))
     if errors:
@@ -63,6 +71,13 @@ def check_config(values: dict) -> dict:
         key = ".".join(map(str, error.absolute_path)) or "configuration"
         raise UserError(f"config: {key}: {_plain_words(error)}")
     return _defaults(values, schema())
+
+
+def _names(value):
+    """Night names as text: YAML takes an unquoted 2026-10-03 for a date and 20261003 for a number."""
+    if isinstance(value, list):
+        return [_names(item) for item in value]
+    return str(value) if isinstance(value, datetime.date | int) and not isinstance(value, bool) else value
 
 
 def _known_keys(values: dict, part: dict, prefix: str) -> None:
@@ -103,7 +118,13 @@ def _plain_words(error) -> str:
 
 def _article(kinds) -> str:
     kinds = [kinds] if isinstance(kinds, str) else kinds
-    names = {"number": "a number", "integer": "a whole number", "string": "text", "boolean": "true or false"}
+    names = {
+        "number": "a number",
+        "integer": "a whole number",
+        "string": "text",
+        "boolean": "true or false",
+        "object": "a section with `key: value` lines",
+    }
     return " or ".join(names.get(kind, f"an {kind}") for kind in kinds)
 
 

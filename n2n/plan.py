@@ -223,7 +223,11 @@ def _masters(night: str, rows: list[dict]) -> list[Master]:
         if row["kind"] == "flat":
             key += [row["filter"], row["filter_bw_nm"]]
         sets.setdefault(tuple(key), []).append(row)
-    made = [_make_master(key[0], night, members) for key, members in sets.items() if len(members) >= MIN_CALIBRATION]
+    made = []
+    for key, rows in sets.items():
+        for members in _by_temperature(rows) if key[0] in ("dark", "darkflat") else [rows]:
+            if len(members) >= MIN_CALIBRATION:
+                made.append(_make_master(key[0], night, members))
     zeros = [master for master in made if master.kind in ("darkflat", "bias", "dark")]
     result = []
     for master in made:
@@ -232,6 +236,21 @@ def _masters(night: str, rows: list[dict]) -> list[Master]:
             master = _make_master("flat", night, list(master.rows), zero)
         result.append(master)
     return result
+
+
+def _by_temperature(rows: list[dict]) -> list[list[dict]]:
+    """Split darks into sets that span at most `MAX_DEGREES`; those of unknown temperature stay together."""
+    degrees = {row["path"]: number(row["temperature_c"]) for row in rows}
+    starts: list[float] = []
+    for value in sorted(value for value in degrees.values() if value is not None):
+        if not starts or value - starts[-1] > MAX_DEGREES:
+            starts.append(value)
+    sets: dict[float | None, list[dict]] = {}
+    for row in rows:
+        value = degrees[row["path"]]
+        start = None if value is None else max(start for start in starts if start <= value)
+        sets.setdefault(start, []).append(row)
+    return list(sets.values())
 
 
 def _make_master(kind: str, night: str, rows: list[dict], zero: str | None = None) -> Master:

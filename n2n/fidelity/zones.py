@@ -4,19 +4,22 @@ import numpy as np
 from scipy import ndimage
 
 ZONES = ("background", "extended", "stars")
-STAR_SIGMA = 5.0  # detection of stars in the image smoothed to their width
+STAR_SIGMA = 1.5  # compact light above this, after smoothing by 1 px: 5 sigma of what is left of the noise
 EXTENDED_SIGMA = 1.0  # diffuse light above this many sigma of the stack
 
 
-def divide(stack: np.ndarray, sigma: np.ndarray, usable: np.ndarray) -> np.ndarray:
-    """Assign every pixel to a zone, from an image that contains no held-out exposure.
+def divide(image: np.ndarray, sigma: np.ndarray, usable: np.ndarray) -> np.ndarray:
+    """Assign every pixel to a zone.
+
+    The image should not be the one that is judged: its noise would choose the zone, and a zone of pixels that
+    happen to be low is no fair sample of the sky.
 
     Parameters
     ----------
-    stack : ndarray, shape (h, w)
+    image : ndarray, shape (h, w)
         Sky subtracted.
     sigma : ndarray, shape (h, w)
-        Noise of the sky in `stack` a pixel (without the sources' own).
+        Noise of the sky in the stack a pixel (without the sources' own).
     usable : ndarray of bool, shape (h, w)
 
     Returns
@@ -24,16 +27,14 @@ def divide(stack: np.ndarray, sigma: np.ndarray, usable: np.ndarray) -> np.ndarr
     int8 ndarray, shape (h, w)
         Index into `ZONES`; -1 where not usable.
     """
-    clean = np.where(usable, stack, 0).astype(np.float32)
+    clean = np.where(usable, image, 0).astype(np.float32)
     level = float(np.median(sigma[usable])) if usable.any() else 1.0
     # Diffuse light: what a wide median sees, so that stars do not count.
     diffuse = _wide_median(clean, 11)
     compact = ndimage.gaussian_filter(clean - diffuse, 1.0)
-    noise = 1.4826 * np.median(np.abs(compact[usable])) if usable.any() else 1.0
-    # The floor keeps a crowded field, where sources set the spread, from hiding its stars.
-    star = compact > STAR_SIGMA * min(noise, 0.45 * level)
+    star = compact > STAR_SIGMA * level
     star = ndimage.binary_dilation(ndimage.binary_opening(star, np.ones((2, 2))), iterations=1)
-    zones = np.zeros(stack.shape, np.int8)
+    zones = np.zeros(image.shape, np.int8)
     zones[ndimage.gaussian_filter(diffuse, 2.0) > EXTENDED_SIGMA * level] = 1
     zones[star] = 2
     zones[~usable] = -1

@@ -27,7 +27,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".part", dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         yield temporary
@@ -36,7 +36,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         temporary.chmod(0o666 & ~_umask())
         os.replace(temporary, path)
     except OSError as error:
-        if error.filename is None or str(path.parent) in str(error.filename):
+        if _concerns(error, path.absolute()):
             raise UserError(
                 f"cannot write {path}: {error.strerror or error}; "
                 "free some space or check the folder's permissions, then run the same command again"
@@ -63,6 +63,14 @@ def write_text_if_changed(path: str | os.PathLike, text: str) -> bool:
         return False
     write_text(path, text)
     return True
+
+
+def _concerns(error: OSError, path: Path) -> bool:
+    """Tell whether an error is about writing `path`: its folder, a folder above, or a file beside it."""
+    if error.filename is None:  # a full disk
+        return True
+    named = Path(os.fsdecode(error.filename)).absolute()
+    return path.parent in (named, named.parent) or named in path.parents
 
 
 def _umask() -> int:

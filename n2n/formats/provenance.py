@@ -4,7 +4,9 @@ The header scheme is documented in docs/headers.md.
 """
 
 import datetime
+import functools
 import platform
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +27,7 @@ def stack_cards(frames: list[dict], meta: dict) -> dict:
     electrons = meta["unit"] == "electron"
     effective = float(np.sum([entry["weight"] for entry in frames]))
     return {
-        "BUNIT": ("electron" if electrons else "adu", "linear; of one exposure (a mean, not a sum)"),
+        "BUNIT": ("electron" if electrons else "adu", "linear; mean of exposures"),
         "FILTCAN": (row["filter"] or None, "canonical filter"),
         "FILTBW": (float(row["filter_bw_nm"]) if row["filter_bw_nm"] else None, "[nm] bandwidth of the filter"),
         "NCOMBINE": (n, "exposures combined"),
@@ -33,20 +35,50 @@ def stack_cards(frames: list[dict], meta: dict) -> dict:
         "TOTEXP": (sum(exposures) if exposures else None, "[s] sum of the exposures"),
         "LIVETIME": (sum(exposures) if exposures else None, "[s] sum of the exposures"),
         "DATE-BEG": (times[0] if times else None, "start of the first exposure, UTC"),
-        "DATE-LST": (times[-1] if times else None, "start of the last exposure, UTC"),
+        "DATE-END": (_end(times[-1], exposures) if times else None, "end of the last exposure, UTC"),
+        "DATE": (_now(), "when this file was written, UTC"),
+        "XPOSURE": (sum(exposures) if exposures else None, "[s] sum of the exposures"),
         "EGAIN": (1.0 if electrons else None, "[e-/unit] of one exposure"),
         "EGAINRAW": (meta["gain"] if electrons else None, "[e-/adu] of the raw frames"),
-        "NEFF": (effective, "standard exposures this is worth, by weight"),
+        "EFFGAIN": (effective if electrons else None, "[e-/unit] of this mean"),
+        "NEFF": (effective, "standard exposures this is worth"),
         "SKYLEVEL": (float(meta["sky"]), "level of the sky in this image"),
         "SKYNOISE": (
             float(np.sqrt(meta["variance_background"] / max(effective, 1e-9))), "noise of the sky a pixel"
         ),
         "PEDESTAL": (0, "applied"),
         "PROGRAM": ("n2n", "program that made this image"),
+        "ORIGIN": ("n2n", "program that made this image"),
+        "PIPECMIT": (_commit(), "git commit of n2n"),
         "PIPEVER": (__version__, "version of n2n"),
         "RECIPE": (RECIPE, "raised when n2n's pixels change"),
         "REFFRAME": (Path(meta["reference"]).name, "exposure that defines the grid"),
     }
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _end(start: str, exposures: list[float]) -> str | None:
+    """End of an exposure that began at `start`; None when that is no ISO time."""
+    try:
+        begun = datetime.datetime.fromisoformat(start)
+    except ValueError:
+        return None
+    seconds = datetime.timedelta(seconds=exposures[-1] if exposures else 0)
+    return (begun + seconds).isoformat(timespec="milliseconds")
+
+
+@functools.cache
+def _commit() -> str | None:
+    """Commit of the checkout n2n runs from; None for an installed copy."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
 
 
 def product_hdus(image, header, variance, mask, coverage, frames, left_out, extra=()) -> list:
@@ -56,6 +88,9 @@ def product_hdus(image, header, variance, mask, coverage, frames, left_out, extr
         mask_hdu.header[f"BIT{bit.bit_length() - 1}"] = (bit, text)
     variance_hdu = fits.ImageHDU(variance, name="VAR")
     variance_hdu.header["BUNIT"] = (f"{header['BUNIT']}2", "variance of the primary image, a pixel")
+    for index, entry in enumerate(sorted(frames, key=lambda entry: entry["path"])[:999], 1):
+        name = Path(entry["path"]).name.encode("ascii", "replace").decode()
+        header[f"IMCMB{index:03d}"] = name[-60:]
     return [
         fits.PrimaryHDU(image, header),
         variance_hdu,
@@ -95,8 +130,7 @@ def provenance_table(frames: list[dict], left_out: list[dict]) -> fits.BinTableH
 
 def history_line(verb: str, text: str) -> str:
     """One HISTORY line of at most 72 characters, with the time in UTC."""
-    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{now} n2n {__version__} {verb} {text}"[:72]
+    return f"{_now()} n2n {__version__} {verb} {text}"[:72]
 
 
 def versions() -> dict[str, str]:
@@ -105,3 +139,48 @@ def versions() -> dict[str, str]:
 
     packages = ("numpy", "scipy", "astropy", "sep", "astroalign", "torch", "h5py")
     return {"n2n": __version__, "python": platform.python_version()} | {name: version(name) for name in packages}
+
+
+def denoise_cards(model: dict, settings: dict, facts: dict) -> dict:
+    """Cards that name the network and how it was applied."""
+    recipe = model["recipe"]
+    own = any(group == f"{facts['night']}/{facts['group']}" for group in model["groups"])
+    return {
+        "DNMETHOD": ("N2N-UNET", "Noise2Noise, trained on repeated exposures"),
+        "DNARCH": (model["architecture"], "network"),
+        "DNTRAIN": ("self" if own else "pretrained", "on its own exposures, or others"),
+        "DNGROUP": (", ".join(model["groups"]), "group(s) the network was trained on"),
+        "DNMODEL": (f"sha256:{model['weights_sha256']}", "digest of the weights"),
+        "DNMFILE": ("/".join(Path(model["path"]).parts[-3:]), "what describes it"),
+        "DNPAIRS": ("random-split", "input and target share no exposure"),
+        "DNSEED": (recipe["seed"], "seed of the training"),
+        "DNSTEPS": (recipe["steps"], "training steps"),
+        "DNLOSS": ("huber-chi2", "linear, weighted by a smooth variance"),
+        "DNVST": ("none", "transform of the target"),
+        "DNDEVICE": (settings["device"], "where the network was applied"),
+        "DNTILE": (settings["tile"], "[pix] side of a tile"),
+        "DNOVLP": (settings["overlap"], "[pix] overlap of tiles"),
+        "DNTTA": (settings["orientations"], "orientations averaged"),
+        "DNBLEND": (1.0 if facts["product"] == "DENOISED" else 0.0, "weight of the denoised image"),
+    }
+
+
+def quality_cards(facts: dict) -> dict:
+    """Cards that carry the verdict."""
+    cards: dict = {"QASTAT": (facts["qastat"], "PASS, WARN or FAIL (stack shipped)")}
+    cards["QAREASON"] = (facts["reason"] or None, "why")
+    if "exposure_gain" in facts:
+        gain = facts["exposure_gain"]
+        bias = facts["star_flux"].get("S/N above 50", {}).get("bias")
+        cards |= {
+            "QAGAIN": (gain["value"], "worth this many times the exposures"),
+            "QAGAINER": (gain["standard_error"], "standard error of QAGAIN"),
+            "QARISK": (1 / gain["value"], "error over variance of the stack; raw = 1"),
+            "QASLOPE": (facts["slope"], "held-out exposures on denoised image"),
+            "QACHI2": (facts["residual_chi2"], "residual; target 1 - QARISK"),
+        }
+        if bias is not None and np.isfinite(bias):
+            cards["QAFBIAS"] = (-2500 * float(np.log10(1 + bias)), "[mmag] stars of S/N > 50, to the stack")
+        width = next((g["value"] for g in facts["gates"] if g["name"] == "G8"), None)
+        cards["QAFWHM"] = (width, "[%] change of the width of stars")
+    return cards

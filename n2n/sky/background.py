@@ -41,7 +41,9 @@ def match_sky(pixels: np.ndarray, reference: np.ndarray, usable: np.ndarray, blo
     for _ in range(8):
         coefficients = np.linalg.lstsq(design[keep], values[keep], rcond=None)[0]
         residual = values - design @ coefficients
-        spread = 1.4826 * np.median(np.abs(residual[keep] - np.median(residual[keep])))
+        # About the median: blocks that stand out have pulled the fit, and with it all residuals, their way.
+        residual -= np.median(residual[keep])
+        spread = 1.4826 * np.median(np.abs(residual[keep]))
         updated = np.abs(residual) <= max(3 * spread, 1e-9)
         if np.array_equal(updated, keep) or updated.sum() < 6:
             break

@@ -3,6 +3,9 @@
 import numpy as np
 from scipy import ndimage
 
+# What makes the median absolute deviation of few samples unbiased (Croux & Rousseeuw 1992).
+FEW = {3: 1.495, 4: 1.363, 5: 1.206, 6: 1.200, 7: 1.140, 8: 1.129, 9: 1.107}
+
 
 def clipped_mean(frames: np.ndarray, nsigma: float = 4.0, rows: int = 16) -> np.ndarray:
     """Mean over exposures without outliers, for calibration frames.
@@ -27,7 +30,7 @@ def clipped_mean(frames: np.ndarray, nsigma: float = 4.0, rows: int = 16) -> np.
             continue
         centre = np.median(block, axis=0)
         deviation = np.abs(block - centre)
-        own = 1.4826 * np.median(deviation, axis=0)
+        own = FEW.get(n, n / (n - 0.8)) * 1.4826 * np.median(deviation, axis=0)
         typical = np.median(own)
         limit = nsigma * np.maximum(own, typical) + 1e-6
         keep = deviation <= limit
@@ -101,9 +104,9 @@ def outliers(
         widen = np.ones_like(centre)
     deviation = values - centre
     rejected = np.zeros(values.shape, bool)
-    # Fewer than two other exposures cannot contradict anything.
-    judged = known & (count >= 2)
     for index in range(len(values)):
+        # Fewer than two other exposures cannot contradict anything.
+        judged = known & (count - (valid[index] & judges[index]) >= 2)
         sigma = np.sqrt((scale[index] * widen) ** 2 + floor)
         limit = nsigma * sigma + slope * gradient
         for sign in (1, -1):

@@ -1,7 +1,9 @@
 """Match two star lists: shift, rotation and scale, then photometric ratio.
 
 astroalign finds the first guess from triangles (any shift, rotation and scale, so a
-meridian flip is nothing special); all stars of both lists then refine it by least squares.
+meridian flip is nothing special). It needs a dozen stars in common; where there are fewer, the shift on which most
+pairs of stars of like brightness agree is taken, upright or turned by 180 degrees. All stars of both lists then
+refine the guess by least squares.
 """
 
 import warnings
@@ -53,7 +55,9 @@ def match_stars(reference: np.ndarray, frame: np.ndarray, control_points: int = 
     for name, stars in (("reference", reference), ("frame", frame)):
         if len(stars) < MIN_MATCHES:
             raise NoMatch(f"only {len(stars)} stars in the {name}")
-    matrix = _first_guess(reference[:, :2], frame[:, :2], control_points)
+    matrix = _from_triangles(reference[:, :2], frame[:, :2], control_points)
+    if matrix is None:
+        matrix = _from_votes(reference, frame)
     tree = KDTree(frame[:, :2])
     # Shrink the search radius while the fit improves; end on a fixed point, so that the
     # result does not depend on the first guess.
@@ -78,7 +82,7 @@ def match_stars(reference: np.ndarray, frame: np.ndarray, control_points: int = 
     return Match(matrix, rms, int(kept.sum()), ratio, error)
 
 
-def _first_guess(reference: np.ndarray, frame: np.ndarray, control_points: int) -> np.ndarray:
+def _from_triangles(reference: np.ndarray, frame: np.ndarray, control_points: int) -> np.ndarray | None:
     import astroalign  # imports scikit-image; only jobs that match should pay
 
     # astroalign shuffles with an unseeded generator; the same night must give the same pixels.
@@ -91,7 +95,33 @@ def _first_guess(reference: np.ndarray, frame: np.ndarray, control_points: int) 
             return np.asarray(transform.params)[:2]
         except (astroalign.MaxIterError, ValueError, TypeError, IndexError):
             continue
-    raise NoMatch("no pattern of stars in common")
+    return None
+
+
+def _from_votes(reference: np.ndarray, frame: np.ndarray, stars: int = 30, radius: float = 4.0) -> np.ndarray:
+    """The shift most pairs of stars vote for, upright or turned by 180 degrees.
+
+    Raises
+    ------
+    NoMatch
+        When fewer than four pairs agree.
+    """
+    reference, frame = reference[:stars], frame[:stars]
+    log_ratio = np.log(np.maximum(frame[None, :, 2], 1e-9) / np.maximum(reference[:, None, 2], 1e-9))
+    alike = np.abs(log_ratio) < 0.7
+    best, votes = None, MIN_MATCHES - 1
+    for turn in (1.0, -1.0):
+        shifts = (frame[None, :, :2] - turn * reference[:, None, :2])[alike]
+        if len(shifts) == 0:
+            continue
+        near = KDTree(shifts).query_ball_point(shifts, radius)
+        leader = int(np.argmax([len(members) for members in near]))
+        if len(near[leader]) > votes:
+            votes = len(near[leader])
+            best = np.column_stack([turn * np.eye(2), shifts[near[leader]].mean(axis=0)])
+    if best is None:
+        raise NoMatch("no pattern of stars in common")
+    return best
 
 
 def _fit(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:

@@ -115,8 +115,14 @@ def noise_facts(frames: np.ndarray) -> dict:
     """Read noise (ADU) from differences of consecutive bias or dark frames."""
     if len(frames) < 2:
         return {}
-    sigma = [robust_sigma(b - a) / np.sqrt(2) for a, b in zip(frames, frames[1:], strict=False)]
+    sigma = [_clipped_sigma(b - a) / np.sqrt(2) for a, b in zip(frames, frames[1:], strict=False)]
     return {"NOISEADU": (float(np.median(sigma)), "[adu] noise of one frame, from differences")}
+
+
+def _clipped_sigma(steps: np.ndarray) -> float:
+    """Standard deviation without cosmic rays; a median of whole numbers would be a whole number."""
+    limit = 5 * max(robust_sigma(steps), 1.0)
+    return float(np.std(steps[np.abs(steps - np.median(steps)) <= limit]))
 
 
 def gain_from_flats(frames: np.ndarray) -> dict:

@@ -39,7 +39,7 @@ def run(args) -> None:
     frames = [entry for entry in everything if not entry["rejected"]]
     if not frames:
         raise UserError(f"no exposure of {args.output.parent.name} was accepted; see its frames in the report")
-    for entry, block in zip(frames, blocks([entry["matrix"] for entry in frames]), strict=True):
+    for entry, block in zip(frames, blocks([entry["matrix"] for entry in frames], deciding(frames)), strict=True):
         entry["block"] = block
     with atomic_path(args.output) as temporary:
         with h5py.File(temporary, "w") as file:
@@ -55,7 +55,14 @@ def run(args) -> None:
     logger.info("%d exposures: %s", len(frames), ", ".join(f"{n} in {b}" for b, n in counts.items()))
 
 
-def blocks(matrices: list) -> list[str]:
+def deciding(frames: list[dict]) -> int:
+    """How many of the first exposures decide whether the telescope was moved: whole batches, until there are eight."""
+    batches = [int(entry["batch"]) for entry in frames]
+    last = batches[min(len(batches), len(PATTERN)) - 1]
+    return sum(batch <= last for batch in batches)
+
+
+def blocks(matrices: list, first: int | None = None) -> list[str]:
     """Assign every exposure to block A, B or C; exposures at one pointing stay together.
 
     They share the detector's pattern and the noise of its master dark, and would confirm each other's
@@ -67,6 +74,8 @@ def blocks(matrices: list) -> list[str]:
     ----------
     matrices : list of (2, 3) arrays
         Reference to frame.
+    first : int, optional
+        Only that many exposures decide whether the telescope was moved; all by default.
     """
     shifts = np.array([np.asarray(matrix)[:, 2] for matrix in matrices], float).reshape(-1, 2)
     units = np.zeros(len(shifts), int)
@@ -74,7 +83,7 @@ def blocks(matrices: list) -> list[str]:
         distance = np.hypot(*(shifts[:index] - shifts[index]).T)
         nearest = int(np.argmin(distance))
         units[index] = units[nearest] if distance[nearest] < SAME_POINTING_PX else units[:index].max() + 1
-    if len(set(units)) < min(len(shifts), len(PATTERN)):
+    if len(set(units[:first])) < min(len(shifts[:first]), len(PATTERN)):
         units = np.arange(len(shifts))
     return [PATTERN[unit % len(PATTERN)] for unit in units]
 
@@ -228,3 +237,12 @@ class Pairs:
             mean[rows], weight[rows] = weighted_mean(values, valid, self.weights[index])
             count[rows] = valid.sum(axis=0)
         return mean, weight, count
+
+    def scatter(self, chosen, mean: np.ndarray) -> np.ndarray:
+        """Unsmoothed, unbiased variance of one standard exposure from exposures `chosen`; shape (h, w)."""
+        index = np.arange(len(self.frames))[chosen]
+        result = np.full(self.shape, np.nan, np.float32)
+        for rows, _, _ in strips(*self.shape, len(index)):
+            values, valid = self.load(index, (rows, slice(None)))
+            result[rows] = sample_variance(values, valid, self.weights[index], mean[rows])
+        return result

@@ -4,6 +4,7 @@ rule assess:
         pairs=f"{GROUP}/pairs.h5",
         stack=f"{GROUP}/stack.fits",
         candidate=f"{GROUP}/candidate.h5",
+        calibration=f"{GROUP}/calibration.json",
     output:
         denoised=f"{GROUP}/denoised.fits",
         assessment=f"{GROUP}/assessment.json",
@@ -11,11 +12,14 @@ rule assess:
         before_after=f"{GROUP}/before_after.png",
     log:
         f"{LOGS}/assess.log",
+    conda:
+        "../envs/n2n.yaml"
+    resources:
+        mem_mb=2000,
     params:
         options=options(CONFIG, "gates"),
         recipe=planning.RECIPES["assess"],
-    resources:
-        mem_mb=2000,
     shell:
-        "{N2N} assess '{input.pairs}' --stack '{input.stack}' --candidate '{input.candidate}'"
+        "n2n assess '{input.pairs}' --stack '{input.stack}' --candidate '{input.candidate}'"
+        " --calibration '{input.calibration}'"
         " {params.options} --output '{output.denoised}' --log '{log}'"

@@ -1,4 +1,5 @@
 # Configuration, and the paths every rule is made of.
+import shlex
 import sys
 from pathlib import Path
 
@@ -16,7 +17,9 @@ except UserError as error:
 RAW, RESULTS, MODELS = CONFIG["raw"], CONFIG["results"], CONFIG["models"]
 GROUP = f"{RESULTS}/{{night}}/{{group}}"
 LOGS = f"{RESULTS}/logs/{{night}}/{{group}}"
-N2N = f"{sys.executable} -m n2n"
+
+# Jobs find the n2n that belongs to this snakemake, also when its environment is not activated.
+shell.prefix(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"; ')
 
 
 wildcard_constraints:
@@ -35,6 +38,17 @@ def calibration_masters(wildcards):
     chosen = the_group(wildcards).calibration
     keys = [chosen[kind] for kind in ("bias", "dark", "flat", "defects") if chosen[kind]]
     return [f"{RESULTS}/masters/{key}.fits" for key in keys]
+
+
+def zero_of(wildcards):
+    """The master subtracted from a flat."""
+    zero = PLAN.masters[wildcards.key].zero
+    return f"{RESULTS}/masters/{zero}.fits" if zero else []
+
+
+def assessments(wildcards):
+    """The assessments of a night's groups."""
+    return [f"{RESULTS}/{g.night}/{g.name}/assessment.json" for g in PLAN.of_night(wildcards.night)]
 
 
 def each_chunk(pattern):
@@ -58,7 +72,9 @@ def the_model(wildcards):
 
 def final_outputs():
     reports = [f"{RESULTS}/{night}/report.html" for night in PLAN.nights]
-    return reports + ([f"{RESULTS}/{night}/verdict" for night in PLAN.nights] if CONFIG["gates"]["strict"] else [])
+    return reports + (
+        [f"{RESULTS}/{night}/verdict" for night in PLAN.nights] if CONFIG["gates"]["strict"] else []
+    )
 
 
 def summary():

@@ -7,14 +7,17 @@ rule denoise:
         f"{GROUP}/candidate.h5",
     log:
         f"{LOGS}/denoise.log",
+    conda:
+        "../envs/n2n.yaml"
+    threads: 64
+    resources:
+        gpu=1,
+        device=CONFIG["device"],
+        mem_mb=3000,
     params:
         options=options(CONFIG, "denoise"),
         recipe=planning.RECIPES["denoise"],
         model=lambda wildcards, input: f"--model '{input.model}'" if input.model else "",
-    threads: 64
-    resources:
-        gpu=1,
-        mem_mb=3000,
     shell:
-        "{N2N} denoise '{input.pairs}' {params.model} {params.options}"
-        " --device {CONFIG[device]} --gpus {resources.gpu} --threads {threads} --output '{output}' --log '{log}'"
+        "n2n denoise '{input.pairs}' {params.model} {params.options}"
+        " --device {resources.device} --gpus {resources.gpu} --threads {threads} --output '{output}' --log '{log}'"

@@ -8,11 +8,15 @@ rule measure:
         f"{GROUP}/measured-{{chunk}}.json",
     log:
         f"{LOGS}/measure-{{chunk}}.log",
+    conda:
+        "../envs/n2n.yaml"
+    resources:
+        mem_mb=1500,
+        raw=RAW,
+        results=RESULTS,
     params:
         options=options(CONFIG, "measure"),
         recipe=planning.RECIPES["measure"],
-    resources:
-        mem_mb=1500,
     shell:
-        "{N2N} measure '{input.frames}' --raw '{RAW}' --results '{RESULTS}' --calibration '{input.calibration}'"
+        "n2n measure '{input.frames}' --raw '{resources.raw}' --results '{resources.results}' --calibration '{input.calibration}'"
         " {params.options} --output '{output}' --log '{log}'"

@@ -6,10 +6,12 @@ rule pairs:
         f"{GROUP}/pairs.h5",
     log:
         f"{LOGS}/pairs.log",
+    conda:
+        "../envs/n2n.yaml"
+    resources:
+        mem_mb=2000,
     params:
         options=options(CONFIG, "pairs"),
         recipe=planning.RECIPES["pairs"],
-    resources:
-        mem_mb=2000,
     shell:
-        "{N2N} pairs {input:q} {params.options} --output '{output}' --log '{log}'"
+        "n2n pairs {input:q} {params.options} --output '{output}' --log '{log}'"

@@ -11,8 +11,10 @@ rule reference:
         f"{GROUP}/reference.json",
     log:
         f"{LOGS}/reference.log",
+    conda:
+        "../envs/n2n.yaml"
     params:
         options=options(CONFIG, "reference"),
         recipe=planning.RECIPES["reference"],
     shell:
-        "{N2N} reference {input:q} {params.options} --output '{output}' --log '{log}'"
+        "n2n reference {input:q} {params.options} --output '{output}' --log '{log}'"

@@ -10,12 +10,16 @@ rule register:
         f"{GROUP}/registered-{{chunk}}.h5",
     log:
         f"{LOGS}/register-{{chunk}}.log",
+    conda:
+        "../envs/n2n.yaml"
+    resources:
+        mem_mb=2000,
+        raw=RAW,
+        results=RESULTS,
     params:
         options=options(CONFIG, "register"),
         recipe=planning.RECIPES["register"],
-    resources:
-        mem_mb=2000,
     shell:
-        "{N2N} register '{input.frames}' --raw '{RAW}' --results '{RESULTS}' --calibration '{input.calibration}'"
+        "n2n register '{input.frames}' --raw '{resources.raw}' --results '{resources.results}' --calibration '{input.calibration}'"
         " --measured '{input.measured}' --reference '{input.reference}'"
         " {params.options} --output '{output}' --log '{log}'"

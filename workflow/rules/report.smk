@@ -1,8 +1,4 @@
 # report: one self-contained page a night.
-def assessments(wildcards):
-    return [f"{RESULTS}/{g.night}/{g.name}/assessment.json" for g in PLAN.of_night(wildcards.night)]
-
-
 rule report:
     input:
         frames=f"{RESULTS}/{{night}}/frames.csv",
@@ -12,11 +8,15 @@ rule report:
         f"{RESULTS}/{{night}}/report.html",
     log:
         f"{RESULTS}/logs/{{night}}/report.log",
+    conda:
+        "../envs/n2n.yaml"
+    resources:
+        models=MODELS,
     params:
         recipe=planning.RECIPES["report"],
     shell:
-        "{N2N} report {input.assessments:q} --frames '{input.frames}' --quarantine '{input.quarantine}'"
-        " --models '{MODELS}' --output '{output}' --log '{log}'"
+        "n2n report {input.assessments:q} --frames '{input.frames}' --quarantine '{input.quarantine}'"
+        " --models '{resources.models}' --output '{output}' --log '{log}'"
 
 
 # Only asked for with gates.strict: ends the run with an error when a product failed, after the report is there.
@@ -28,5 +28,7 @@ rule verdict:
         touch(f"{RESULTS}/{{night}}/verdict"),
     log:
         f"{RESULTS}/logs/{{night}}/verdict.log",
+    conda:
+        "../envs/n2n.yaml"
     shell:
-        "{N2N} report {input.assessments:q} --strict --log '{log}'"
+        "n2n report {input.assessments:q} --strict --log '{log}'"

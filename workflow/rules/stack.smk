@@ -6,9 +6,11 @@ rule stack:
         f"{GROUP}/stack.fits",
     log:
         f"{LOGS}/stack.log",
-    params:
-        recipe=planning.RECIPES["stack"],
+    conda:
+        "../envs/n2n.yaml"
     resources:
         mem_mb=1500,
+    params:
+        recipe=planning.RECIPES["stack"],
     shell:
-        "{N2N} stack '{input}' --output '{output}' --log '{log}'"
+        "n2n stack '{input}' --output '{output}' --log '{log}'"

@@ -12,14 +12,17 @@ rule train:
     wildcard_constraints:
         model="|".join({re.escape(name.split("/")[0]) for name in PLAN.training}),
         id="|".join({name.split("/")[1] for name in PLAN.training}),
+    retries: 0
+    conda:
+        "../envs/n2n.yaml"
+    threads: 64
+    resources:
+        gpu=1,
+        device=CONFIG["device"],
+        mem_mb=3000,
     params:
         options=options(CONFIG, "train"),
         recipe=planning.RECIPES["train"],
-    threads: 64
-    retries: 0
-    resources:
-        gpu=1,
-        mem_mb=3000,
     shell:
-        "{N2N} train {input:q} {params.options} --device {CONFIG[device]} --gpus {resources.gpu} --threads {threads}"
+        "n2n train {input:q} {params.options} --device {resources.device} --gpus {resources.gpu} --threads {threads}"
         " --output '{output}' --log '{log}'"

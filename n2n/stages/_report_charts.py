@@ -1,0 +1,194 @@
+"""Charts of the night's report: small inline SVG, drawn from numbers, coloured by the page's style sheet."""
+
+import math
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+WIDTH = 380  # units; about the pixels a chart gets on a phone, so that its text stays readable
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Maps values to a place between `start` and `stop`, linearly or by logarithm."""
+
+    low: float
+    high: float
+    start: float
+    stop: float
+    log: bool = False
+
+    def __call__(self, value: float) -> float:
+        """Place of a value."""
+        low, high = self.low, self.high
+        if self.log:
+            low, high, value = math.log(low), math.log(high), math.log(max(value, 1e-12))
+        return self.start + (value - low) / (high - low) * (self.stop - self.start)
+
+
+def steps(low: float, high: float, about: int = 4) -> list[float]:
+    """Round numbers between `low` and `high`, about as many as asked for."""
+    span = high - low
+    if not span > 0:
+        return [low]
+    raw = span / max(about, 1)
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * 0.999)
+    first = math.ceil(low / step - 1e-9)
+    return [(first + index) * step for index in range(int((high - first * step) / step + 1e-9) + 1)]
+
+
+def log_steps(low: float, high: float) -> list[float]:
+    """1, 2, 5, 10 ... inside the range; only powers of ten where that would be too many."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for factors in ((1, 2, 5), (1, 3), (1,)):
+        found = [factor * 10.0**power for power in powers for factor in factors]
+        found = [value for value in found if low * 0.999 <= value <= high * 1.001]
+        if len(found) <= 7:
+            break
+    return found
+
+
+def label(value: float) -> str:
+    """A number on an axis."""
+    return f"{value:.6g}".replace("-", "−")
+
+
+def line(x1, y1, x2, y2, kind: str) -> str:
+    """A straight line of a style."""
+    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
+
+
+def text(x, y, words, kind: str = "", anchor: str = "start") -> str:
+    """Words at a place."""
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
+
+
+def svg(parts: list[str], height: float, words: str) -> Markup:
+    """The chart as one element; `words` say what it shows to those who cannot see it."""
+    head = f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(words)}">'
+    return Markup(head + "".join(map(str, parts)) + "</svg>")
+
+
+def gain_chart(rows: list[tuple[str, float, float | None, str]]) -> Markup:
+    """Gains with error bars on a logarithmic axis.
+
+    Parameters
+    ----------
+    rows : list of (label, value, standard error, style)
+        Style is ``"full"`` or ``"single"``.
+    """
+    if not rows:
+        return Markup("")
+    ends = [value + sign * (error or 0) for _, value, error, _ in rows for sign in (-1, 0, 1)]
+    low = min(0.8, 0.9 * min(max(end, 0.1) for end in ends))
+    high = max(4.0, 1.15 * max(ends))
+    top, row_height, left, right = 6, 27, 128, 72
+    bottom = top + row_height * len(rows)
+    axis = Axis(low, high, left, WIDTH - right, log=True)
+    parts = []
+    for value in log_steps(low, high):
+        parts.append(line(axis(value), top, axis(value), bottom, "grid"))
+        parts.append(text(axis(value), bottom + 15, f"{label(value)}×", "tick", "middle"))
+    parts.append(line(axis(1), top, axis(1), bottom, "one"))
+    for index, (name, value, error, kind) in enumerate(rows):
+        y = top + row_height * (index + 0.5)
+        parts.append(text(left - 10, y + 4, name, "name", "end"))
+        if error:
+            ends = [min(max(value + sign * error, low), high) for sign in (-1, 1)]
+            parts.append(line(axis(ends[0]), y, axis(ends[1]), y, f"bar {kind}"))
+            parts += [line(axis(end), y - 4, axis(end), y + 4, f"bar {kind}") for end in ends]
+        parts.append(f'<circle class="dot {kind}" cx="{axis(value):.1f}" cy="{y:.1f}" r="4.5"/>')
+        said = plus_minus(value, error)
+        parts.append(text(WIDTH, y + 4, f"{said} ×", "name", "end"))
+    words = "Gain: " + "; ".join(f"{name} {plus_minus(value, error)} times" for name, value, error, _ in rows)
+    return svg(parts, bottom + 22, words)
+
+
+def curves_chart(points: list[tuple[float, float, float]]) -> Markup:
+    """Training and validation loss over the steps: ``(step, training, validation)``."""
+    if len(points) < 2:
+        return Markup("")
+    losses = [loss for point in points for loss in point[1:]]
+    low, high = min(losses), max(losses)
+    margin = 0.12 * (high - low) or 0.1 * abs(high) or 1.0
+    x = Axis(points[0][0], points[-1][0], 46, WIDTH - 8)
+    y = Axis(low - margin, high + margin, 186, 8)
+    parts = frame(x, y, steps(y.low, y.high), steps(x.low, x.high, 5))
+    parts.append(text(WIDTH - 8, 221, "training step", "tick", "end"))
+    for column, kind, name in ((1, "training", "training"), (2, "validation", "validation")):
+        path = " ".join(f"{x(point[0]):.1f},{y(point[column]):.1f}" for point in points)
+        parts.append(f'<polyline class="curve {kind}" points="{path}"/>')
+        place = y(points[-1][column])
+        above = points[-1][column] >= points[-1][3 - column]
+        parts.append(text(WIDTH - 10, place + (-9 if above else 18), name, f"curve-name {kind}", "end"))
+    words = (
+        f"Loss over {points[-1][0]:.0f} training steps: training from {points[0][1]:.4g} to {points[-1][1]:.4g}, "
+        f"validation from {points[0][2]:.4g} to {points[-1][2]:.4g}"
+    )
+    return svg(parts, 226, words)
+
+
+def night_chart(points: list[dict], what: str, limit: float | None = None) -> Markup:
+    """One quality of the exposures over the night.
+
+    Parameters
+    ----------
+    points : list of dict
+        ``x`` (hours or number), ``y``, ``used``, ``words`` (shown when pointed at), ``tick`` (its time).
+    limit : float, optional
+        Drawn as a dashed line where it lies within the range.
+    """
+    points = [point for point in points if point["y"] is not None]
+    if len(points) < 2:
+        return Markup("")
+    values = [point["y"] for point in points] + ([limit] if limit is not None else [])
+    low, high = min(values), max(values)
+    margin = 0.1 * (high - low) or 0.1 * abs(high) or 1.0
+    first, last = min(p["x"] for p in points), max(p["x"] for p in points)
+    pad = 0.02 * (last - first) or 0.5
+    x, y = Axis(first - pad, last + pad, 46, WIDTH - 6), Axis(low - margin, high + margin, 128, 8)
+    parts = frame(x, y, steps(y.low, y.high, 3), [])
+    by_time = sorted(points, key=lambda point: point["x"])
+    for chosen, anchor in ((by_time[0], "start"), (by_time[-1], "end")):
+        parts.append(text(46 if anchor == "start" else WIDTH - 6, 145, chosen["tick"], "tick", anchor))
+    if limit is not None:
+        parts.append(line(46, y(limit), WIDTH - 6, y(limit), "limit"))
+        parts.append(text(WIDTH - 8, y(limit) - 4, "limit", "tick", "end"))
+    for point in by_time:
+        parts.append(mark(x(point["x"]), y(point["y"]), point))
+    rejected = sum(not point["used"] for point in points)
+    return svg(parts, 150, f"{what} of {len(points)} exposures over the night, {rejected} of them rejected")
+
+
+def mark(x: float, y: float, point: dict) -> str:
+    """A dot for an exposure that was used, a cross for one that was not."""
+    title = f"<title>{escape(point['words'])}</title>"
+    if point["used"]:
+        return f'<circle class="used" cx="{x:.1f}" cy="{y:.1f}" r="2.8">{title}</circle>'
+    cross = f"M{x - 4.5:.1f} {y - 4.5:.1f}l9 9m0-9l-9 9"
+    return f'<path class="rejected" d="{cross}">{title}</path>'
+
+
+def frame(x: Axis, y: Axis, rows: list[float], columns: list[float]) -> list[str]:
+    """Grid lines with their numbers."""
+    parts = []
+    for value in rows:
+        parts.append(line(x.start, y(value), x.stop, y(value), "grid"))
+        parts.append(text(x.start - 6, y(value) + 4, label(value), "tick", "end"))
+    for value in columns:
+        parts.append(text(x(value), y.start + 16, label(value), "tick", "middle"))
+    return parts
+
+
+def plus_minus(value: float | None, error: float | None, digits: int = 2, sign: bool = False) -> str:
+    """A value with its standard error, rounded to `digits` digits of the error: ``16.0 ± 1.3``."""
+    if value is None:
+        return "–"
+    if not error:
+        said = f"{value:+.3g}" if sign and value else f"{value:.3g}"
+        return said.replace("-", "−")
+    decimals = digits - 1 - math.floor(math.log10(error))
+    decimals = min(max(decimals, 0), 2 if abs(value) >= 1 else 4)
+    form = f"+.{decimals}f" if sign else f".{decimals}f"
+    return f"{value:{form}} ± {error:.{decimals}f}".replace("-", "−")

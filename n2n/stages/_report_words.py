@@ -1,0 +1,102 @@
+"""What the report says: verdicts, reasons and numbers in plain words."""
+
+from n2n.stages._report_charts import plus_minus
+
+ORDER = {"FAIL": 0, "WARN": 1, "PASS": 2}
+VERDICTS = {"FAIL": "Denoising refused", "WARN": "Not denoised", "PASS": "Denoised and proven"}
+SIGNS = {"FAIL": "✕", "WARN": "!", "PASS": "✓", "INFO": "–"}
+ZONES = {"background": "empty sky", "extended": "nebulae and galaxies", "stars": "stars"}
+
+
+def verdict_of(facts: dict) -> str:
+    """``FAIL``, ``WARN`` or ``PASS``; whatever is not known counts as WARN."""
+    verdict = facts.get("qastat")
+    return verdict if verdict in ORDER else "WARN"
+
+
+def gain_of(facts: dict, digits: int = 2, key: str = "exposure_gain") -> str:
+    """The gain with its error, or nothing."""
+    gain = facts.get(key) or {}
+    return plus_minus(gain["value"], gain.get("standard_error"), digits) if gain.get("value") is not None else ""
+
+
+def equal_exposures(facts: dict) -> str:
+    """Exposures a plain stack would need for the same error, to two digits: ``about 350``."""
+    gain, used = (facts.get("exposure_gain") or {}).get("value"), facts["exposures"]["used"]
+    return f"about {float(f'{gain * used:.2g}'):,.0f}".replace(",", " ") if gain else ""
+
+
+def needs(gate: dict) -> str:
+    """What a gate asks for: ``at least 1.2 ×``."""
+    limit, unit = gate.get("limit"), unit_of(gate)
+    if limit is None:
+        return ""
+    if gate.get("unit") == "x":
+        return f"at least {limit:g}{unit}"
+    return "none" if limit == 0 else f"within ± {limit:g}{unit}"
+
+
+def unit_of(gate: dict) -> str:
+    """The unit as it is written behind a number."""
+    unit = gate.get("unit") or ""
+    return {"x": " ×", "sigma": " σ", "pixels": " px"}.get(unit, f" {unit}" if unit else "")
+
+
+def measured(gate: dict) -> str:
+    """Value and uncertainty of a gate with the unit."""
+    if gate.get("value") is None:
+        return "not measurable"
+    signed = gate.get("unit") in ("%", "sigma")
+    return plus_minus(gate["value"], gate.get("uncertainty"), sign=signed) + unit_of(gate)
+
+
+def failure(gate: dict) -> str:
+    """One sentence on a gate that failed."""
+    if gate.get("unit") == "pixels":
+        return f"{gate['title']}: {gate['value']:.0f} were changed, none may be."
+    return f"{gate['title']}: {measured(gate)}, allowed is {needs(gate)}."
+
+
+def reasons_of(facts: dict) -> list[str]:
+    """Why the plain stack was shipped: a sentence for each failed gate, or the reason given."""
+    failed = [gate for gate in facts.get("gates") or [] if gate.get("verdict") == "FAIL"]
+    if failed and verdict_of(facts) == "FAIL":
+        return [failure(gate) for gate in failed]
+    reason = str(facts.get("reason") or "").strip()
+    if not reason:
+        return ["No reason was given."] if verdict_of(facts) != "PASS" else []
+    return [reason[0].upper() + reason[1:] + ("" if reason[-1] in ".!?" else ".")]
+
+
+def headline(facts: dict) -> str:
+    """The verdict's one line: what the image is worth, or that the plain stack was shipped."""
+    if verdict_of(facts) == "PASS":
+        gain = gain_of(facts)
+        return f"worth {gain} times the exposures" if gain else "denoised; the gain could not be measured"
+    return "the plain stack was shipped"
+
+
+def zones_sentence(facts: dict) -> str:
+    """The gain of every zone in one sentence."""
+    said = [
+        f"{gain_of(facts['zones'], key=name)} in {words}"
+        for name, words in ZONES.items()
+        if gain_of(facts.get("zones") or {}, key=name)
+    ]
+    if not said:
+        return ""
+    return ", ".join(said[:-1]) + (" and " if len(said) > 1 else "") + said[-1]
+
+
+def duration(seconds: float | None) -> str:
+    """A time a person would say: ``45 s``, ``22 min``, ``3.4 h``."""
+    if not seconds:
+        return ""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 file``, ``2 files``."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -1,0 +1,116 @@
+"""Stage `denoise`: apply the network to the full stack, and to what `assess` will judge it by.
+
+Writes candidate.h5, not yet a product: the denoised full stack, the denoised mean of blocks A and B (which
+`assess` compares with the held-out block C), and one denoised held-out exposure by itself.
+"""
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from n2n.config import add_settings
+from n2n.formats.atomic import atomic_path
+from n2n.formats.tables import read_json
+from n2n.log import logger
+from n2n.stages.pairs import Pairs
+from n2n.stages.train import add_device
+
+
+def add_arguments(parser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("pairs", type=Path, help="pairs.h5 of the group")
+    parser.add_argument("--model", type=Path, help="model.json; without it the stack is not denoised")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="candidate.h5 to write")
+    add_device(parser)
+    add_settings(parser, "denoise")
+
+
+def run(args) -> None:
+    """Execute the stage."""
+    pairs = Pairs(args.pairs)
+    if args.model is None:
+        return refuse(args.output, f"only {found(pairs)} exposures: too few to train on and to prove the result")
+    facts = read_json(args.model)
+    if facts.get("refused"):
+        return refuse(args.output, f"no model: {facts['refused']}")
+    trained_on = {frame["sha256"] for frame in facts["frames"]}
+    held_out = held_out_exposures(pairs, trained_on)
+    if len(held_out) < 2:
+        return refuse(args.output, f"only {len(held_out)} exposures are held out: the result could not be proved")
+
+    from n2n.nets.device import choose_device, device_name, set_threads
+    from n2n.nets.inference import denoise
+    from n2n.nets.model import load_model
+    from n2n.nets.sampling import measure_band_noise
+
+    device = choose_device(args.device, args.gpus)
+    set_threads(args.threads)
+    model = load_model(args.model.parent, facts, device)
+    band_noise = measured_band_noise(pairs, measure_band_noise).to(device)
+    rest = np.setdiff1d(np.arange(len(pairs.frames)), held_out)
+    single = held_out[len(held_out) // 2]
+    jobs = {"full": np.arange(len(pairs.frames)), "judged": rest, "single": np.array([single])}
+    results = {}
+    for name, chosen in jobs.items():
+        mean, depth, _ = pairs.mean(chosen)
+        logger.info("denoising %d exposure%s", len(chosen), "s" if len(chosen) > 1 else "")
+        result = denoise(
+            model,
+            mean,
+            depth,
+            pairs.variance,
+            pairs.meta["variance_background"],
+            band_noise,
+            tile=args.tile,
+            overlap=args.overlap,
+            orientations=args.orientations,
+        )
+        # Saturated stars pass through untouched; what nobody saw stays unknown.
+        keep = pairs.saturated | ~np.isfinite(mean)
+        results[name] = np.where(keep, mean, result).astype(np.float32)
+    with atomic_path(args.output) as temporary, h5py.File(temporary, "w") as file:
+        for name, image in results.items():
+            file[name] = image
+        file.attrs["held_out"] = held_out.tolist()
+        file.attrs["single"] = int(single)
+        file.attrs["model"] = json.dumps(facts | {"path": args.model.as_posix(), "frames": len(facts["frames"])})
+        file.attrs["settings"] = json.dumps(
+            {
+                "device": device_name(device),
+                "tile": args.tile,
+                "overlap": args.overlap,
+                "orientations": args.orientations,
+            }
+        )
+
+
+def refuse(path: Path, reason: str) -> None:
+    """Write a candidate that only says why there is none."""
+    logger.warning("not denoised: %s", reason)
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["refused"] = reason
+
+
+def found(pairs: Pairs) -> int:
+    """Exposures of the group, accepted or not."""
+    return len(pairs.frames) + len(pairs.left_out)
+
+
+def held_out_exposures(pairs: Pairs, trained_on: set[str]) -> np.ndarray:
+    """Indices of block C, without any exposure the model was trained on."""
+    return np.array(
+        [i for i, frame in enumerate(pairs.frames) if frame["block"] == "C" and frame["sha256"] not in trained_on], int
+    )
+
+
+def measured_band_noise(pairs: Pairs, measure, exposures: int = 8, rows: int = 512):
+    """Noise of the network's bands in this group, from a few exposures of A and B."""
+    import torch
+
+    training = np.flatnonzero(pairs.blocks != "C")[:exposures]
+    top = max(0, (pairs.shape[0] - rows) // 2)
+    values, valid = pairs.load(training, (slice(top, top + rows), slice(None)))
+    weights = torch.tensor(pairs.weights[training], dtype=torch.float32)
+    return measure(torch.from_numpy(values), torch.from_numpy(valid), weights, pairs.meta["variance_background"])

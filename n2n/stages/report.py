@@ -1,0 +1,316 @@
+"""Stage `report`: one page a night, for a person who looks at it in the morning.
+
+The page is one file that needs nothing else, neither a network nor the files beside it. With --strict nothing
+is written: the exit status says whether every group passed.
+"""
+
+import os
+import sys
+import textwrap
+from pathlib import Path
+from urllib.parse import quote
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+
+from n2n import __version__
+from n2n.errors import UserError
+from n2n.formats import pictures
+from n2n.formats.atomic import write_text
+from n2n.formats.products import read_product
+from n2n.formats.tables import number, read_csv, read_json
+from n2n.log import logger
+from n2n.stages import _report_charts as charts
+from n2n.stages import _report_frames as exposures
+from n2n.stages import _report_words as words
+
+CROP = 600  # pixels; shown one to one
+FIELD, FIELD_RESIDUAL, THUMBNAIL = 1200, 640, 160  # pixels of the longer side
+HERE = Path(__file__).parent
+
+
+def add_arguments(parser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("assessments", type=Path, nargs="+", help="assessment.json of the night's groups")
+    parser.add_argument("--frames", type=Path, help="frames.csv of the night")
+    parser.add_argument("--quarantine", type=Path, help="quarantine.csv of the night")
+    parser.add_argument("--models", type=Path, help="folder of the models, for their training curves")
+    parser.add_argument("-o", "--output", type=Path, help="report.html to write")
+    parser.add_argument("--strict", action="store_true", help="write nothing; fail if a group failed a gate")
+
+
+def run(args) -> None:
+    """Execute the stage."""
+    groups = [(path, read_json(path)) for path in args.assessments]
+    if args.strict:
+        check([facts for _, facts in groups])
+        return
+    if args.output is None:
+        raise UserError("say where the report is to be written: --output report.html")
+    frames = read_csv(args.frames) if args.frames else []
+    quarantined = read_csv(args.quarantine) if args.quarantine else []
+    views = [group_view(path, facts, args, frames) for path, facts in groups]
+    write_text(args.output, page(views, frames, quarantined, night=groups[0][1]["night"]))
+    logger.info("%s: %s", args.output, tally([view["verdict"] for view in views]))
+
+
+def check(groups: list[dict]) -> None:
+    """Raise when a group failed.
+
+    Raises
+    ------
+    UserError
+        Names each failed group and why.
+    """
+    failed = [facts for facts in groups if facts.get("qastat") == "FAIL"]
+    if failed:
+        said = "; ".join(f"{name_of(facts)}: {' '.join(words.reasons_of(facts))}" for facts in failed)
+        raise UserError(f"a gate failed and gates.strict is set. {said} See the night's report.html")
+
+
+def name_of(facts: dict) -> str:
+    """``night/group``."""
+    return f"{facts.get('night', '?')}/{facts.get('group', '?')}"
+
+
+def tally(verdicts: list[str]) -> str:
+    """The night in a few words, worst first."""
+    counts = [(verdicts.count(verdict), words.VERDICTS[verdict].lower()) for verdict in words.ORDER]
+    return ", ".join(f"{count} {text}" for count, text in counts if count)
+
+
+def page(views: list[dict], frames: list[dict], quarantined: list[dict], night: str) -> str:
+    """The whole page as text; the worst verdicts come first."""
+    views = sorted(views, key=lambda view: words.ORDER[view["verdict"]])
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )  # fmt: skip
+    return environment.get_template("report.html.j2").render(
+        night=night,
+        groups=views,
+        tally=tally([view["verdict"] for view in views]),
+        inventory=exposures.inventory(frames, quarantined),
+        quarantined=quarantined,
+        leftovers=exposures.leftovers(frames, {view["group"] for view in views}) if frames else [],
+        version=__version__,
+        style=Markup((HERE / "report.css").read_text(encoding="utf-8")),
+        script=Markup((HERE / "report.js").read_text(encoding="utf-8")),
+    )
+
+
+def group_view(path: Path, facts: dict, args, frames: list[dict]) -> dict:
+    """All the template says about one group."""
+    folder = path.parent
+    verdict = words.verdict_of(facts)
+    rows = exposures.frame_rows(facts)
+    return {
+        "group": facts["group"],
+        "title": facts.get("target") or facts["group"],
+        "filter": facts.get("filter") or "",
+        "verdict": verdict,
+        "said": words.VERDICTS[verdict],
+        "sign": words.SIGNS[verdict],
+        "reasons": words.reasons_of(facts),
+        "explanations": [
+            gate["explanation"] for gate in facts.get("gates") or [] if gate["verdict"] == "FAIL"
+        ],
+        "gain": words.gain_of(facts),
+        "gain_short": words.gain_of(facts, 1),
+        "equal": words.equal_exposures(facts),
+        "zones": words.zones_sentence(facts),
+        "exposures": facts["exposures"],
+        "total": words.duration(facts["exposures"].get("total_s")),
+        "denoised": facts.get("product") == "DENOISED",
+        "pictures": pictures_of(folder, facts.get("product") == "DENOISED"),
+        "gain_chart": charts.gain_chart(gain_rows(facts)),
+        "measured_on": (facts.get("exposure_gain_measured") or {}).get("exposures"),
+        "gates": [gate_row(gate) for gate in facts.get("gates") or []],
+        "model": model_view(facts, args),
+        "rows": rows,
+        "rejected": sum(not row["used"] for row in rows),
+        "unit": {"electron": "e⁻"}.get(facts.get("unit"), "ADU"),
+        "plots": exposures.night_plots(facts),
+        "calibration": exposures.calibration_rows(facts),
+        "notes": exposures.header_notes(frames, facts["group"]),
+        "versions": facts.get("versions") or {},
+        "files": files_of(folder, args.output.parent),
+    }
+
+
+def gain_rows(facts: dict) -> list[tuple]:
+    """Rows of the chart of gains: the stack as a whole and by zone, then the same for a single exposure."""
+    single = facts.get("single_exposure") or {}
+    names = {"all": "all", **words.ZONES}
+    whole = {"all": facts.get("exposure_gain"), **(facts.get("zones") or {})}
+    rows = []
+    for gains, kind, prefix in ((whole, "full", ""), (single, "single", "1 exp.: ")):
+        for key, name in names.items():
+            gain = gains.get(key) or {}
+            if number(gain.get("value"), 0) > 0:
+                if prefix:
+                    name = name.replace("nebulae and galaxies", "nebulae")
+                name = "whole image" if key == "all" and not prefix else prefix + name
+                rows.append((name, gain["value"], number(gain.get("standard_error")), kind))
+    return rows
+
+
+def gate_row(gate: dict) -> dict:
+    """One gate in words."""
+    verdict = gate.get("verdict", "INFO")
+    return {
+        "title": gate.get("title", gate.get("name", "")),
+        "value": words.measured(gate),
+        "limit": words.needs(gate),
+        "verdict": verdict,
+        "said": {"PASS": "passed", "FAIL": "failed"}.get(verdict, "not judged"),
+        "sign": words.SIGNS.get(verdict, "–"),
+        "explanation": gate.get("explanation", ""),
+    }
+
+
+def model_view(facts: dict, args) -> dict | None:
+    """The network in words, with its curves where they can be found."""
+    model = facts.get("model")
+    if not model:
+        return None
+    parts = Path(model.get("path") or "").parts[-3:]
+    name, identity = parts[:2] if len(parts) == 3 else ("", "")
+    folder = (args.models or Path("models")) / name / identity
+    curves = folder / "training.csv"
+    points = []
+    if name and curves.is_file():
+        keys = ("step", "training_loss", "validation_loss")
+        points = [tuple(number(row.get(key)) for key in keys) for row in read_csv(curves)]
+    recipe, groups = model.get("recipe") or {}, [str(group) for group in model.get("groups") or []]
+    where = [f"on {model['device']}" if model.get("device") else "", words.duration(number(model.get("seconds")))]
+    return {
+        "name": name or "unnamed",
+        "id": identity,
+        "groups": groups,
+        "own": name_of(facts) in groups,
+        "exposures": model.get("frames"),
+        "steps": recipe.get("steps"),
+        "where": ", ".join(filter(None, where)),
+        "architecture": model.get("architecture", ""),
+        "parameters": f"{model['parameters']:,}".replace(",", " ") if model.get("parameters") else "",
+        "seed": recipe.get("seed"),
+        "digest": model.get("weights_sha256", ""),
+        "file": link(folder / "model.json", args.output.parent) if name else None,
+        "chart": charts.curves_chart([point for point in points if None not in point]),
+    }
+
+
+def link(path: Path, start: Path) -> dict:
+    """A file as a link relative to the page."""
+    relative = Path(os.path.relpath(path, start)).as_posix()
+    return {"text": relative, "href": quote(relative), "there": path.exists()}
+
+
+def files_of(folder: Path, start: Path) -> list[dict]:
+    """The files of a group that a person may want to open."""
+    named = {
+        "denoised.fits": "the product: image, variance, mask, coverage, the plain stack and where it came from",
+        "stack.fits": "the plain stack",
+        "before_after.png": "stack and product side by side",
+        "preview.png": "the whole field",
+        "assessment.json": "every number on this page",
+    }
+    return [link(folder / name, start) | {"what": what} for name, what in named.items() if (folder / name).exists()]
+
+
+def pictures_of(folder: Path, denoised: bool) -> dict:
+    """The pictures of a group; under ``error`` why there are none."""
+    try:
+        _, arrays = read_product(folder / "denoised.fits", "STACK")
+        stack = arrays.get("STACK")
+        stack = arrays["IMAGE"] if stack is None else stack
+        noise = read_product(folder / "stack.fits", "VAR")[1].get("VAR") if denoised else None
+    except UserError as error:
+        logger.warning("no pictures: %s", error)
+        return {"error": str(error)}
+    limits = pictures.stretch_limits(stack)
+    crop = pictures.busiest_crop(stack, CROP)
+    shown = {"stack": stack} | ({"denoised": arrays["IMAGE"]} if denoised else {})
+    result = {"error": "", "crop": {}, "field": {}}
+    for name, image in shown.items():
+        result["crop"][name] = pictures.data_uri(pictures.fitted(pictures.stretch(image[crop], limits), CROP))
+        result["field"][name] = pictures.data_uri(pictures.fitted(pictures.stretch(image, limits), FIELD), quality=85)
+    small = pictures.fitted(pictures.stretch(arrays["IMAGE"], limits), 3 * THUMBNAIL).resize
+    height, width = stack.shape
+    scale = THUMBNAIL / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    result["thumbnail"] = pictures.data_uri(small(size), quality=80)
+    if denoised:
+        residual = in_sigma(stack - arrays["IMAGE"], noise)
+        result["crop"]["residual"] = pictures.data_uri(pictures.residual_picture(residual[crop]))
+        coarse = in_sigma(pictures.binned(residual, -(-max(height, width) // FIELD_RESIDUAL)), None)
+        result["field"]["residual"] = pictures.data_uri(pictures.residual_picture(coarse))
+    field = min(1.0, CROP / max(height, width))
+    rows, columns = crop
+    result["crop"] |= {"width": columns.stop - columns.start, "height": rows.stop - rows.start}
+    result["field"] |= {"width": round(width * field), "height": round(height * field)}
+    return result
+
+
+def in_sigma(residual: np.ndarray, variance: np.ndarray | None) -> np.ndarray:
+    """A residual in units of its noise: that of the variance map, else its own robust one."""
+    if variance is not None and variance.shape == residual.shape:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(residual == 0, 0, residual / np.sqrt(variance))
+    known = residual[np.isfinite(residual)]
+    return residual / pictures.robust_level(known)[1] if known.size else residual
+
+
+def terminal_summary(results: Path, groups: list[tuple[str, str]]) -> str:
+    """The end of a run in plain text: two lines a group, worst first, then what to look at.
+
+    Parameters
+    ----------
+    results : Path
+    groups : list of (night, group)
+    """
+    results = Path(results)
+    found = []
+    for night, group in groups:
+        path = results / night / group / "assessment.json"
+        try:
+            facts = read_json(path)
+            lines = summary_lines(facts)
+            found.append((words.ORDER[words.verdict_of(facts)], f"{night}/{group}", *lines))
+        except (UserError, KeyError, TypeError, AttributeError):
+            found.append((-1, f"{night}/{group}", "no result", f"{path} is missing or damaged"))
+    found.sort(key=lambda entry: entry[0])
+    width = max((len(entry[1]) for entry in found), default=0)
+    lines = [""]
+    for _, name, verdict, more in found:
+        lines += [f"  {name:<{width}}  {verdict}", f"  {'':<{width}}  {textwrap.shorten(more, 92, placeholder=' ...')}"]
+    look = [results / night / "report.html" for night in dict.fromkeys(night for night, _ in groups)]
+    for night, group in groups:
+        look += [results / night / group / name for name in ("denoised.fits", "before_after.png")]
+    there = [path.as_posix() for path in look if path.is_file()]
+    lines += ["", "  Look at", *(f"    {path}" for path in there)] if there else []
+    return printable("\n".join([*lines, ""]))
+
+
+def summary_lines(facts: dict) -> tuple[str, str]:
+    """Verdict and headline of one group, and the line below."""
+    count = f"{facts['exposures']['used']} of {facts['exposures']['found']} exposures used"
+    verdict = words.verdict_of(facts)
+    said = words.VERDICTS[verdict].upper() if verdict == "FAIL" else words.VERDICTS[verdict]
+    if verdict == "PASS":
+        return f"{said}, {count}", words.headline(facts)
+    return f"{said}, {count}", f"{words.headline(facts)}: {' '.join(words.reasons_of(facts))}"
+
+
+def printable(text: str) -> str:
+    """The text as the terminal's encoding can show it."""
+    encoding = getattr(sys.stderr, "encoding", None) or "ascii"
+    try:
+        text.encode(encoding)
+        return text
+    except (UnicodeEncodeError, LookupError):
+        for nice, plain in (("±", "+-"), ("×", "x"), ("−", "-"), ("σ", "sigma"), ("–", "-"), ("\u2009", " ")):
+            text = text.replace(nice, plain)
+        return text.encode("ascii", "replace").decode("ascii")

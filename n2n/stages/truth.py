@@ -1,0 +1,135 @@
+"""`n2n truth`: compare a simulated night's products with what was really there.
+
+The noiseless exposures of the simulation go through the same matrices, scales, skies, masks and weights as the
+noisy ones; what remains between a product and their mean is noise and harm. Errors are weighted by 1/variance;
+"gain" is the error of the stack over that of the product.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from n2n.errors import UserError
+from n2n.fidelity.photometry import aperture_flux, find_stars, robust_mean
+from n2n.fidelity.risk import true_gain
+from n2n.fidelity.zones import ZONES, divide
+from n2n.formats.flags import SATURATED
+from n2n.formats.products import read_product
+from n2n.formats.tables import read_json
+from n2n.simulate import load_truth, noiseless
+from n2n.sky.background import plane
+from n2n.sky.warp import warp
+from n2n.stages.pairs import Pairs
+
+NEAR_SATURATED = 6  # pixels around saturated ones are left out: clipping spreads through the resampling
+
+
+def add_arguments(parser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("folder", type=Path, help="the folder the workflow ran in (holds data/ and results/)")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+
+
+def run(args) -> None:
+    """Execute the comparison for every group of every simulated night."""
+    rows = []
+    for truth in sorted(args.folder.glob("data/truth/*/truth.json")):
+        night = truth.parent.name
+        for product in sorted(args.folder.glob(f"results/{night}/*/denoised.fits")):
+            rows.append(compare(product.parent, truth.parent))
+    if not rows:
+        raise UserError(f"no simulated night with results under {args.folder}; run `n2n simulate` and snakemake first")
+    print("\nAgainst the simulation's truth (gain: error of the stack over error of the product)")
+    heads = ["background", "extended", "stars"]
+    print(f"{'group':28}{'claimed':>14}{'true':>8}" + "".join(f"{name:>12}" for name in heads) + f"{'star flux':>16}")
+    for row in rows:
+        claimed = f"{row['claimed']:.1f} +- {row['claimed_error']:.1f}" if row["claimed"] else "none"
+        zones = "".join(f"{row['zones'][name]:12.2f}" for name in heads)
+        flux = f"{100 * row['flux_bias']:+.2f} +- {100 * row['flux_error']:.2f} %"
+        print(f"{row['group']:28}{claimed:>14}{row['gain']:8.1f}{zones}{flux:>16}")
+    if args.json:
+        args.json.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def compare(folder: Path, truth_folder: Path) -> dict:
+    """Figures for one group: claimed and true gain, gain by zone, flux of stars above S/N 50.
+
+    Returns
+    -------
+    dict
+        group, claimed, claimed_error, gain, gain_error, zones, flux_bias, flux_error, flux_stars.
+    """
+    pairs = Pairs(folder / "pairs.h5")
+    _, arrays = read_product(folder / "denoised.fits", "STACK")
+    sky = np.float32(pairs.meta["sky"])
+    stack, product = arrays["STACK"] - sky, arrays["IMAGE"] - sky
+    depth = pairs.mean()[1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        weight = depth / pairs.variance
+    near = ndimage.binary_dilation(pairs.saturated, iterations=NEAR_SATURATED)
+    usable = np.isfinite(stack) & np.isfinite(product) & ~near & (depth > 0)
+    truth = fitted_truth(pairs, truth_folder, stack, weight, usable)
+    sigma = np.sqrt(pairs.meta["variance_background"] / np.maximum(depth, 1e-6))
+    zones = divide(truth, sigma, usable)
+    gain = true_gain(product, stack, truth, weight, usable)
+    radius = max(1.5 * pairs.meta["fwhm_px"], 3.0)
+    points = find_stars(truth, sigma, ~usable)
+    flux = aperture_flux(truth, points, radius)
+    noise = np.sqrt(np.abs(aperture_flux(1 / np.where(usable, weight, 1), points, radius)))
+    area = np.sqrt(np.median(sigma[usable]) ** 2 * np.pi * radius**2)
+    bright = flux / np.maximum(noise, area) > 50
+    ratio = aperture_flux(np.nan_to_num(product) - truth, points[bright], radius, ring="mean") / flux[bright]
+    bias, error, stars = robust_mean(ratio)
+    claim = read_json(folder / "assessment.json").get("exposure_gain", {})
+    return {
+        "group": f"{folder.parent.name}/{folder.name}",
+        "claimed": claim.get("value"),
+        "claimed_error": claim.get("standard_error"),
+        "gain": gain.value,
+        "gain_error": gain.error,
+        "zones": {
+            name: true_gain(product, stack, truth, weight, zones == index).value for index, name in enumerate(ZONES)
+        },
+        "flux_bias": bias,
+        "flux_error": error,
+        "flux_stars": stars,
+    }
+
+
+def fitted_truth(pairs: Pairs, truth_folder: Path, stack, weight, usable, rounds: int = 3) -> np.ndarray:
+    """Truth on the scale of the stack.
+
+    A master flat has median 1, the simulated vignette has not, so one factor, and one constant for the level of
+    dark and bias, are fitted; both are the same for stack and product.
+    """
+    scale = 1.0
+    for _ in range(rounds):
+        truth = truth_stack(pairs, truth_folder, scale)
+        root = np.sqrt(weight[usable])
+        design = np.column_stack([truth[usable], np.ones(usable.sum())]) * root[:, None]
+        factor, constant = np.linalg.lstsq(design, stack[usable] * root, rcond=None)[0]
+        if abs(factor - 1) < 1e-4:
+            break
+        scale *= factor
+    return (factor * truth + constant).astype(np.float32)
+
+
+def truth_stack(pairs: Pairs, truth_folder: Path, scale: float) -> np.ndarray:
+    """Weighted mean of the noiseless exposures, each placed and masked like its noisy sister; (h, w)."""
+    group = pairs.path.parent.name
+    full = scale * load_truth(truth_folder)["groups"][group]["saturation"]
+    total, weight = np.zeros(pairs.shape), np.zeros(pairs.shape)
+    for index, frame in enumerate(pairs.frames):
+        light = noiseless(truth_folder, Path(frame["path"]).name) * np.float32(scale)
+        flags = np.where(light > full, SATURATED, 0).astype(np.uint8)
+        light = np.minimum(light, full)
+        if frame["path"] != pairs.meta["reference"]:
+            light, _ = warp(light, flags, np.array(frame["matrix"], float), pairs.shape)
+        placed = light / frame["transparency"] - plane(np.array(frame["sky"]), pairs.shape) - pairs.meta["sky"]
+        _, valid = pairs.load([index])
+        share = valid[0] * pairs.weights[index]
+        total += share * placed
+        weight += share
+    return (total / np.maximum(weight, 1e-9)).astype(np.float32)

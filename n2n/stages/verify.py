@@ -1,0 +1,140 @@
+"""`n2n verify`: check a FITS file n2n wrote, and say in plain words where it came from.
+
+Checks CHECKSUM and DATASUM of every HDU, the SHA-256 of every raw frame that can be found, and the SHA-256 of
+the network. Exit status 1 on any mismatch.
+"""
+
+import hashlib
+import warnings
+from pathlib import Path
+
+from astropy.io import fits
+from astropy.utils.exceptions import AstropyWarning
+
+from n2n.errors import UserError
+from n2n.formats.fits import sha256_file
+from n2n.formats.tables import read_json
+
+
+def add_arguments(parser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("file", type=Path, help="denoised.fits or stack.fits")
+    parser.add_argument("--raw", type=Path, default=Path("data/raw"), help="folder of the raw nights")
+    parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the models")
+
+
+def run(args) -> int:
+    """Execute the check; returns 1 on any mismatch."""
+    try:
+        problems, story = verify(args.file, args.raw, args.models)
+    except OSError as error:
+        raise UserError(f"cannot read {args.file}: {error}") from error
+    print("\n".join(story))
+    for problem in problems:
+        print(f"MISMATCH: {problem}")
+    print("verified: everything that could be checked is as written" if not problems else "NOT verified")
+    return 1 if problems else 0
+
+
+def verify(path: Path, raw: Path, models: Path) -> tuple[list[str], list[str]]:
+    """Check one product.
+
+    Returns
+    -------
+    problems : list of str
+        Empty when everything matches.
+    story : list of str
+        Where the image came from, a sentence a line.
+    """
+    if not path.is_file():
+        raise UserError(f"{path} does not exist")
+    problems = checksum_problems(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AstropyWarning)
+        with fits.open(path, memmap=False) as hdus:
+            header = hdus[0].header
+            if "PROVENANCE" not in hdus:
+                raise UserError(f"{path} has no PROVENANCE table: it was not written by n2n, or something removed it")
+            exposures = [(row["FILENAME"], row["SHA256"], bool(row["USED"])) for row in hdus["PROVENANCE"].data]
+    story = tell(path, header, exposures)
+    found, wrong = 0, 0
+    for name, digest, _ in exposures:
+        file = raw / name
+        if not file.is_file():
+            continue
+        found += 1
+        if sha256_file(file) != digest:
+            wrong += 1
+            problems.append(f"{file} is not the frame that was used (SHA-256 differs)")
+    story.append(f"{found - wrong} of {len(exposures)} raw frames found under {raw} and unchanged.")
+    if "DNMODEL" in header:
+        problems += model_problems(header, models, story)
+    return problems, story
+
+
+def checksum_problems(path: Path) -> list[str]:
+    """HDUs whose CHECKSUM or DATASUM is missing or wrong."""
+    problems = []
+    try:
+        # A truncated file raises only when its data are read.
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            with fits.open(path, checksum=True, memmap=False) as hdus:
+                for index, hdu in enumerate(hdus):
+                    _ = hdu.data
+                    name = hdu.name or f"HDU {index}"
+                    missing = [key for key in ("CHECKSUM", "DATASUM") if key not in hdu.header]
+                    if missing:
+                        problems.append(f"{path}: {name} has no {' and no '.join(missing)}")
+    except (OSError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is damaged: {error}") from error
+    texts = [str(item.message) for item in caught if issubclass(item.category, AstropyWarning)]
+    for text in texts:
+        if "failed" in text or "truncated" in text.lower():
+            problems.append(f"{path}: {text.strip()}")
+    return problems
+
+
+def model_problems(header, models: Path, story: list[str]) -> list[str]:
+    """Compare the weights on disk with the digest in the header."""
+    folder = models / Path(header["DNMFILE"]).parent
+    weights = folder / "model.safetensors"
+    if not weights.is_file():
+        story.append(f"The network {folder} is not here and was not checked.")
+        return []
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    if f"sha256:{digest}" != header["DNMODEL"]:
+        return [f"{weights} is not the network that made this image (SHA-256 differs)"]
+    story.append(f"The network {weights} is the one that made it, trained on {len(frames_of(folder))} exposures.")
+    return []
+
+
+def frames_of(folder: Path) -> list:
+    """Exposures a model was trained on."""
+    return read_json(folder / "model.json").get("frames", [])
+
+
+def tell(path: Path, header, exposures) -> list[str]:
+    """Where the image came from, in plain words."""
+    used = sum(use for _, _, use in exposures)
+    target = header.get("OBJECT", "an unnamed target")
+    total = header.get("TOTEXP")
+    time = f", {total / 60:.0f} minutes in all" if total else ""
+    story = [
+        f"{path.name}: {target} through {header.get('FILTCAN', 'an unknown filter')}, "
+        f"mean of {used} exposures{time}; {len(exposures) - used} more were left out.",
+        f"Made by n2n {header.get('PIPEVER', '?')}, unit {header.get('BUNIT', '?')}, linear, nothing clipped.",
+    ]
+    if header.get("PROCTYPE") == "DENOISED":
+        story.append(
+            f"Denoised by a network trained on {header.get('DNGROUP', '?')} "
+            f"({header.get('DNSTEPS', '?')} steps, seed {header.get('DNSEED', '?')}, on {header.get('DNDEVICE', '?')})."
+        )
+        story.append(
+            f"Judged on held-out exposures: {header.get('QASTAT', '?')}, worth {header.get('QAGAIN', float('nan')):.1f} "
+            f"+- {header.get('QAGAINER', float('nan')):.1f} times the exposures."
+        )
+    else:
+        reason = header.get("QAREASON")
+        story.append("Not denoised: this is the plain stack" + (f" ({reason})." if reason else "."))
+    return story

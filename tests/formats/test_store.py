@@ -1,0 +1,100 @@
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from n2n.errors import UserError
+from n2n.formats.flags import BYPASS, DEFECT, NO_DATA, SATURATED
+from n2n.formats.store import open_store, read_attributes, strips, usable, virtual, write_registered
+
+
+def chunk(path, n, seed, shape=(70, 80)):
+    pixels = np.random.default_rng(seed).normal(size=(n, *shape)).astype(np.float32)
+    flags = np.random.default_rng(seed).integers(0, 4, (n, *shape)).astype(np.uint8)
+    frames = [{"path": f"{path.stem}/{i}.fits", "rejected": []} for i in range(n)] + [
+        {"path": "bad", "rejected": ["why"]}
+    ]
+    write_registered(path, pixels, flags, frames, {"unit": "electron", "sky": 1.5})
+    return pixels, flags, frames
+
+
+def test_a_chunk_comes_back_as_it_was(tmp_path):
+    pixels, flags, frames = chunk(tmp_path / "a.h5", 3, 0)
+    assert read_attributes(tmp_path / "a.h5") == (frames, {"unit": "electron", "sky": 1.5})
+    with open_store(tmp_path / "a.h5") as file:
+        np.testing.assert_array_equal(file["pixels"], pixels)
+        np.testing.assert_array_equal(file["flags"], flags)
+        assert file["pixels"].dtype == np.float32 and file["flags"].dtype == np.uint8
+
+
+def test_the_same_chunk_has_the_same_bytes(tmp_path):
+    chunk(tmp_path / "a.h5", 2, 0)
+    first = (tmp_path / "a.h5").read_bytes()
+    chunk(tmp_path / "a.h5", 2, 0)
+    assert (tmp_path / "a.h5").read_bytes() == first
+
+
+def join(paths, target):
+    target.parent.mkdir(exist_ok=True)
+    with h5py.File(target, "w") as file:
+        file.create_virtual_dataset("pixels", virtual(paths, "pixels", target))
+
+
+def test_chunks_are_seen_as_one_in_order_without_a_copy(tmp_path):
+    paths = [tmp_path / f"{name}.h5" for name in "abc"]
+    parts = [chunk(path, n, seed)[0] for path, n, seed in zip(paths, (3, 0, 2), (1, 2, 3), strict=True)]
+    join(paths, tmp_path / "pairs.h5")
+    with open_store(tmp_path / "pairs.h5") as file:
+        np.testing.assert_array_equal(file["pixels"], np.concatenate(parts))
+    assert (tmp_path / "pairs.h5").stat().st_size < 20_000
+
+
+def test_a_folder_of_results_can_be_moved(tmp_path):
+    parts = [chunk(tmp_path / "here" / f"{name}.h5", 2, 1)[0] for name in "ab"]
+    join([tmp_path / "here" / f"{name}.h5" for name in "ab"], tmp_path / "here" / "pairs.h5")
+    shutil.move(tmp_path / "here", tmp_path / "there")
+    with open_store(tmp_path / "there" / "pairs.h5") as file:
+        np.testing.assert_array_equal(file["pixels"], np.concatenate(parts))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no HDF5"])
+def test_a_missing_or_damaged_store_is_named_with_the_remedy(tmp_path, content):
+    if content is not None:
+        (tmp_path / "a.h5").write_bytes(content)
+    with pytest.raises(UserError, match=r"cannot read .*a\.h5.*delete it"):
+        open_store(tmp_path / "a.h5")
+
+
+@given(
+    height=st.integers(1, 500),
+    width=st.integers(1, 300),
+    exposures=st.integers(0, 40),
+    budget=st.integers(1, 10**7),
+    overlap=st.integers(0, 9),
+)
+@settings(max_examples=60)
+def test_strips_cover_every_row_once_and_fit_their_reads(height, width, exposures, budget, overlap):
+    rows = np.arange(height)
+    written = []
+    for outer, inner, within in strips(height, width, exposures, budget, overlap):
+        np.testing.assert_array_equal(rows[outer][within], rows[inner])
+        assert outer.start == max(0, inner.start - overlap) and outer.stop == min(height, inner.stop + overlap)
+        written.extend(rows[inner])
+    np.testing.assert_array_equal(written, rows)
+
+
+def test_strips_stay_within_their_budget():
+    sizes = [outer.stop - outer.start for outer, _, _ in strips(4000, 6000, 100, 2**30)]
+    assert max(sizes) * 6000 * 100 * 4 < 2**30 and len(sizes) > 1
+
+
+@pytest.mark.parametrize("flag", [0, BYPASS, NO_DATA, DEFECT, SATURATED, SATURATED | DEFECT])
+@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize("rejected", [True, False])
+def test_what_may_be_averaged(flag, keep, rejected):
+    found = usable(np.array([flag], np.uint8), np.array([rejected]), keep_saturated=keep)
+    expected = flag in ((0, BYPASS, SATURATED) if keep else (0, BYPASS)) and not rejected
+    assert found.tolist() == [expected]

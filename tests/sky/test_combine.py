@@ -1,0 +1,205 @@
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from n2n.sky.combine import (
+    clipped_mean,
+    masked_median,
+    outliers,
+    sample_variance,
+    smooth_variance,
+    weighted_mean,
+)
+
+SHAPE = (100, 100)
+
+
+def noise(n, shape=SHAPE, seed=0, sigma=1.0):
+    return np.random.default_rng(seed).normal(0, sigma, (n, *shape)).astype(np.float32)
+
+
+def reject(values, valid=None, judges=None, sigma=1.0, **settings):
+    n = len(values)
+    valid = np.ones(values.shape, bool) if valid is None else valid
+    judges = np.ones(n, bool) if judges is None else judges
+    return outliers(values, valid, judges, np.full(n, sigma), **settings)
+
+
+@given(n=st.integers(1, 9), share=st.floats(0, 1), seed=st.integers(0, 10_000))
+@settings(max_examples=40, deadline=None)
+def test_the_masked_median_is_numpys(n, share, seed):
+    rng = np.random.default_rng(seed)
+    values, valid = rng.normal(size=(n, 6, 7)), rng.random((n, 6, 7)) < share
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        expected = np.nanmedian(np.where(valid, values, np.nan), axis=0)
+    np.testing.assert_allclose(masked_median(values, valid), expected, rtol=1e-12)
+
+
+def test_the_masked_median_ignores_what_invalid_samples_hold():
+    values = np.array([1.0, np.nan, np.inf, 3.0])[:, None]
+    assert masked_median(values, np.array([True, False, False, True])[:, None]) == [2.0]
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 16])
+def test_the_clipped_mean_is_unbiased(n):
+    frames = noise(n, (200, 200), seed=n) * 5 + 500
+    result = clipped_mean(frames)
+    assert result.dtype == np.float32
+    assert result.mean() == pytest.approx(500, abs=5 * 5 / np.sqrt(n * 40_000))
+    assert result.std() == pytest.approx(5 / np.sqrt(n), rel=0.05)
+
+
+@pytest.mark.parametrize("n", [3, 4, 12])
+def test_the_clipped_mean_drops_a_cosmic_ray(n):
+    frames = noise(n, seed=2) * 3 + 500
+    clean = frames.mean(axis=0)
+    frames[1, 40, 50] += 900
+    result = clipped_mean(frames)
+    assert result[40, 50] == pytest.approx(500, abs=12)
+    assert (np.abs(result - clean)[:40] > 0.01).mean() < 5e-3
+
+
+def test_the_clipped_mean_of_equal_frames_is_the_frame():
+    frame = np.arange(10_000, dtype=np.float32).reshape(SHAPE)
+    np.testing.assert_array_equal(clipped_mean(np.stack([frame] * 5)), frame)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("n", [3, 5, 10, 24])
+def test_a_20_sigma_sample_is_rejected_and_the_others_are_kept(n, sign):
+    values = noise(n, seed=n)
+    places = [(10, 10), (30, 77), (60, 5), (99, 99), (0, 50)]
+    for index, place in enumerate(places):
+        values[(index % n, *place)] += sign * 20
+    found = reject(values)
+    for index, place in enumerate(places):
+        assert found[(index % n, *place)]
+        assert found[(slice(None), *place)].sum() == 1
+
+
+@pytest.mark.parametrize("n", [3, 5, 10, 24])
+def test_fewer_than_one_good_sample_in_ten_thousand_is_lost(n):
+    found = reject(noise(n, (300, 300), seed=n))
+    assert found.mean() < 1e-4
+
+
+def test_two_exposures_cannot_contradict_each_other_three_can():
+    values = noise(2, seed=3)
+    values[0, 5, 5] = 1000
+    assert not reject(values).any()
+    valid = np.ones((3, *SHAPE), bool)
+    valid[2, 5, 5] = False
+    values = noise(3, seed=3)
+    values[:2, 5, 5] = 0, 1000
+    assert not reject(values, valid)[:, 5, 5].any()
+    assert reject(values)[:, 5, 5].tolist() == [False, True, False]
+
+
+def test_the_faint_rim_of_a_hit_goes_with_it():
+    values = noise(8, seed=4)
+    values[2, 50, 50:52] = 50, 4.5  # the second by itself below the limit, above half of it
+    alone = noise(8, seed=4)
+    alone[2, 50, 51] = 4.5
+    assert reject(values)[2, 50, 51] and not reject(alone)[2, 50, 51]
+
+
+def test_a_satellite_trail_is_rejected():
+    values = noise(10, seed=5)
+    rows, columns = np.arange(100), np.arange(100)
+    values[4, rows, columns] += 15
+    found = reject(values)
+    assert found[4, rows, columns].mean() > 0.99 and np.delete(found, 4, axis=0).mean() < 1e-4
+
+
+def test_seeing_and_small_shifts_spare_the_cores_of_stars():
+    rng = np.random.default_rng(6)
+    y, x = np.indices((60, 60))
+    frames = []
+    for _ in range(12):
+        sigma = 1.3 * rng.normal(1, 0.06)
+        cx, cy = 30 + rng.normal(0, 0.1, 2)
+        star = 20_000 * np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / 2 / sigma**2) / (2 * np.pi * sigma**2)
+        frames.append(rng.poisson(star + 50) - 50 + rng.normal(0, 2, star.shape))
+    values = np.array(frames, np.float32)
+    found = reject(values, sigma=np.sqrt(54.0), signal_variance=1.0)
+    assert found[:, 22:39, 22:39].mean() < 2e-3 and not found[:, 29:32, 29:32].any()
+
+
+def test_an_exposure_that_judges_nothing_changes_nothing_about_the_others():
+    values = noise(9, seed=7)
+    values[2, 20, 20] += 30
+    judges = np.arange(9) < 6
+    first = reject(values, judges=judges)
+    changed = values.copy()
+    changed[6:] = 1e5
+    second = reject(changed, judges=judges)
+    np.testing.assert_array_equal(first[:6], second[:6])
+    assert first[2, 20, 20] and second[6:].all()
+
+
+def test_invalid_samples_are_neither_judged_nor_judges():
+    values, valid = noise(6, seed=8), np.ones((6, *SHAPE), bool)
+    values[0, :50], valid[0, :50] = 1e6, False
+    found = reject(values, valid)
+    assert not found[0, :50].any() and found.mean() < 1e-3
+
+
+def test_more_noise_than_the_model_says_widens_the_limit():
+    values = noise(12, seed=9, sigma=3.0)
+    assert reject(values, sigma=1.0).mean() < 2e-3
+
+
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=15, deadline=None)
+def test_the_weighted_mean_is_numpys_and_nan_where_nothing_is(seed):
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(5, 8, 9)).astype(np.float32)
+    valid, weights = rng.random((5, 8, 9)) < 0.6, rng.uniform(0.2, 3, 5)
+    mean, weight = weighted_mean(values, valid, weights)
+    shares = valid * weights[:, None, None]
+    np.testing.assert_allclose(weight, shares.sum(axis=0), rtol=1e-5)
+    covered = shares.sum(axis=0) > 0
+    assert np.isnan(mean[~covered]).all()
+    expected = (values * shares).sum(axis=0)[covered] / shares.sum(axis=0)[covered]
+    np.testing.assert_allclose(mean[covered], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("n", [2, 3, 8])
+def test_the_sample_variance_is_unbiased_for_unequal_exposures(n):
+    weights = np.linspace(0.5, 2, n)
+    values = noise(n, (300, 300), seed=n) * 2 / np.sqrt(weights)[:, None, None].astype(np.float32)
+    valid = np.ones(values.shape, bool)
+    mean, _ = weighted_mean(values, valid, weights)
+    assert sample_variance(values, valid, weights, mean).mean() == pytest.approx(4, rel=0.02)
+
+
+def test_one_sample_has_no_variance():
+    values, valid = noise(3), np.ones((3, *SHAPE), bool)
+    valid[1:, 4, 4] = False
+    mean, _ = weighted_mean(values, valid, np.ones(3))
+    found = sample_variance(values, valid, np.ones(3), mean)
+    assert np.isnan(found[4, 4]) and np.isnan(found).sum() == 1
+
+
+@pytest.mark.parametrize("n", [4, 10, 24])
+def test_the_smooth_variance_is_flat_on_sky_and_follows_stars(n):
+    rng = np.random.default_rng(n)
+    true = np.full((256, 256), 9.0)
+    true[100:120, 100:120] = 400
+    values = (rng.normal(size=(n, 256, 256)) * np.sqrt(true)).astype(np.float32)
+    valid = np.ones(values.shape, bool)
+    sample = sample_variance(values, valid, np.ones(n), values.mean(axis=0))
+    variance, background = smooth_variance(sample, np.ones(true.shape, bool), n)
+    assert background == pytest.approx(9, rel=0.04)
+    assert np.median(variance[:90]) == pytest.approx(9, rel=0.04)
+    assert variance[104:116, 104:116].mean() == pytest.approx(400, rel=0.2)
+    assert (variance > 0).all()
+
+
+def test_the_smooth_variance_is_usable_where_nothing_is_known():
+    variance, background = smooth_variance(np.full(SHAPE, np.nan), np.ones(SHAPE, bool), 5)
+    assert (variance == 1).all() and background == 1

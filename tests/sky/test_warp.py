@@ -1,0 +1,119 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from n2n.formats.flags import DEFECT, NO_DATA, OUTLIER, SATURATED
+from n2n.sky.warp import warp
+
+SHAPE = (64, 72)
+IDENTITY = np.array([[1.0, 0, 0], [0, 1, 0]])
+CLEAN = np.zeros(SHAPE, np.uint8)
+
+
+def star(shape, x, y, fwhm=3.0, flux=1000.0):
+    rows, columns = np.indices(shape)
+    sigma = fwhm / 2.3548
+    profile = np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 2 / sigma**2)
+    return (flux * profile / (2 * np.pi * sigma**2)).astype(np.float32)
+
+
+def turned(angle, dx, dy, scale=1.0, shape=SHAPE):
+    cy, cx = (shape[0] - 1) / 2, (shape[1] - 1) / 2
+    turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return np.column_stack([turn, np.array([cx + dx, cy + dy]) - turn @ [cx, cy]])
+
+
+def inner(image, by=1):
+    return image[by:-by, by:-by]
+
+
+@given(st.integers(0, 2**31))
+@settings(max_examples=10, deadline=None)
+def test_the_identity_gives_the_pixels_back(seed):
+    pixels = np.random.default_rng(seed).normal(5, 100, SHAPE).astype(np.float32)
+    warped, flags = warp(pixels, CLEAN, IDENTITY, SHAPE)
+    np.testing.assert_allclose(inner(warped), inner(pixels), atol=1e-3)
+    assert not inner(flags).any()
+
+
+def test_a_whole_shift_moves_pixels_and_marks_what_was_never_seen():
+    pixels = np.random.default_rng(1).normal(0, 1, SHAPE).astype(np.float32)
+    matrix = np.array([[1.0, 0, 5], [0, 1, -3]])  # reference (x, y) lies at frame (x + 5, y - 3)
+    warped, flags = warp(pixels, CLEAN, matrix, SHAPE)
+    np.testing.assert_allclose(warped[4:, :-6], pixels[1:-3, 5:-1], atol=1e-5)
+    assert (flags[:4] == NO_DATA).all() and (flags[:, -6:] == NO_DATA).all()
+    assert not flags[4:, :-6].any()
+    assert (warped[flags > 0] == 0).all()
+
+
+@given(
+    dx=st.floats(-6, 6),
+    dy=st.floats(-6, 6),
+    angle=st.one_of(st.floats(-0.3, 0.3), st.just(np.pi)),
+    scale=st.floats(0.98, 1.02),
+    fwhm=st.floats(2.5, 5.0),
+)
+@settings(max_examples=40, deadline=None)
+def test_flux_and_place_of_a_star_are_kept(dx, dy, angle, scale, fwhm):
+    x, y = 36.3, 31.8
+    matrix = turned(angle, dx, dy, scale)
+    frame_x, frame_y = matrix[:, :2] @ [x, y] + matrix[:, 2]
+    warped, _ = warp(star(SHAPE, frame_x, frame_y, fwhm), CLEAN, matrix, SHAPE)
+    assert warped.sum() == pytest.approx(1000, rel=1e-3)
+    rows, columns = np.indices(SHAPE)
+    assert (warped * columns).sum() / warped.sum() == pytest.approx(x, abs=0.02)
+    assert (warped * rows).sum() / warped.sum() == pytest.approx(y, abs=0.02)
+
+
+def test_the_matrix_goes_from_reference_to_frame_in_x_and_y():
+    frame = star((50, 90), 70.0, 20.0)
+    warped, _ = warp(frame, np.zeros((50, 90), np.uint8), np.array([[1.0, 0, 10], [0, 1, 2]]), (40, 75))
+    assert warped.shape == (40, 75)
+    assert np.unravel_index(warped.argmax(), warped.shape) == (18, 60)
+
+
+def test_noise_keeps_three_quarters_of_its_variance_and_hardly_correlates():
+    rng = np.random.default_rng(3)
+    ratios, neighbours = [], []
+    for _ in range(12):
+        noise = rng.standard_normal((128, 128)).astype(np.float32)
+        matrix = np.array([[1.0, 0, rng.uniform()], [0, 1, rng.uniform()]])
+        warped = inner(warp(noise, np.zeros((128, 128), np.uint8), matrix, (128, 128))[0], 4)
+        ratios.append(warped.var())
+        neighbours.append((warped[:, 1:] * warped[:, :-1]).mean() / warped.var())
+    assert np.mean(ratios) == pytest.approx(0.764, abs=0.08)  # reference: fidelity, section 3
+    assert np.mean(neighbours) == pytest.approx(0.13, abs=0.05)
+
+
+@pytest.mark.parametrize("bit", [NO_DATA, SATURATED, DEFECT, OUTLIER])
+def test_every_touched_pixel_inherits_the_flag(bit):
+    flags = CLEAN.copy()
+    flags[30, 40] = bit
+    _, found = warp(np.ones(SHAPE, np.float32), flags, np.array([[1.0, 0, 0.5], [0, 1, 0.5]]), SHAPE)
+    places = {tuple(map(int, place)) for place in np.argwhere(inner(found, 3) & bit) + 3}
+    assert places == {(29, 39), (29, 40), (30, 39), (30, 40)}
+    assert not (inner(found, 3) & ~np.uint8(bit)).any()
+
+
+def test_two_flags_on_one_pixel_both_arrive():
+    flags = CLEAN.copy()
+    flags[30, 40] = SATURATED | DEFECT
+    _, found = warp(np.ones(SHAPE, np.float32), flags, IDENTITY, SHAPE)
+    assert found[30, 40] == SATURATED | DEFECT
+
+
+def test_a_saturated_cliff_does_not_ring():
+    pixels, flags = np.full(SHAPE, 10, np.float32), CLEAN.copy()
+    pixels[28:34, 36:42], flags[28:34, 36:42] = 60_000, SATURATED
+    warped, _ = warp(pixels, flags, np.array([[1.0, 0, 0.4], [0, 1, 0.4]]), SHAPE)
+    assert warped[warped != 0].min() > 7 and warped[:, :30].max() < 13  # read noise is 1 to 3 e-
+
+
+def test_the_input_is_not_changed():
+    pixels, flags = star(SHAPE, 30, 30), CLEAN.copy()
+    flags[3, 3] = SATURATED
+    copies = pixels.copy(), flags.copy()
+    warp(pixels, flags, turned(0.1, 2, 3), SHAPE)
+    np.testing.assert_array_equal(pixels, copies[0])
+    np.testing.assert_array_equal(flags, copies[1])

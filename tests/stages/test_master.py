@@ -1,0 +1,154 @@
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from n2n.formats.frametable import FRAME_COLUMNS
+from n2n.formats.tables import csv_text
+from n2n.simulate import recipe
+from n2n.simulate.camera import OFFSET_ADU
+from n2n.simulate.frames import detector_of, flat_of
+
+
+def facts(chain, kind):
+    with fits.open(chain.master(kind)) as file:
+        return file[0].header.copy(), file[0].data.astype(float), file["DEFECTS"].data > 0
+
+
+@pytest.fixture(scope="module")
+def truth(chain):
+    group, shape = chain.account["groups"]["M31_L"], (240, 256)
+    detector = detector_of(shape, 1)
+    dark = OFFSET_ADU + detector.columns + 60 * detector.dark_rate(recipe.LUM.gain) / group["e_per_adu"]
+    return group, detector, dark, flat_of("L", shape, 1)
+
+
+def test_the_master_dark_is_the_truth_within_its_noise(chain, truth):
+    group, _, dark, _ = truth
+    header, image, defects = facts(chain, "dark")
+    residual = (image - dark)[~defects]
+    noise = group["read_noise"] / group["e_per_adu"] / np.sqrt(6)
+    assert header["MASTER"] == "dark" and header["NCOMBINE"] == 6 and image.shape == (240, 256)
+    assert abs(np.median(residual)) < 0.05 * noise + 0.05
+    assert 1.4826 * np.median(np.abs(residual)) == pytest.approx(noise, rel=0.15)
+    assert (np.abs(residual) > 8 * noise).mean() < 1e-3  # cosmic rays are gone
+
+
+def test_the_read_noise_is_measured(chain, truth):
+    group = truth[0]
+    header, *_ = facts(chain, "bias")
+    assert header["NOISEADU"] == pytest.approx(group["read_noise"] / group["e_per_adu"], rel=0.05)
+
+
+def test_hot_pixels_above_ten_sigma_are_defects_and_few_others(chain, truth):
+    group = truth[0]
+    _, image, defects = facts(chain, "dark")
+    sigma = group["read_noise"] / group["e_per_adu"] / np.sqrt(6)
+    hot = np.array([(x, y) for x, y, excess in group["hot_pixels"] if excess / group["e_per_adu"] > 10 * sigma])
+    assert len(hot) > 20
+    assert defects[hot[:, 1], hot[:, 0]].mean() >= 0.99
+    planted = np.zeros(defects.shape, bool)
+    everything = np.array([(x, y) for x, y, _ in group["hot_pixels"]])
+    planted[everything[:, 1], everything[:, 0]] = True
+    assert (defects & ~planted).mean() < 2e-4
+
+
+def test_the_master_flat_is_the_vignette_with_median_one(chain, truth):
+    _, _, _, flat = truth
+    header, image, defects = facts(chain, "flat")
+    assert np.median(image) == pytest.approx(1, abs=1e-6)
+    relative = (image / (flat / np.median(flat)))[~defects & (flat > 0.3)]
+    assert np.median(relative) == pytest.approx(1, abs=1e-3) and relative.std() < 0.004
+    assert header["FLATLEVL"] == pytest.approx(32_500, rel=0.1)
+
+
+def test_dead_columns_and_pixels_are_defects_of_the_flat(chain, truth):
+    detector = truth[1]
+    _, _, defects = facts(chain, "flat")
+    assert defects[detector.dead_pixels[:, 1], detector.dead_pixels[:, 0]].all()
+    assert defects[:, list(detector.dead_columns)].mean() > 0.98
+    assert defects.sum() <= 2 * 240 + len(detector.dead_pixels) + 20
+
+
+def test_the_gain_by_photon_transfer_is_the_cameras(chain, truth):
+    header, *_ = facts(chain, "flat")
+    assert header["EGAINPT"] == pytest.approx(truth[0]["e_per_adu"], rel=0.1)
+
+
+def test_a_master_names_its_frames_and_has_valid_checksums(chain):
+    for kind in ("dark", "bias", "flat"):
+        with fits.open(chain.master(kind)) as file:
+            assert all(hdu.verify_checksum() == 1 and hdu.verify_datasum() == 1 for hdu in file)
+            names = [file[0].header[f"IMCMB{n:03d}"] for n in range(1, 7)]
+        assert len(set(names)) == 6 and all(name.startswith(kind.upper()) for name in names)
+
+
+def run(chain, tmp_path, paths, kind, expect=0, **facts):
+    rows = [dict.fromkeys(FRAME_COLUMNS, "") | {"path": path, "kind": kind} for path in paths]
+    (tmp_path / "m.csv").write_text(csv_text(rows, list(FRAME_COLUMNS)))
+    chain.call("master", tmp_path / "m.csv", "--raw", tmp_path, "-o", tmp_path / "m.fits", expect=expect)
+
+
+def write(tmp_path, values, shape=(64, 70)):
+    names = []
+    for index, value in enumerate(values):
+        rng = np.random.default_rng(index)
+        pixels = np.clip(rng.normal(value, 5, shape), 0, 65535).astype(np.uint16)
+        names.append(f"{index}.fits")
+        fits.writeto(tmp_path / names[-1], pixels, overwrite=True)
+    return names
+
+
+def test_flats_of_any_brightness_count_alike(chain, tmp_path):
+    run(chain, tmp_path, write(tmp_path, [10_000, 20_000, 40_000]), "flat")
+    image, header = fits.getdata(tmp_path / "m.fits", header=True)
+    assert np.median(image) == 1 and header["FLATLEVL"] == pytest.approx(20_000, rel=0.01)
+
+
+def test_a_saturated_flat_is_left_out_and_only_saturated_ones_are_an_error(chain, tmp_path, capsys):
+    run(chain, tmp_path, write(tmp_path, [10_000, 12_000, 14_000, 70_000]), "flat")
+    assert fits.getdata(tmp_path / "m.fits").std() < 0.001
+    (tmp_path / "m.fits").unlink()
+    run(chain, tmp_path, write(tmp_path, [70_000] * 3), "flat", expect=1)
+    assert "saturated" in capsys.readouterr().err and not (tmp_path / "m.fits").exists()
+
+
+def test_unreadable_frames_are_left_out_and_only_such_are_an_error(chain, tmp_path, capsys):
+    names = write(tmp_path, [500] * 4)
+    (tmp_path / names[0]).write_bytes(b"x")
+    run(chain, tmp_path, names, "bias")
+    assert fits.getheader(tmp_path / "m.fits")["NCOMBINE"] == 3
+    (tmp_path / "m.fits").unlink()
+    run(chain, tmp_path, ["none.fits"] * 3, "bias", expect=1)
+    assert "none of the 3 frames" in capsys.readouterr().err and not (tmp_path / "m.fits").exists()
+
+
+def test_a_frame_of_another_size_is_left_out(chain, tmp_path):
+    names = write(tmp_path, [500] * 4)
+    fits.writeto(tmp_path / names[3], np.zeros((80, 90), np.uint16), overwrite=True)
+    run(chain, tmp_path, names, "dark")
+    image, header = fits.getdata(tmp_path / "m.fits", header=True)
+    assert image.shape == (64, 70) and header["NCOMBINE"] == 3
+
+
+def test_flats_darker_than_their_bias_are_an_error(chain, tmp_path, capsys):
+    names = write(tmp_path, [500] * 3)
+    fits.writeto(tmp_path / "zero.fits", np.full((64, 70), 900, np.float32))
+    rows = [dict.fromkeys(FRAME_COLUMNS, "") | {"path": name, "kind": "flat"} for name in names]
+    (tmp_path / "m.csv").write_text(csv_text(rows, list(FRAME_COLUMNS)))
+    arguments = [tmp_path / "m.csv", "--raw", tmp_path, "--zero", tmp_path / "zero.fits", "-o", tmp_path / "m.fits"]
+    chain.call("master", *arguments, expect=1)
+    assert "not brighter than its bias" in capsys.readouterr().err
+
+
+def test_defects_are_found_from_the_lights_of_a_night_without_darks(chain, tmp_path):
+    group = chain.account["groups"]["M31_L"]
+    paths = [row["path"] for rows in chain.group.chunks.values() for row in rows]
+    rows = [dict.fromkeys(FRAME_COLUMNS, "") | {"path": path, "kind": "light"} for path in paths]
+    (tmp_path / "m.csv").write_text(csv_text(rows, list(FRAME_COLUMNS)))
+    chain.call("master", tmp_path / "m.csv", "--raw", chain.raw, "-o", tmp_path / "m.fits")
+    defects = fits.getdata(tmp_path / "m.fits", "DEFECTS") > 0
+    one = np.hypot(group["read_noise"], np.sqrt(group["sky"]))
+    hot = np.array([(x, y) for x, y, excess in group["hot_pixels"] if excess > 6 * one])
+    assert len(hot) > 5 and defects[hot[:, 1], hot[:, 0]].mean() > 0.95
+    assert defects[:, chain.account["camera"]["dead_columns"]].mean() > 0.9
+    assert defects.mean() < 0.02

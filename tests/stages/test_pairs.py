@@ -1,0 +1,290 @@
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from n2n.formats.flags import DEFECT, NO_DATA, SATURATED
+from n2n.formats.store import read_attributes
+from n2n.simulate import simulate_late_frame
+from n2n.sky.warp import warp
+from n2n.stages.pairs import Pairs, blocks, deciding
+
+
+def at(*shifts):
+    return [[[1, 0, x], [0, 1, y]] for x, y in shifts]
+
+
+def dithered(n, seed=0, every=1):
+    rng = np.random.default_rng(seed)
+    places = rng.uniform(-60, 60, (n, 2))
+    return at(*(places[i // every] + rng.normal(0, 0.1, 2) for i in range(n)))
+
+
+def test_a_dithered_night_is_spread_over_the_blocks():
+    labels = blocks(dithered(24))
+    assert "".join(labels) == "ABACBABC" * 3
+    assert labels.count("C") / len(labels) >= 0.1
+
+
+@given(st.integers(0, 10_000), st.integers(1, 4), st.integers(20, 60))
+@settings(max_examples=30, deadline=None)
+def test_exposures_at_one_pointing_share_a_block(seed, every, n):
+    n = max(n, 9 * every)
+    matrices = dithered(n, seed, every)
+    labels = blocks(matrices)
+    shifts = np.array(matrices)[:, :, 2]
+    for i in range(n):
+        for j in range(i):
+            if np.hypot(*(shifts[i] - shifts[j])) < 0.9:
+                assert labels[i] == labels[j]
+    assert set(labels) == set("ABC")
+
+
+def test_two_exposures_are_a_pair_and_four_have_a_judge():
+    assert blocks(at((0, 0), (9, 9))) == ["A", "B"]
+    assert blocks(at((0, 0), (0, 0))) == ["A", "B"]
+    assert "".join(blocks(at((0, 0), (9, 0), (0, 9), (9, 9)))) == "ABAC"
+    assert blocks(at((0, 0))) == ["A"]
+
+
+def test_without_dither_single_exposures_are_the_units():
+    assert "".join(blocks(at(*[(0, 0)] * 12))) == "ABACBABCABAC"
+
+
+@given(st.integers(0, 10_000), st.integers(1, 5), st.integers(1, 30), st.integers(1, 30), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_late_exposures_change_no_earlier_label(seed, every, early, late, still):
+    matrices = dithered(early + late, seed, every)
+    if still:
+        matrices = at(*[(0, 0)] * early) + matrices[early:]
+    batches = [0] * early + [1 + i for i in range(late)]
+    frames = [{"batch": str(batch)} for batch in batches]
+    if early < 8:
+        return  # too few to have trained on: still open
+    before = blocks(matrices[:early], deciding(frames[:early]))
+    for n in range(early, early + late + 1):
+        assert blocks(matrices[:n], deciding(frames[:n]))[:early] == before
+
+
+@pytest.mark.parametrize(
+    ("batches", "expected"), [([0] * 5, 5), ([0] * 12 + [1] * 3, 12), ([0] * 3 + [1] * 6 + [2] * 4, 9), ([4], 1)]
+)
+def test_whole_batches_of_at_least_eight_decide(batches, expected):
+    assert deciding([{"batch": str(batch)} for batch in batches]) == expected
+
+
+def test_the_view_holds_every_accepted_exposure_without_a_copy(chain, pairs):
+    parts = []
+    for chunk in chain.group.chunks:
+        with h5py.File(chain.folder / f"registered-{chunk}.h5") as file:
+            parts.append(file["pixels"][:])
+    np.testing.assert_array_equal(pairs.file["pixels"][:], np.concatenate(parts))
+    assert len(pairs.frames) == 14 and len(pairs.left_out) == 2 and pairs.shape == (240, 256)
+    assert (chain.folder / "pairs.h5").stat().st_size < 0.2 * sum(part.nbytes for part in parts)
+    assert all(entry["rejected"] for entry in pairs.left_out)
+
+
+def test_blocks_follow_the_order_of_ingest(pairs):
+    assert "".join(pairs.blocks) == "ABACBABCABACBA"
+
+
+def planted(chain, pairs):
+    """Charge of the planted cosmic rays on the reference grid, in electrons; shape (n, h, w)."""
+    result = []
+    for frame in pairs.frames:
+        image = np.zeros(pairs.shape, np.float32)
+        for column, row, charge in chain.entry(frame["path"])["cosmic_rays"]:
+            image[int(row), int(column)] += charge
+        warped, _ = warp(image, np.zeros(pairs.shape, np.uint8), np.array(frame["matrix"]), pairs.shape)
+        result.append(warped / frame["transparency"])
+    return np.array(result)
+
+
+@pytest.fixture(scope="module")
+def samples(chain, pairs):
+    flags, reject = pairs.file["flags"][:], pairs.file["reject"][:]
+    sigma = np.array([frame["noise"] for frame in pairs.frames])[:, None, None]
+    trail = np.array([chain.entry(frame["path"])["trail"] for frame in pairs.frames])
+    covered = (flags & (NO_DATA | DEFECT)) == 0
+    return planted(chain, pairs) / sigma, reject, covered, trail
+
+
+def test_cosmic_rays_above_eight_sigma_are_rejected(samples):
+    rays, reject, covered, _ = samples
+    hit = (rays > 8) & covered
+    assert hit.sum() > 100 and reject[hit].mean() >= 0.95
+
+
+def test_fewer_than_two_in_a_thousand_good_samples_are_lost(samples):
+    rays, reject, covered, trail = samples
+    good = (np.abs(rays) < 0.3) & covered
+    assert reject[~trail][good[~trail]].mean() < 1e-4
+    assert reject[trail][good[trail]].mean() < 0.04  # the trail itself is 2 % of its exposure
+    assert reject[good].mean() < 0.004
+
+
+def test_the_satellite_is_rejected(chain, pairs, samples):
+    _, reject, _, trail = samples
+    labels, number = ndimage.label(reject[trail][0], np.ones((3, 3)))
+    largest = 1 + int(np.argmax(ndimage.sum_labels(np.ones(labels.shape), labels, np.arange(1, number + 1))))
+    rows, columns = np.nonzero(labels == largest)
+    assert np.hypot(np.ptp(rows), np.ptp(columns)) > 200
+
+
+def test_cores_of_stars_are_not_rejected(chain, pairs, samples):
+    rays, reject, covered, trail = samples
+    reference = chain.entry(pairs.meta["reference"])
+    expected = chain.expected(reference["file"])
+    core = (expected > 1000 + np.median(expected)) & ~pairs.saturated
+    clean = (np.abs(rays) < 0.3) & covered & ~trail[:, None, None]
+    assert core.sum() > 50
+    assert not (reject & core & clean).any()
+
+
+def test_weights_are_inverse_variances(chain, pairs):
+    for frame in pairs.frames:
+        truth = chain.entry(frame["path"])
+        assert frame["noise"] == pytest.approx(0.88 * np.sqrt(60 + 9) / frame["transparency"], rel=0.15), truth
+    noise = np.array([frame["noise"] for frame in pairs.frames])
+    np.testing.assert_allclose(pairs.weights * noise**2, np.median(noise[pairs.blocks != "C"]) ** 2, rtol=1e-9)
+
+
+def test_the_sky_is_the_level_between_the_stars(chain, pairs):
+    expected = chain.expected(pairs.meta["reference"])
+    assert pairs.meta["sky"] == pytest.approx(float(np.median(expected)), rel=0.02)
+
+
+def altered(chain, tmp_path, change):
+    """Run `pairs` again after changing the pixels of the held-out exposures."""
+    folder = tmp_path / "changed"
+    shutil.copytree(chain.folder, folder)
+    where = {}
+    for chunk in chain.group.chunks:
+        path = folder / f"registered-{chunk}.h5"
+        frames = [entry["path"] for entry in read_attributes(path)[0] if not entry["rejected"]]
+        where |= {name: (path, index) for index, name in enumerate(frames)}
+    before = Pairs(chain.folder / "pairs.h5")
+    for frame in before.frames:
+        if frame["block"] == "C":
+            path, index = where[frame["path"]]
+            with h5py.File(path, "r+") as file:
+                change(file, index)
+    paths = [folder / f"registered-{chunk}.h5" for chunk in chain.group.chunks]
+    chain.call("pairs", *paths, "-o", folder / "pairs.h5")
+    return before, Pairs(folder / "pairs.h5")
+
+
+def brighten(file, index):
+    noise = np.random.default_rng(index).normal(50, 400, file["pixels"].shape[1:])
+    file["pixels"][index] += noise.astype(np.float32)
+
+
+def flag(file, index):
+    file["flags"][index, 20:60, 30:90] |= SATURATED
+    file["flags"][index, 100:140] |= NO_DATA
+
+
+@pytest.mark.parametrize("change", [brighten, flag])
+def test_the_held_out_exposures_change_nothing_about_the_others(chain, tmp_path, change):
+    before, after = altered(chain, tmp_path, change)
+    training = before.blocks != "C"
+    assert (after.blocks == before.blocks).all() and (~training).sum() == 3
+    np.testing.assert_array_equal(after.file["reject"][:][training], before.file["reject"][:][training])
+    np.testing.assert_array_equal(after.variance, before.variance)
+    np.testing.assert_array_equal(after.weights[training], before.weights[training])
+    assert after.meta["sky"] == before.meta["sky"]
+    assert after.meta["variance_background"] == before.meta["variance_background"]
+    held = after.load(~training)
+    assert not all(np.array_equal(a, b) for a, b in zip(held, before.load(~training), strict=True))
+
+
+def test_loading_gives_signal_without_sky_and_zero_where_unusable(pairs):
+    values, valid = pairs.load([0, 3], (slice(50, 90), slice(60, 100)))
+    assert values.shape == valid.shape == (2, 40, 40) and values.dtype == np.float32
+    assert (values[~valid] == 0).all()
+    whole, usable = pairs.load(slice(None))
+    assert abs(np.median(whole[usable])) < 2
+    np.testing.assert_array_equal(whole[[0, 3]][:, 50:90, 60:100], values)
+
+
+def test_means_of_disjoint_blocks_make_up_the_whole(pairs):
+    mean, weight, count = pairs.mean()
+    parts = [pairs.mean(pairs.blocks == block) for block in "ABC"]
+    np.testing.assert_allclose(sum(part[1] for part in parts), weight, rtol=1e-5)
+    np.testing.assert_array_equal(sum(part[2] for part in parts), count)
+    total = sum(np.nan_to_num(part[0]) * part[1] for part in parts)
+    covered = weight > 0
+    np.testing.assert_allclose(total[covered] / weight[covered], mean[covered], rtol=1e-3, atol=0.05)
+
+
+def test_a_mean_does_not_depend_on_the_strips_it_is_made_in(pairs, monkeypatch):
+    from n2n.stages import pairs as stage
+
+    whole = pairs.mean()
+    real = stage.strips
+    monkeypatch.setattr(stage, "strips", lambda h, w, n, **kw: real(h, w, n, budget_bytes=1, **kw))
+    for one, other in zip(whole, pairs.mean(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_same_chunks_give_the_same_bytes_whatever_the_strips(chain, pairs, tmp_path, monkeypatch):
+    from n2n.stages import pairs as stage
+
+    real = stage.strips
+    monkeypatch.setattr(stage, "strips", lambda h, w, n, **kw: real(h, w, n, budget_bytes=6_000_000, **kw))
+    shutil.copytree(chain.folder, tmp_path / "again")
+    paths = [tmp_path / "again" / f"registered-{chunk}.h5" for chunk in chain.group.chunks]
+    chain.call("pairs", *paths, "-o", tmp_path / "again" / "pairs.h5")
+    again = Pairs(tmp_path / "again" / "pairs.h5")
+    np.testing.assert_array_equal(again.variance, pairs.variance)
+    assert (again.file["reject"][:] != pairs.file["reject"][:]).mean() < 1e-5
+
+
+def test_no_accepted_exposure_is_one_clear_line(chain, tmp_path, capsys):
+    copy = chain.copy(tmp_path / "copy")
+    for chunk in chain.group.chunks:
+        with h5py.File(copy.folder / f"registered-{chunk}.h5", "r+") as file:
+            frames, _ = read_attributes(chain.folder / f"registered-{chunk}.h5")
+            for frame in frames:
+                frame["rejected"] = ["clouds"]
+            import json
+
+            file.attrs["frames"] = json.dumps(frames)
+            shape = (0, *file["pixels"].shape[1:])
+            for name in ("pixels", "flags"):
+                kind = file[name].dtype
+                del file[name]
+                file.create_dataset(name, shape, kind)
+    (copy.folder / "pairs.h5").unlink()
+    paths = [copy.folder / f"registered-{chunk}.h5" for chunk in chain.group.chunks]
+    chain.call("pairs", *paths, "-o", copy.folder / "pairs.h5", expect=1)
+    assert "no exposure of M31_L was accepted" in capsys.readouterr().err
+    assert not (copy.folder / "pairs.h5").exists()
+
+
+def test_a_late_frame_leaves_every_earlier_result_as_it_was(chain, pairs, tmp_path):
+    from n2n.simulate import recipe
+
+    copy = chain.copy(tmp_path / "copy")
+    recipe.PRESETS["tests"] = recipe.Preset((256, 240), (recipe.LUM,), (16,), 6, 6, 6, ())
+    try:
+        simulate_late_frame(copy.raw / "2026-10-03", copy.truth, "M31_L", 18)
+    finally:
+        del recipe.PRESETS["tests"]
+    before = {path: path.stat().st_mtime_ns for path in copy.results.rglob("*") if path.is_file()}
+    copy.prepare()
+    after = {path: path.stat().st_mtime_ns for path in copy.results.rglob("*") if path.is_file()}
+    changed = {path.name for path, time in after.items() if before.get(path) != time}
+    assert changed == {"frames.csv", ".ingest-cache.json", "002.csv"}
+    copy.measure("002")
+    copy.register("002")
+    copy.pairs()
+    grown = Pairs(copy.folder / "pairs.h5")
+    assert len(grown.frames) == 15
+    assert (grown.blocks[:14] == pairs.blocks).all()
+    for name in ("pixels", "flags"):
+        np.testing.assert_array_equal(grown.file[name][:14], pairs.file[name][:])
