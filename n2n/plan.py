@@ -87,7 +87,9 @@ def find_nights(raw: Path, wanted, results: Path) -> list[str]:
     """
     raw = Path(raw)
     if not raw.is_dir():
-        raise UserError(f"the folder of raw nights, {raw}, does not exist; create {raw}/<night>/ and put your frames there")
+        raise UserError(
+            f"the folder of raw nights, {raw}, does not exist; create {raw}/<night>/ and put your frames there"
+        )
     try:
         there = sorted(entry.name for entry in raw.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     except OSError as error:
@@ -164,7 +166,9 @@ def write_plan(config: dict, plan: Plan) -> None:
             write_text_if_changed(folder / "chunks" / f"{chunk}.csv", csv_text(rows, list(FRAME_COLUMNS)))
         write_text_if_changed(folder / "calibration.json", json.dumps(group.calibration, indent=1) + "\n")
     for master in plan.masters.values():
-        write_text_if_changed(results / "masters" / f"{master.key}.csv", csv_text(list(master.rows), list(FRAME_COLUMNS)))
+        write_text_if_changed(
+            results / "masters" / f"{master.key}.csv", csv_text(list(master.rows), list(FRAME_COLUMNS))
+        )
 
 
 def _nothing(config, night: str, rows: list[dict], results: Path) -> str:
@@ -275,7 +279,11 @@ def _calibration(night: str, light: dict, library: dict[str, list[Master]], plan
     """Choose masters for a group, same night first, and say why."""
     chosen: dict = {"bias": None, "dark": None, "flat": None, "defects": None, "reasons": []}
     order = sorted(library)
-    near = sorted(order, key=lambda other: (abs(order.index(other) - order.index(night)), other)) if night in order else order
+    near = (
+        sorted(order, key=lambda other: (abs(order.index(other) - order.index(night)), other))
+        if night in order
+        else order
+    )
     for kind in ("dark", "bias", "flat"):
         refused = f"{kind}: none of this camera and setting"
         for other in near:

@@ -13,11 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def shown(rule: dict) -> str:
     """A default as the tables show it."""
     default = rule.get("default", "none")
-    text = (
-        default
-        if isinstance(default, str)
-        else yaml.safe_dump(default, default_flow_style=True).split("\n")[0]
-    )
+    text = default if isinstance(default, str) else yaml.safe_dump(default, default_flow_style=True).split("\n")[0]
     return f"`{text}`" if "default" in rule else "none"
 
 
@@ -87,8 +83,6 @@ def test_the_commented_examples_are_valid(tmp_path):
     file.write_text(re.sub(r"^# (overrides:|  \")", r"\1", text, flags=re.M), encoding="utf-8")
     config = load_config(file)
     assert len(config["overrides"]) == 2
-    block = re.search(
-        r"```yaml\n(.+?)```", (ROOT / "config" / "README.md").read_text(encoding="utf-8"), re.S
-    )[1]
+    block = re.search(r"```yaml\n(.+?)```", (ROOT / "config" / "README.md").read_text(encoding="utf-8"), re.S)[1]
     file.write_text(block, encoding="utf-8")
     assert len(load_config(file)["overrides"]) == 3

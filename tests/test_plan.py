@@ -49,7 +49,11 @@ class Library:
             self.count += 1
             path = f"{night}/{kind}{self.count:04d}.fits"
             chunk = str(first + index // chunk_size) if kind == "light" else ""
-            rows.append(dict.fromkeys(FRAME_COLUMNS, "") | base | {"path": path, "sha256": f"{self.count:064x}", "chunk": chunk, "batch": str(batch)})
+            rows.append(
+                dict.fromkeys(FRAME_COLUMNS, "")
+                | base
+                | {"path": path, "sha256": f"{self.count:064x}", "chunk": chunk, "batch": str(batch)}
+            )
         write_table(self.root / "results" / night / "frames.csv", FRAME_COLUMNS, rows)
         (self.root / "raw" / night).mkdir(parents=True, exist_ok=True)
         return self
@@ -260,7 +264,13 @@ def test_the_model_depends_on_set_up_and_training_only(library):
     light = {"camera": "Cam", "filter": "Ha", "filter_bw_nm": "", "binning": "1x1", "gain_setting": "100"}
     base = model_id(library.config, light)
     assert base.startswith("Cam_Ha/")
-    for key, value in (("camera", "X"), ("filter", "L"), ("binning", "2x2"), ("gain_setting", "0"), ("filter_bw_nm", "3")):
+    for key, value in (
+        ("camera", "X"),
+        ("filter", "L"),
+        ("binning", "2x2"),
+        ("gain_setting", "0"),
+        ("filter_bw_nm", "3"),
+    ):
         assert model_id(library.config, light | {key: value}) != base
     for key in library.config["train"]:
         config = copy.deepcopy(library.config)

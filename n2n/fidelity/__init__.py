@@ -1,0 +1,1 @@
+"""Judging without truth: risk, photometry, zones, gates."""

@@ -1,0 +1,1 @@
+"""Files, headers, tables and provenance."""

@@ -99,9 +99,7 @@ def canonical_filter(raw: str | None, *, program: str | None = None, siblings: I
     if squashed in _MISSING or text.upper() in ("N/A", "-"):
         return Filter("", problem="filter_missing", note="the header names no filter")
     if squashed in _CFA:
-        return Filter(
-            "", problem="filter_missing", note=f"FILTER = {text!r} is a colour mosaic, not a filter"
-        )
+        return Filter("", problem="filter_missing", note=f"FILTER = {text!r} is a colour mosaic, not a filter")
     if "?" in text:
         return _ambiguous(text, "a letter was lost in the header")
     reduced, width = _reduce(text)

@@ -65,9 +65,7 @@ def _guarded(function: Callable) -> Callable:
             raise BadFrame("unreadable", f"cannot be read: {error.strerror or one_line(error)}") from error
         except Exception as error:
             what = one_line(error)
-            raise BadFrame(
-                "unreadable", f"not a readable FITS file ({type(error).__name__}: {what})"
-            ) from error
+            raise BadFrame("unreadable", f"not a readable FITS file ({type(error).__name__}: {what})") from error
 
     return wrapper
 

@@ -168,9 +168,7 @@ def _units(source: _PlainSource | _GzipSource, max_bytes: int, keep: bool) -> It
         else:
             present = source.skip(hdu.size)
         if present < hdu.size:
-            raise BadFrame(
-                "truncated", f"{present} of {hdu.size} declared data bytes are there; copy the file again"
-            )
+            raise BadFrame("truncated", f"{present} of {hdu.size} declared data bytes are there; copy the file again")
         padding = -hdu.size % BLOCK
         if source.skip(padding) < padding:
             hdu.notes.append("padding missing at the end")

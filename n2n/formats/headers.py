@@ -141,9 +141,7 @@ def _refuse_products(cards: Cards, profile: Profile, exptime: float | None) -> N
     reasons.append((exptime and sub and exptime > sub * 1.001, "the exposure exceeds SUBEXP"))
     for applies, reason in reasons:
         if applies:
-            raise BadFrame(
-                "already_processed", f"a stack or a calibrated frame, not a raw exposure: {reason}"
-            )
+            raise BadFrame("already_processed", f"a stack or a calibrated frame, not a raw exposure: {reason}")
 
 
 def _kind(cards: Cards, profile: Profile, path: str, notes: list[str]) -> str:
@@ -192,9 +190,7 @@ def _filter(
     if override.get("filter"):
         stated = canonical_filter(override["filter"], program=profile.name)
         # The user's word is final even where the word alone would be ambiguous.
-        return (
-            stated if not stated.problem else Filter(sanitise(str(override["filter"])), stated.bandwidth_nm)
-        )
+        return stated if not stated.problem else Filter(sanitise(str(override["filter"])), stated.bandwidth_nm)
     siblings = [name for name in siblings if name == "H" or not canonical_filter(name).problem]
     chosen = canonical_filter(raw, program=profile.name, siblings=siblings)
     if chosen.canonical == "Clear":
@@ -254,9 +250,7 @@ def _ask_for_missing(
     hint = f'set in config/config.yaml: overrides: {{"{prefix}{pattern}": {{{stated}}}}}'
     if kind not in KINDS:
         value = first_text(cards, profile, "kind") or override.get("kind", "")
-        what = (
-            f"{value!r} is no known kind of frame" if value else "the header does not say the kind of frame"
-        )
+        what = f"{value!r} is no known kind of frame" if value else "the header does not say the kind of frame"
         raise BadFrame("kind_unknown", f"{what}; {hint}")
     if needs_time:
         raise BadFrame("no_exposure", f"the header has no positive exposure time; {hint}")
@@ -371,9 +365,7 @@ def _gains(cards: Cards, profile: Profile, notes: list[str]) -> dict[str, float 
         bits = cards.number(depth["bits"])
         if bits != 16:
             gain["e_per_adu"] = None
-            notes.append(
-                f"{depth['gain']} holds at the converter's depth, not for the saved numbers; not used"
-            )
+            notes.append(f"{depth['gain']} holds at the converter's depth, not for the saved numbers; not used")
     for name in ("e_per_adu", "read_noise_e", "saturate_adu"):
         if gain[name] is not None and gain[name] <= 0:
             gain[name] = None

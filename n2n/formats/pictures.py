@@ -15,7 +15,7 @@ SHADOWS = -2.8  # where black is set, in sigma below the median
 TARGET = 0.2  # brightness the sky is brought to
 RANGE = 3.0  # sigma at which a residual's colour is full
 LEVELS = 15  # steps of a residual's colour on either side of zero
-# Colours of a residual at -RANGE, 0 and +RANGE (sky blue and orange of Okabe and Ito), and where nothing is known.
+# Colours of a residual at -RANGE, 0 and +RANGE (sky blue and orange of Okabe and Ito), and of the unknown.
 BELOW, ZERO, ABOVE, UNKNOWN = (86, 180, 233), (22, 24, 29), (230, 159, 0), (90, 90, 90)
 GAP, BAR = 6, 36  # pixels between and above the two halves of a before/after picture
 
@@ -83,11 +83,8 @@ def fitted(pixels: np.ndarray, side: int) -> Image.Image:
 def preview_png(path: Path, image: np.ndarray, side: int = 1600, like: np.ndarray | None = None) -> None:
     """The whole field, stretched, at most `side` pixels wide or high.
 
-    Parameters
-    ----------
-    like : ndarray, optional
-        Image whose stretch is used. A denoised image stretched by its own, tiny noise shows what lies far
-        below the noise of the stack; stretched like the stack it shows what there is to see.
+    `like` is the image whose stretch is used, by default its own. A denoised image stretched by its own, tiny
+    noise shows what lies far below the noise of the stack; stretched like the stack it shows what there is to see.
     """
     save_png(path, fitted(stretch(image, stretch_limits(image if like is None else like)), side))
 
@@ -144,8 +141,7 @@ def residual_picture(residual: np.ndarray) -> Image.Image:
     """A residual in units of its sigma as a picture: blue below zero, dark at zero, orange above."""
     steps = np.rint(np.clip(np.nan_to_num(residual), -RANGE, RANGE) / RANGE * LEVELS).astype(int) + LEVELS
     index = np.where(np.isfinite(residual), steps, 2 * LEVELS + 1).astype(np.uint8)[::-1]
-    picture = Image.fromarray(np.ascontiguousarray(index), "L")
-    picture = picture.copy()
+    picture = Image.fromarray(np.ascontiguousarray(index)).copy()
     picture.putpalette([channel for colour in residual_colours() for channel in colour])
     return picture
 
@@ -177,7 +173,8 @@ def before_after_png(path: Path, before: np.ndarray, after: np.ndarray, facts: d
         left = min(columns.start, before.shape[1] - width)
         verdict = "denoising refused" if facts["qastat"] == "FAIL" else "not denoised"
         halves = [(stretch(before[rows, left : left + width], limits), f"{stacked}   ({verdict})")]
-    canvas = Image.new("L", (sum(pixels.shape[1] + GAP for pixels, _ in halves) - GAP, side_of(halves) + BAR), 16)
+    width = sum(pixels.shape[1] + GAP for pixels, _ in halves) - GAP
+    canvas = Image.new("L", (width, halves[0][0].shape[0] + BAR), 16)
     draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(size=16)
     left = 0
     for pixels, caption in halves:
@@ -185,11 +182,6 @@ def before_after_png(path: Path, before: np.ndarray, after: np.ndarray, facts: d
         draw.text((left + 10, BAR / 2), caption, fill=225, font=font, anchor="lm")
         left += pixels.shape[1] + GAP
     save_png(path, canvas)
-
-
-def side_of(halves: list) -> int:
-    """Height of the first picture."""
-    return halves[0][0].shape[0]
 
 
 def denoised_caption(facts: dict) -> str:

@@ -33,9 +33,7 @@ def clean_header(header: fits.Header) -> fits.Header:
                 card.verify("silentfix")
                 if keyword in ("COMMENT", "HISTORY", ""):
                     if str(card.value).strip():
-                        result.add_history(card.value) if keyword == "HISTORY" else result.add_comment(
-                            card.value
-                        )
+                        result.add_history(card.value) if keyword == "HISTORY" else result.add_comment(card.value)
                 else:
                     result.append((keyword, card.value, card.comment), end=True)
             except (ValueError, fits.VerifyError):
@@ -85,7 +83,10 @@ def read_product(path: Path, *extensions: str) -> tuple[fits.Header, dict[str, n
             for name in extensions:
                 if name in file:
                     arrays[name] = _native(file[name].data)
-            return file[0].header.copy(), arrays
+            header = file[0].header.copy()
+            for keyword in ("CHECKSUM", "DATASUM"):
+                header.remove(keyword, ignore_missing=True)
+            return header, arrays
     except (OSError, TypeError, ValueError, KeyError) as error:
         raise UserError(f"cannot read {path} ({error}); delete it and run snakemake again") from error
 

@@ -43,9 +43,7 @@ def stack_cards(frames: list[dict], meta: dict) -> dict:
         "EFFGAIN": (effective if electrons else None, "[e-/unit] of this mean"),
         "NEFF": (effective, "standard exposures this is worth"),
         "SKYLEVEL": (float(meta["sky"]), "level of the sky in this image"),
-        "SKYNOISE": (
-            float(np.sqrt(meta["variance_background"] / max(effective, 1e-9))), "noise of the sky a pixel"
-        ),
+        "SKYNOISE": (float(np.sqrt(meta["variance_background"] / max(effective, 1e-9))), "noise of the sky a pixel"),
         "PEDESTAL": (0, "applied"),
         "PROGRAM": ("n2n", "program that made this image"),
         "ORIGIN": ("n2n", "program that made this image"),

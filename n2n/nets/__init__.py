@@ -1,0 +1,1 @@
+"""The network: torch lives here and nowhere else."""

@@ -7,6 +7,8 @@ from n2n.nets.sampling import fill
 from n2n.nets.training import orient, restore
 from n2n.nets.unet import Denoiser
 
+REACH = 40  # pixels: farther than a pixel of the output sees (bands 18, U-Net 19), and a multiple of 4
+
 
 @torch.no_grad()
 def denoise(
@@ -30,7 +32,8 @@ def denoise(
     background : float
         Sky variance of one standard exposure.
     tile, overlap : int
-        Pixels. The feathered overlap is wider than what the network sees, so that no seam shows.
+        Pixels. Every tile is computed with what the network sees around it, so that tiles agree where they
+        overlap, and the feathered overlap hides what rounding leaves: no seam shows.
     orientations : int
         Flips and rotations averaged (1 to 8).
 
@@ -54,8 +57,10 @@ def denoise(
     for top in _starts(full_h, tile, overlap):
         for left in _starts(full_w, tile, overlap):
             window = (slice(top, min(top + tile, full_h)), slice(left, min(left + tile, full_w)))
-            inputs = [t[..., window[0], window[1]] for t in prepared]
-            result = _oriented(model, inputs, background, band_noise, orientations)
+            rows, within_rows = _context(window[0], full_h)
+            columns, within_columns = _context(window[1], full_w)
+            inputs = [t[..., rows, columns] for t in prepared]
+            result = _oriented(model, inputs, background, band_noise, orientations)[within_rows, within_columns]
             share = _feather(result.shape, overlap, device)
             total[window] += result * share
             weight[window] += share
@@ -92,6 +97,12 @@ def _starts(length: int, tile: int, overlap: int) -> list[int]:
     # The last tile ends at the border; its start stays a multiple of 4.
     last = length - tile
     return [*starts, last + (-last) % 4 if last + (-last) % 4 + 16 <= length else last]
+
+
+def _context(span: slice, length: int) -> tuple[slice, slice]:
+    """The span and `REACH` more on both sides, as far as the image goes; and the span within that."""
+    first, last = max(0, span.start - REACH), min(length, span.stop + REACH)
+    return slice(first, last), slice(span.start - first, span.stop - first)
 
 
 def _feather(shape, overlap: int, device) -> torch.Tensor:

@@ -33,7 +33,9 @@ def load_model(folder: Path, facts: dict, device: torch.device) -> Denoiser:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise UserError(f"cannot read the model {path}: {error.strerror}; delete its folder to train it again") from error
+        raise UserError(
+            f"cannot read the model {path}: {error.strerror}; delete its folder to train it again"
+        ) from error
     if hashlib.sha256(data).hexdigest() != facts["weights_sha256"]:
         raise UserError(f"{path} is not the file that model.json describes; delete its folder to train it again")
     recipe = facts["recipe"]

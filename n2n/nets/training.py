@@ -13,8 +13,7 @@ from n2n.nets.losses import paired_loss
 from n2n.nets.sampling import Exposures, cut, draw_subset
 from n2n.nets.unet import Denoiser
 
-VALIDATE_EVERY = 50
-SAVE_EVERY_SECONDS = 10.0
+VALIDATE_EVERY = 50  # steps; the state is saved as often, so no more than that is lost by a kill
 VALIDATION_CROPS = 16
 WARM_UP = 0.05
 
@@ -57,7 +56,7 @@ def train(
     fingerprint : str
         Identifies recipe and exposures; a saved state with another fingerprint is not resumed.
     state_path : Path, optional
-        Where the state is saved every ten seconds, and resumed from.
+        Where the state is saved every 50 steps, and resumed from.
 
     Returns
     -------
@@ -80,7 +79,7 @@ def train(
     layouts = [Layout.of(region, recipe.crop) for region in regions]
     areas = torch.tensor([float(layout.positions) for layout in layouts])
     validation = _validation_pairs(regions, layouts, recipe)
-    began, saved = time.monotonic(), time.monotonic()
+    began = time.monotonic()
     elapsed_before = curves.rows[-1][4] if curves.rows else 0.0
     for step in range(start, recipe.steps):
         generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
@@ -103,11 +102,8 @@ def train(
             left = (time.monotonic() - began) / (done - start) * (recipe.steps - done)
             row = curves.rows[-1]
             report(f"step {done}/{recipe.steps}  training {row[1]:.4f}  validation {row[2]:.4f}  {left:.0f} s left")
-        if state_path is not None and time.monotonic() - saved > SAVE_EVERY_SECONDS and done < recipe.steps:
-            _save_state(state_path, fingerprint, model, optimiser, done, running, curves)
-            saved = time.monotonic()
-    if state_path is not None:
-        _save_state(state_path, fingerprint, model, optimiser, recipe.steps, running, curves)
+            if state_path is not None:
+                _save_state(state_path, fingerprint, model, optimiser, done, running, curves)
     return model.eval(), curves
 
 

@@ -205,8 +205,7 @@ def _group_truth(target: Target, sky: Sky) -> dict:
             for row in zip(scene.x.tolist(), scene.y.tolist(), scene.flux.tolist(), strict=True)
         ],
         "hot_pixels": [
-            [*place, round(heat, 3)]
-            for place, heat in zip(detector.hot.tolist(), excess.tolist(), strict=True)
+            [*place, round(heat, 3)] for place, heat in zip(detector.hot.tolist(), excess.tolist(), strict=True)
         ],
     }
 
@@ -245,8 +244,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scene-seed",
         type=int,
-        help="sky and camera apart from the seed: nights with one scene seed show the same sky "
-        "(default: the seed)",
+        help="sky and camera apart from the seed: nights with one scene seed show the same sky (default: the seed)",
     )
     parser.add_argument("--frames", type=int, help="lights per target (default: as the preset says)")
     parser.add_argument("--size", type=_size, metavar="WxH", help="size of the detector, e.g. 512x480")

@@ -124,9 +124,7 @@ def render_stars(
     return canvas[border:-border, border:-border]
 
 
-def render_diffuse(
-    diffuse: NDArray[np.float32], shape: tuple[int, int], conditions: Conditions
-) -> NDArray[np.float64]:
+def render_diffuse(diffuse: NDArray[np.float32], shape: tuple[int, int], conditions: Conditions) -> NDArray[np.float64]:
     """Blur the canvas by the frame's PSF and resample it onto the frame.
 
     Parameters

@@ -157,9 +157,7 @@ def make_scene(target: Target, shape: tuple[int, int], scene_seed: int) -> Scene
     else:
         diffuse = galaxies(canvas, rng, max(3, round(20 * canvas[0] * canvas[1] / 512**2)))
     bright = max(1, round(target.bright * shape[0] * shape[1] / 1e6))
-    return Scene(
-        diffuse, *stars(shape, rng, target.star_density, target.star_flux, bright, target.bright_flux)
-    )
+    return Scene(diffuse, *stars(shape, rng, target.star_density, target.star_flux, bright, target.bright_flux))
 
 
 def plan_mishaps(number: int, mishaps: tuple[str, ...]) -> dict[int, str]:

@@ -1,0 +1,1 @@
+"""Numpy on pixels: calibration, stars, matching, resampling, combining, noise."""

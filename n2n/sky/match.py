@@ -88,6 +88,8 @@ def _from_triangles(reference: np.ndarray, frame: np.ndarray, control_points: in
     # astroalign shuffles with an unseeded generator; the same night must give the same pixels.
     seeded = mock.patch("numpy.random.default_rng", lambda *_: np.random.Generator(np.random.PCG64(0)))
     for points in (control_points, 2 * control_points):
+        if points > control_points >= max(len(reference), len(frame)):
+            break  # there are no more stars to try
         try:
             with seeded, warnings.catch_warnings():
                 warnings.simplefilter("ignore")

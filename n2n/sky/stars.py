@@ -94,11 +94,11 @@ def measure_stars(pixels: np.ndarray, bad: np.ndarray, saturated: np.ndarray, ns
 
 
 def _spread(sources: np.ndarray) -> np.ndarray:
-    """Sources whose light is as spread out as that of the frame's stars: no cosmic rays, no left-over hot pixels.
+    """Sources whose light is as spread out as that of the frame's stars: no cosmic rays, no hot pixels.
 
     sep's 3x3 smoothing leaves 0.25 of a single pixel's peak, 0.3 to 0.45 of a cosmic ray's track, 0.55 and
-    more of a star's, less only where stars are undersampled. The frame's upper quartile therefore says what its
-    stars are like, even where half of the detections are none.
+    more of a star's, less only where stars are undersampled. The frame's upper quartile therefore says what
+    its stars are like, even where half of the detections are none.
     """
     blunt = sources["cpeak"] / np.maximum(sources["peak"], 1e-9)
     if len(blunt) < 3:

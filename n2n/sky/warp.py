@@ -8,8 +8,9 @@ from n2n.formats.flags import DEFECT, NO_DATA, OUTLIER, SATURATED
 # Cubic spline: keeps more of the noise's variance (0.76 of it at a random shift) and correlates it
 # less (0.13 with the next pixel) than bilinear (0.44, 0.29). The outermost pixels lack neighbours.
 EDGE = 1.0
-# Splines ring at the cliffs of saturated and bleeding stars; within this many pixels of one, interpolate linearly.
-# The ringing falls by 0.27 a pixel: 6 px beyond a bleeding full well it is 2 e-. More would soften the flanks of stars.
+# Splines ring at the cliffs of saturated and bleeding stars; within this many pixels of one, interpolate
+# linearly. The ringing falls by 0.27 a pixel: 6 px beyond a bleeding column it is 1e-4 of it. More would
+# soften the flanks of stars.
 CLIFF = 6
 
 

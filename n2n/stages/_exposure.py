@@ -29,9 +29,7 @@ def load_calibration(path: Path, results: Path) -> Calibration:
             header, arrays = read_product(results / "masters" / f"{chosen[kind]}.fits", "DEFECTS")
             images[kind] = (header, arrays)
     zero = images.get("dark") or images.get("bias")
-    defects = [
-        images[kind][1]["DEFECTS"] > 0 for kind in ("dark", "defects", "flat") if kind in images
-    ]
+    defects = [images[kind][1]["DEFECTS"] > 0 for kind in ("dark", "defects", "flat") if kind in images]
     merged = None
     for plane in defects:
         merged = plane if merged is None else merged | plane

@@ -44,7 +44,7 @@ def log_steps(low: float, high: float) -> list[float]:
     for factors in ((1, 2, 5), (1, 3), (1,)):
         found = [factor * 10.0**power for power in powers for factor in factors]
         found = [value for value in found if low * 0.999 <= value <= high * 1.001]
-        if len(found) <= 7:
+        if len(found) <= 5:
             break
     return found
 
@@ -70,39 +70,51 @@ def svg(parts: list[str], height: float, words: str) -> Markup:
     return Markup(head + "".join(map(str, parts)) + "</svg>")
 
 
-def gain_chart(rows: list[tuple[str, float, float | None, str]]) -> Markup:
+def gain_chart(rows: list[tuple[str, tuple | None, tuple | None]]) -> Markup:
     """Gains with error bars on a logarithmic axis.
 
     Parameters
     ----------
-    rows : list of (label, value, standard error, style)
-        Style is ``"full"`` or ``"single"``.
+    rows : list of (name, gain of the stack, gain of a single exposure)
+        Each gain is ``(value, standard error)``; None where it is not known.
     """
-    if not rows:
+    known = [gain for row in rows for gain in row[1:] if gain]
+    if not known:
         return Markup("")
-    ends = [value + sign * (error or 0) for _, value, error, _ in rows for sign in (-1, 0, 1)]
-    low = min(0.8, 0.9 * min(max(end, 0.1) for end in ends))
-    high = max(4.0, 1.15 * max(ends))
-    top, row_height, left, right = 6, 27, 128, 72
-    bottom = top + row_height * len(rows)
+    ends = [value + sign * (error or 0) for value, error in known for sign in (-1, 0, 1)]
+    low, high = min(0.8, 0.9 * max(min(ends), 0.1)), max(4.0, 1.15 * max(ends))
+    top, height, left, right = 20, 38, 142, 92
+    bottom = top + height * len(rows)
     axis = Axis(low, high, left, WIDTH - right, log=True)
     parts = []
     for value in log_steps(low, high):
         parts.append(line(axis(value), top, axis(value), bottom, "grid"))
         parts.append(text(axis(value), bottom + 15, f"{label(value)}×", "tick", "middle"))
-    parts.append(line(axis(1), top, axis(1), bottom, "one"))
-    for index, (name, value, error, kind) in enumerate(rows):
-        y = top + row_height * (index + 0.5)
-        parts.append(text(left - 10, y + 4, name, "name", "end"))
-        if error:
-            ends = [min(max(value + sign * error, low), high) for sign in (-1, 1)]
-            parts.append(line(axis(ends[0]), y, axis(ends[1]), y, f"bar {kind}"))
-            parts += [line(axis(end), y - 4, axis(end), y + 4, f"bar {kind}") for end in ends]
-        parts.append(f'<circle class="dot {kind}" cx="{axis(value):.1f}" cy="{y:.1f}" r="4.5"/>')
-        said = plus_minus(value, error)
-        parts.append(text(WIDTH, y + 4, f"{said} ×", "name", "end"))
-    words = "Gain: " + "; ".join(f"{name} {plus_minus(value, error)} times" for name, value, error, _ in rows)
-    return svg(parts, bottom + 22, words)
+    parts.append(line(axis(1), top - 4, axis(1), bottom, "one"))
+    parts.append(text(axis(1), top - 8, "no gain", "tick", "middle"))
+    said = []
+    for index, (name, *gains) in enumerate(rows):
+        middle = top + height * (index + 0.5)
+        parts.append(text(left - 10, middle + 4, name, "", "end"))
+        for gain, kind, shift in zip(gains, ("full", "single"), (-8, 8), strict=True):
+            if gain:
+                y = middle + (shift if all(gains) else 0)
+                parts += gain_marks(axis, gain, y, kind)
+                parts.append(text(WIDTH, y + 4, f"{plus_minus(*gain)} ×", kind, "end"))
+                said.append(f"{name} ({kind}) {plus_minus(*gain)} times")
+    return svg(parts, bottom + 22, "Gain: " + "; ".join(said))
+
+
+def gain_marks(axis: Axis, gain: tuple[float, float | None], y: float, kind: str) -> list[str]:
+    """A dot with its error bar."""
+    value, error = gain
+    parts = []
+    if error:
+        ends = [axis(min(max(value + sign * error, axis.low), axis.high)) for sign in (-1, 1)]
+        parts = [line(ends[0], y, ends[1], y, f"bar {kind}")]
+        wide = ends[1] - ends[0] > 11  # else the dot hides the ends
+        parts += [line(end, y - 4, end, y + 4, f"bar {kind}") for end in ends if wide]
+    return [*parts, f'<circle class="dot {kind}" cx="{axis(value):.1f}" cy="{y:.1f}" r="4.2"/>']
 
 
 def curves_chart(points: list[tuple[float, float, float]]) -> Markup:
@@ -111,21 +123,21 @@ def curves_chart(points: list[tuple[float, float, float]]) -> Markup:
         return Markup("")
     losses = [loss for point in points for loss in point[1:]]
     low, high = min(losses), max(losses)
-    margin = 0.12 * (high - low) or 0.1 * abs(high) or 1.0
+    margin = 0.15 * (high - low) or 0.1 * abs(high) or 1.0
     x = Axis(points[0][0], points[-1][0], 46, WIDTH - 8)
     y = Axis(low - margin, high + margin, 186, 8)
-    parts = frame(x, y, steps(y.low, y.high), steps(x.low, x.high, 5))
+    parts = frame(x, y, steps(y.low, y.high, 6), steps(x.low, x.high, 5))
     parts.append(text(WIDTH - 8, 221, "training step", "tick", "end"))
     for column, kind, name in ((1, "training", "training"), (2, "validation", "validation")):
         path = " ".join(f"{x(point[0]):.1f},{y(point[column]):.1f}" for point in points)
         parts.append(f'<polyline class="curve {kind}" points="{path}"/>')
-        place = y(points[-1][column])
+        near = [y(point[column]) for point in points if x(point[0]) > WIDTH - 90]
         above = points[-1][column] >= points[-1][3 - column]
-        parts.append(text(WIDTH - 10, place + (-9 if above else 18), name, f"curve-name {kind}", "end"))
-    words = (
-        f"Loss over {points[-1][0]:.0f} training steps: training from {points[0][1]:.4g} to {points[-1][1]:.4g}, "
-        f"validation from {points[0][2]:.4g} to {points[-1][2]:.4g}"
-    )
+        place = min(near) - 7 if above else max(near) + 16
+        parts.append(text(WIDTH - 10, place, name, f"curve-name {kind}", "end"))
+    first, last = points[0], points[-1]
+    words = f"Loss over {last[0]:.0f} training steps: training from {first[1]:.4g} to {last[1]:.4g}, "
+    words += f"validation from {first[2]:.4g} to {last[2]:.4g}"
     return svg(parts, 226, words)
 
 
@@ -135,7 +147,9 @@ def night_chart(points: list[dict], what: str, limit: float | None = None) -> Ma
     Parameters
     ----------
     points : list of dict
-        ``x`` (hours or number), ``y``, ``used``, ``words`` (shown when pointed at), ``tick`` (its time).
+        ``x`` (seconds or number), ``y``, ``used``, ``words`` (shown when pointed at), ``tick`` (its time).
+    what : str
+        Name of the quality.
     limit : float, optional
         Drawn as a dashed line where it lies within the range.
     """
@@ -148,7 +162,7 @@ def night_chart(points: list[dict], what: str, limit: float | None = None) -> Ma
     first, last = min(p["x"] for p in points), max(p["x"] for p in points)
     pad = 0.02 * (last - first) or 0.5
     x, y = Axis(first - pad, last + pad, 46, WIDTH - 6), Axis(low - margin, high + margin, 128, 8)
-    parts = frame(x, y, steps(y.low, y.high, 3), [])
+    parts = frame(x, y, steps(y.low, y.high, 4), [])
     by_time = sorted(points, key=lambda point: point["x"])
     for chosen, anchor in ((by_time[0], "start"), (by_time[-1], "end")):
         parts.append(text(46 if anchor == "start" else WIDTH - 6, 145, chosen["tick"], "tick", anchor))
@@ -173,9 +187,11 @@ def mark(x: float, y: float, point: dict) -> str:
 def frame(x: Axis, y: Axis, rows: list[float], columns: list[float]) -> list[str]:
     """Grid lines with their numbers."""
     parts = []
+    decimals = max((len(label(value).partition(".")[2]) for value in rows), default=0)
     for value in rows:
         parts.append(line(x.start, y(value), x.stop, y(value), "grid"))
-        parts.append(text(x.start - 6, y(value) + 4, label(value), "tick", "end"))
+        number = f"{value:.{decimals}f}".replace("-", "−")
+        parts.append(text(x.start - 6, y(value) + 4, number, "tick", "end"))
     for value in columns:
         parts.append(text(x(value), y.start + 16, label(value), "tick", "middle"))
     return parts
@@ -189,6 +205,6 @@ def plus_minus(value: float | None, error: float | None, digits: int = 2, sign: 
         said = f"{value:+.3g}" if sign and value else f"{value:.3g}"
         return said.replace("-", "−")
     decimals = digits - 1 - math.floor(math.log10(error))
-    decimals = min(max(decimals, 0), 2 if abs(value) >= 1 else 4)
+    decimals = min(max(decimals, 0), 2 if abs(value) >= 0.1 else 4)
     form = f"+.{decimals}f" if sign else f".{decimals}f"
     return f"{value:{form}} ± {error:.{decimals}f}".replace("-", "−")

@@ -19,7 +19,7 @@ def frame_rows(facts: dict) -> list[dict]:
 
 
 def frame_row(frame: dict, reference: str | None) -> dict:
-    """One exposure, its numbers ready to be printed; `cells` are pairs of what is shown and what is sorted by."""
+    """One exposure, ready to be printed; a cell is a pair of what is shown and what is sorted by."""
     used = bool(frame.get("accepted"))
     transparency = number(frame.get("transparency"))
     shown = (

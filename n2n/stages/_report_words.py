@@ -4,6 +4,7 @@ from n2n.stages._report_charts import plus_minus
 
 ORDER = {"FAIL": 0, "WARN": 1, "PASS": 2}
 VERDICTS = {"FAIL": "Denoising refused", "WARN": "Not denoised", "PASS": "Denoised and proven"}
+COUNTED = {"FAIL": "refused", "WARN": "not denoised", "PASS": "denoised and proven"}
 SIGNS = {"FAIL": "✕", "WARN": "!", "PASS": "✓", "INFO": "–"}
 ZONES = {"background": "empty sky", "extended": "nebulae and galaxies", "stars": "stars"}
 
@@ -17,7 +18,7 @@ def verdict_of(facts: dict) -> str:
 def gain_of(facts: dict, digits: int = 2, key: str = "exposure_gain") -> str:
     """The gain with its error, or nothing."""
     gain = facts.get(key) or {}
-    return plus_minus(gain["value"], gain.get("standard_error"), digits) if gain.get("value") is not None else ""
+    return plus_minus(gain["value"], gain.get("standard_error"), digits) if gain.get("value") else ""
 
 
 def equal_exposures(facts: dict) -> str:
@@ -51,17 +52,31 @@ def measured(gate: dict) -> str:
 
 
 def failure(gate: dict) -> str:
-    """One sentence on a gate that failed."""
-    if gate.get("unit") == "pixels":
-        return f"{gate['title']}: {gate['value']:.0f} were changed, none may be."
-    return f"{gate['title']}: {measured(gate)}, allowed is {needs(gate)}."
+    """What went wrong at a gate that failed, in plain words: one clause without a full stop."""
+    name, value = gate.get("name"), gate.get("value") or 0.0
+    size = plus_minus(abs(value), gate.get("uncertainty")) + unit_of(gate)
+    if name == "G1" and gate["title"] == "Gain":
+        return f"Denoising gained too little: worth {measured(gate)} the exposures"
+    if name == "G1":
+        where = gate["title"].removeprefix("Gain ")
+        return f"Denoising did harm {where}: worth only {measured(gate)} the exposures"
+    if name == "G6":
+        which = gate["title"].partition(", ")[2]
+        return f"Stars became {size} {'brighter' if value > 0 else 'fainter'} ({which})"
+    if name == "G8":
+        return f"Stars became {size} {'wider' if value > 0 else 'narrower'}"
+    if name == "G10":
+        return f"The sky became {size} {'brighter' if value > 0 else 'darker'}"
+    if name == "G11":
+        return f"{counted(round(value), 'saturated pixel')} {'was' if round(value) == 1 else 'were'} changed"
+    return f"{gate['title']}: {measured(gate)}"
 
 
-def reasons_of(facts: dict) -> list[str]:
+def reasons_of(facts: dict, limits: bool = True) -> list[str]:
     """Why the plain stack was shipped: a sentence for each failed gate, or the reason given."""
     failed = [gate for gate in facts.get("gates") or [] if gate.get("verdict") == "FAIL"]
     if failed and verdict_of(facts) == "FAIL":
-        return [failure(gate) for gate in failed]
+        return [f"{failure(gate)}{f'; allowed is {needs(gate)}' if limits else ''}." for gate in failed]
     reason = str(facts.get("reason") or "").strip()
     if not reason:
         return ["No reason was given."] if verdict_of(facts) != "PASS" else []
@@ -79,13 +94,27 @@ def headline(facts: dict) -> str:
 def zones_sentence(facts: dict) -> str:
     """The gain of every zone in one sentence."""
     said = [
-        f"{gain_of(facts['zones'], key=name)} in {words}"
+        f"{gain_of(facts['zones'], 1, name)} in {words}"
         for name, words in ZONES.items()
         if gain_of(facts.get("zones") or {}, key=name)
     ]
     if not said:
         return ""
     return ", ".join(said[:-1]) + (" and " if len(said) > 1 else "") + said[-1]
+
+
+def tally(verdicts: list[str]) -> str:
+    """The night in a few words, worst first."""
+    counts = [(verdicts.count(verdict), COUNTED[verdict]) for verdict in ORDER]
+    said = [f"{'all' if count == len(verdicts) > 1 else count} {text}" for count, text in counts if count]
+    if len(verdicts) == 1:
+        said = [text.removeprefix("1 ") for text in said]
+    return f"{counted(len(verdicts), 'group')}: {', '.join(said)}"
+
+
+def unbroken(sentence: str) -> str:
+    """The sentence with no line break inside a value and its error."""
+    return sentence.replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}")
 
 
 def duration(seconds: float | None) -> str:

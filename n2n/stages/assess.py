@@ -60,7 +60,9 @@ def run(args) -> None:
         image, variance, mask = judge(pairs, stack, candidate, attributes, header, facts, args)
         set_cards(header, denoise_cards(model, settings, facts))
     set_cards(header, quality_cards(facts))
-    header.add_history(history_line("assess", f"{facts['product']} {len(pairs.frames)} frames QASTAT={facts['qastat']}"))
+    header.add_history(
+        history_line("assess", f"{facts['product']} {len(pairs.frames)} frames QASTAT={facts['qastat']}")
+    )
     extra = [fits.ImageHDU(stack["IMAGE"], name="STACK")]
     extra[0].header["BUNIT"] = header["BUNIT"]
     write_fits(

@@ -132,9 +132,7 @@ def _scan(raw: Path, night: str) -> dict[str, tuple[Path, os.stat_result | None]
     """Find all candidates below the night's folder, in natural order, by path below `raw`."""
     top = raw / night
     if not top.is_dir():
-        raise UserError(
-            f"there is no folder {top}: put the night's frames there, or correct the night's name"
-        )
+        raise UserError(f"there is no folder {top}: put the night's frames there, or correct the night's name")
 
     def refuse(error: OSError) -> None:
         raise UserError(f"cannot read the folder {error.filename}: {error.strerror}") from error
@@ -162,9 +160,7 @@ def _scan(raw: Path, night: str) -> dict[str, tuple[Path, os.stat_result | None]
 
 def _natural(path: str) -> list:
     pieces = re.split(r"(\d+)", path)
-    return [(int(piece), piece) if piece.isdecimal() else (0, piece.lower()) for piece in pieces] + [
-        (0, path)
-    ]
+    return [(int(piece), piece) if piece.isdecimal() else (0, piece.lower()) for piece in pieces] + [(0, path)]
 
 
 def _changed(state: _Night, found: dict, overrides: dict[str, dict]) -> list[_New]:
@@ -174,9 +170,7 @@ def _changed(state: _Night, found: dict, overrides: dict[str, dict]) -> list[_Ne
     for path, (file, stat) in found.items():
         if not path.isprintable():  # neither a table nor snakemake could carry the name
             shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in path)
-            state.reject(
-                shown, BadFrame("unreadable", "the name has characters that cannot be printed; rename")
-            )
+            state.reject(shown, BadFrame("unreadable", "the name has characters that cannot be printed; rename"))
             continue
         if stat is None:
             state.reject(path, BadFrame("unreadable", "cannot be opened: a broken link, or no permission"))
@@ -213,9 +207,7 @@ def _settle(new: list[_New], state: _Night, settle_seconds: float) -> None:
 
 def _leave_for_later(item: _New, state: _Night) -> None:
     state.cache.pop(item.path, None)
-    state.reject(
-        item.path, BadFrame("still_writing", "the file is still changing; looked at again next time")
-    )
+    state.reject(item.path, BadFrame("still_writing", "the file is still changing; looked at again next time"))
 
 
 class _Progress:
@@ -297,8 +289,7 @@ def _move(old: str, new: str, state: _Night) -> None:
     """Let a row follow its file to a new path; everything else about it stays."""
     state.quarantine.pop(new, None)
     state.frames = {
-        new if path == old else path: row | {"path": new} if path == old else row
-        for path, row in state.frames.items()
+        new if path == old else path: row | {"path": new} if path == old else row for path, row in state.frames.items()
     }
 
 
@@ -314,9 +305,7 @@ def _accept_all(new: list[_New], state: _Night, chunk_size: int) -> None:
     for item in new:
         header = item.examined.header
         try:
-            row = headers.normalise(
-                header, item.path, override=item.stated, siblings=beside[_sensor(header, headers)]
-            )
+            row = headers.normalise(header, item.path, override=item.stated, siblings=beside[_sensor(header, headers)])
             row = _row(row, item)
             row["group"] = groups.assign(row) if row["kind"] == "light" else ""
         except BadFrame as error:
@@ -336,9 +325,7 @@ def _accept_all(new: list[_New], state: _Night, chunk_size: int) -> None:
 def _row(values: dict[str, object], item: _New) -> dict[str, str]:
     notes = "; ".join(filter(None, [*item.examined.notes, str(values["notes"])]))
     values |= {"path": item.path, "sha256": item.sha256, "hdu": item.examined.hdu_index, "notes": notes}
-    return {
-        column: values[column] if column == "path" else cell(values.get(column)) for column in FRAME_COLUMNS
-    }
+    return {column: values[column] if column == "path" else cell(values.get(column)) for column in FRAME_COLUMNS}
 
 
 def _sensor(header: Any, headers: Any) -> tuple[str, str, str]:
@@ -368,9 +355,7 @@ def _summarise(night: str, new: list[_New], state: _Night, report: Callable[[str
     if bad:
         line += f", {bad.total()} in quarantine ({', '.join(f'{n} {code}' for code, n in bad.most_common())})"
     report(line)
-    unknown = {
-        state.frames[item.path]["software"] for item in new if _unprofiled(state.frames.get(item.path))
-    }
+    unknown = {state.frames[item.path]["software"] for item in new if _unprofiled(state.frames.get(item.path))}
     if unknown:
         names = ", ".join(sorted(unknown)).strip(", ") or "unnamed software"
         report(f"ingest {night}: no camera profile for frames of {names}; read by generic rules")

@@ -4,7 +4,9 @@ No pixel is copied: the HDF5 file is a virtual dataset over the chunks, with wha
 a whole: blocks, weights, rejected samples, and the variance map that training uses (made without C).
 """
 
+import contextlib
 import json
+import tempfile
 from pathlib import Path
 
 import h5py
@@ -39,15 +41,13 @@ def run(args) -> None:
     frames = [entry for entry in everything if not entry["rejected"]]
     if not frames:
         raise UserError(f"no exposure of {args.output.parent.name} was accepted; see its frames in the report")
-    for entry, block in zip(frames, blocks([entry["matrix"] for entry in frames], deciding(frames)), strict=True):
+    labels = blocks([entry["matrix"] for entry in frames], deciding(frames))
+    for entry, block in zip(frames, labels, strict=True):
         entry["block"] = block
-    with atomic_path(args.output) as temporary:
+    with atomic_path(args.output) as temporary, reading_view(args.registered, args.output.parent) as source:
         with h5py.File(temporary, "w") as file:
-            for name in ("pixels", "flags"):
-                file.create_virtual_dataset(name, virtual(args.registered, name, args.output))
-        # Links are relative to the final folder, where the temporary file lies too.
-        with h5py.File(temporary, "r+") as file:
-            analyse(file, frames, args, meta)
+            link(file, args.registered, args.output)
+            analyse(source, file, frames, args, meta)
             file.attrs["frames"] = json.dumps(frames)
             file.attrs["left_out"] = json.dumps([entry for entry in everything if entry["rejected"]])
             file.attrs["meta"] = json.dumps(meta)
@@ -55,8 +55,27 @@ def run(args) -> None:
     logger.info("%d exposures: %s", len(frames), ", ".join(f"{n} in {b}" for b, n in counts.items()))
 
 
+def link(file: h5py.File, chunks: list[Path], final: Path) -> None:
+    """Make the virtual datasets; links are relative to the folder of `final`."""
+    for name in ("pixels", "flags"):
+        file.create_virtual_dataset(name, virtual(chunks, name, final))
+
+
+@contextlib.contextmanager
+def reading_view(chunks: list[Path], folder: Path):
+    """A passing file with the same virtual datasets, open for reading only.
+
+    A virtual dataset that is open for writing opens its sources for writing too, and touches them.
+    """
+    with tempfile.NamedTemporaryFile(prefix=".pairs.", suffix=".part", dir=folder) as passing:
+        with h5py.File(passing.name, "w") as file:
+            link(file, chunks, Path(passing.name))
+        with open_store(passing.name) as file:
+            yield file
+
+
 def deciding(frames: list[dict]) -> int:
-    """How many of the first exposures decide whether the telescope was moved: whole batches, until there are eight."""
+    """How many of the first exposures decide whether the telescope was moved: whole batches, at least 8."""
     batches = [int(entry["batch"]) for entry in frames]
     last = batches[min(len(batches), len(PATTERN)) - 1]
     return sum(batch <= last for batch in batches)
@@ -88,9 +107,9 @@ def blocks(matrices: list, first: int | None = None) -> list[str]:
     return [PATTERN[unit % len(PATTERN)] for unit in units]
 
 
-def analyse(file: h5py.File, frames: list[dict], settings, meta: dict) -> None:
-    """Add weights, rejected samples and the variance map to the open pairs file."""
-    pixels, flags = file["pixels"], file["flags"]
+def analyse(source: h5py.File, file: h5py.File, frames: list[dict], settings, meta: dict) -> None:
+    """Find weights, rejected samples and the variance map in `source`; add them to `file`."""
+    pixels, flags = source["pixels"], source["flags"]
     n, height, width = pixels.shape
     training = np.array([entry["block"] != "C" for entry in frames])
     if training.sum() < 2:
@@ -101,7 +120,9 @@ def analyse(file: h5py.File, frames: list[dict], settings, meta: dict) -> None:
     for entry, weight, noise in zip(frames, weights, sigma, strict=True):
         entry["weight"], entry["noise"] = float(weight), float(noise)
     meta["sky"] = sky
-    reject = file.create_dataset("reject", (n, height, width), bool, chunks=(1, min(TILE, height), width), compression="gzip", compression_opts=1)
+    reject = file.create_dataset(
+        "reject", (n, height, width), bool, chunks=(1, min(TILE, height), width), compression="gzip", compression_opts=1
+    )
     sample = np.full((height, width), np.nan, np.float32)
     shot = 1.0 if meta["unit"] == "electron" else 0.0
     for outer, inner, within in Progress(strips(height, width, n, overlap=4), "reject outliers"):
@@ -114,10 +135,11 @@ def analyse(file: h5py.File, frames: list[dict], settings, meta: dict) -> None:
         good = (valid & ~found)[training]
         mean, _ = weighted_mean(values[training], good, weights[training])
         sample[inner] = sample_variance(values[training], good, weights[training], mean)[within]
-    saturated = np.zeros((height, width), bool)
+    saturated, judged = np.zeros((height, width), bool), np.zeros((height, width), bool)
     for outer, inner, _ in strips(height, width, n):
-        saturated[inner] = ((flags[:, outer] & 2) > 0).any(axis=0)
-    variance, background = smooth_variance(sample, ~saturated, int(training.sum()))
+        full = (flags[:, outer] & 2) > 0
+        saturated[inner], judged[inner] = full.any(axis=0), full[training].any(axis=0)
+    variance, background = smooth_variance(sample, ~judged, int(training.sum()))
     meta["variance_background"] = background if training.sum() > 1 else float(np.median(sigma) ** 2)
     if training.sum() < 2:
         variance[:] = meta["variance_background"]

@@ -81,7 +81,7 @@ def reasons(frame: dict, limits: dict) -> list[str]:
         if limits.get(key) is not None and frame.get(key) is not None and frame[key] > limits[key]:
             found.append(text.format(frame[key], limits[key]))
     if limits.get("n_stars") is not None and frame["n_stars"] < limits["n_stars"]:
-        found.append(f"few stars (clouds, dew): {frame['n_stars']}, limit {limits['n_stars']:.0f}")
+        found.append(f"few stars (clouds, dew): {frame['n_stars']}, limit {limits['n_stars']:.1f}")
     return found
 
 

@@ -1,4 +1,10 @@
 "use strict";
+const theme = document.querySelector("[data-theme]");
+theme.hidden = false;
+theme.addEventListener("click", () => {
+  theme.setAttribute("aria-pressed", document.documentElement.toggleAttribute("data-light"));
+});
+
 // Comparing: the slider, dragging on the picture, blinking, crop or whole field.
 for (const viewer of document.querySelectorAll("[data-viewer]")) {
   const compare = viewer.querySelector("[data-compare]");

@@ -26,7 +26,7 @@ from n2n.stages import _report_frames as exposures
 from n2n.stages import _report_words as words
 
 CROP = 600  # pixels; shown one to one
-FIELD, FIELD_RESIDUAL, THUMBNAIL = 1200, 640, 160  # pixels of the longer side
+FIELD, FIELD_RESIDUAL, THUMBNAIL = 1200, 640, 104  # pixels of the longer side
 HERE = Path(__file__).parent
 
 
@@ -52,7 +52,7 @@ def run(args) -> None:
     quarantined = read_csv(args.quarantine) if args.quarantine else []
     views = [group_view(path, facts, args, frames) for path, facts in groups]
     write_text(args.output, page(views, frames, quarantined, night=groups[0][1]["night"]))
-    logger.info("%s: %s", args.output, tally([view["verdict"] for view in views]))
+    logger.info("%s: %s", args.output, words.tally([view["verdict"] for view in views]))
 
 
 def check(groups: list[dict]) -> None:
@@ -74,12 +74,6 @@ def name_of(facts: dict) -> str:
     return f"{facts.get('night', '?')}/{facts.get('group', '?')}"
 
 
-def tally(verdicts: list[str]) -> str:
-    """The night in a few words, worst first."""
-    counts = [(verdicts.count(verdict), words.VERDICTS[verdict].lower()) for verdict in words.ORDER]
-    return ", ".join(f"{count} {text}" for count, text in counts if count)
-
-
 def page(views: list[dict], frames: list[dict], quarantined: list[dict], night: str) -> str:
     """The whole page as text; the worst verdicts come first."""
     views = sorted(views, key=lambda view: words.ORDER[view["verdict"]])
@@ -90,7 +84,7 @@ def page(views: list[dict], frames: list[dict], quarantined: list[dict], night: 
     return environment.get_template("report.html.j2").render(
         night=night,
         groups=views,
-        tally=tally([view["verdict"] for view in views]),
+        tally=words.tally([view["verdict"] for view in views]),
         inventory=exposures.inventory(frames, quarantined),
         quarantined=quarantined,
         leftovers=exposures.leftovers(frames, {view["group"] for view in views}) if frames else [],
@@ -112,14 +106,12 @@ def group_view(path: Path, facts: dict, args, frames: list[dict]) -> dict:
         "verdict": verdict,
         "said": words.VERDICTS[verdict],
         "sign": words.SIGNS[verdict],
-        "reasons": words.reasons_of(facts),
-        "explanations": [
-            gate["explanation"] for gate in facts.get("gates") or [] if gate["verdict"] == "FAIL"
-        ],
-        "gain": words.gain_of(facts),
-        "gain_short": words.gain_of(facts, 1),
+        "reasons": [words.unbroken(reason) for reason in words.reasons_of(facts)],
+        "gain": words.unbroken(words.gain_of(facts)),
+        "gain_short": words.unbroken(words.gain_of(facts, 1)),
         "equal": words.equal_exposures(facts),
-        "zones": words.zones_sentence(facts),
+        "brief": [words.unbroken(reason) for reason in words.reasons_of(facts, limits=False)],
+        "zones": words.unbroken(words.zones_sentence(facts)),
         "exposures": facts["exposures"],
         "total": words.duration(facts["exposures"].get("total_s")),
         "denoised": facts.get("product") == "DENOISED",
@@ -140,20 +132,21 @@ def group_view(path: Path, facts: dict, args, frames: list[dict]) -> dict:
 
 
 def gain_rows(facts: dict) -> list[tuple]:
-    """Rows of the chart of gains: the stack as a whole and by zone, then the same for a single exposure."""
+    """Rows of the chart of gains: the whole image and every zone, for the stack and for a single exposure."""
     single = facts.get("single_exposure") or {}
-    names = {"all": "all", **words.ZONES}
     whole = {"all": facts.get("exposure_gain"), **(facts.get("zones") or {})}
     rows = []
-    for gains, kind, prefix in ((whole, "full", ""), (single, "single", "1 exp.: ")):
-        for key, name in names.items():
-            gain = gains.get(key) or {}
-            if number(gain.get("value"), 0) > 0:
-                if prefix:
-                    name = name.replace("nebulae and galaxies", "nebulae")
-                name = "whole image" if key == "all" and not prefix else prefix + name
-                rows.append((name, gain["value"], number(gain.get("standard_error")), kind))
+    for key, name in {"all": "whole image", **words.ZONES}.items():
+        pair = [known_gain(gains.get(key)) for gains in (whole, single)]
+        if any(pair):
+            rows.append((name, *pair))
     return rows
+
+
+def known_gain(gain: dict | None) -> tuple[float, float | None] | None:
+    """Value and standard error of a gain that could be measured."""
+    value = number((gain or {}).get("value"))
+    return (value, number(gain.get("standard_error"))) if value and value > 0 else None
 
 
 def gate_row(gate: dict) -> dict:
@@ -184,7 +177,7 @@ def model_view(facts: dict, args) -> dict | None:
         keys = ("step", "training_loss", "validation_loss")
         points = [tuple(number(row.get(key)) for key in keys) for row in read_csv(curves)]
     recipe, groups = model.get("recipe") or {}, [str(group) for group in model.get("groups") or []]
-    where = [f"on {model['device']}" if model.get("device") else "", words.duration(number(model.get("seconds")))]
+    where = f"on {model['device']}" if model.get("device") else ""
     return {
         "name": name or "unnamed",
         "id": identity,
@@ -192,7 +185,7 @@ def model_view(facts: dict, args) -> dict | None:
         "own": name_of(facts) in groups,
         "exposures": model.get("frames"),
         "steps": recipe.get("steps"),
-        "where": ", ".join(filter(None, where)),
+        "where": ", ".join(filter(None, (where, words.duration(number(model.get("seconds")))))),
         "architecture": model.get("architecture", ""),
         "parameters": f"{model['parameters']:,}".replace(",", " ") if model.get("parameters") else "",
         "seed": recipe.get("seed"),
@@ -211,13 +204,14 @@ def link(path: Path, start: Path) -> dict:
 def files_of(folder: Path, start: Path) -> list[dict]:
     """The files of a group that a person may want to open."""
     named = {
-        "denoised.fits": "the product: image, variance, mask, coverage, the plain stack and where it came from",
+        "denoised.fits": "the product: image, variance, mask, coverage, plain stack and provenance",
         "stack.fits": "the plain stack",
         "before_after.png": "stack and product side by side",
         "preview.png": "the whole field",
         "assessment.json": "every number on this page",
     }
-    return [link(folder / name, start) | {"what": what} for name, what in named.items() if (folder / name).exists()]
+    there = {name: what for name, what in named.items() if (folder / name).exists()}
+    return [link(folder / name, start) | {"what": what} for name, what in there.items()]
 
 
 def pictures_of(folder: Path, denoised: bool) -> dict:
@@ -235,13 +229,11 @@ def pictures_of(folder: Path, denoised: bool) -> dict:
     shown = {"stack": stack} | ({"denoised": arrays["IMAGE"]} if denoised else {})
     result = {"error": "", "crop": {}, "field": {}}
     for name, image in shown.items():
+        pixels = pictures.stretch(image, limits)
         result["crop"][name] = pictures.data_uri(pictures.fitted(pictures.stretch(image[crop], limits), CROP))
-        result["field"][name] = pictures.data_uri(pictures.fitted(pictures.stretch(image, limits), FIELD), quality=85)
-    small = pictures.fitted(pictures.stretch(arrays["IMAGE"], limits), 3 * THUMBNAIL).resize
+        result["field"][name] = pictures.data_uri(pictures.fitted(pixels, FIELD), quality=85)
+    result["thumbnail"] = pictures.data_uri(pictures.fitted(pixels, 2 * THUMBNAIL), quality=75)
     height, width = stack.shape
-    scale = THUMBNAIL / max(height, width)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    result["thumbnail"] = pictures.data_uri(small(size), quality=80)
     if denoised:
         residual = in_sigma(stack - arrays["IMAGE"], noise)
         result["crop"]["residual"] = pictures.data_uri(pictures.residual_picture(residual[crop]))
@@ -264,13 +256,7 @@ def in_sigma(residual: np.ndarray, variance: np.ndarray | None) -> np.ndarray:
 
 
 def terminal_summary(results: Path, groups: list[tuple[str, str]]) -> str:
-    """The end of a run in plain text: two lines a group, worst first, then what to look at.
-
-    Parameters
-    ----------
-    results : Path
-    groups : list of (night, group)
-    """
+    """The end of a run in plain text: two lines a group (night, name), worst first, then what to look at."""
     results = Path(results)
     found = []
     for night, group in groups:
@@ -285,7 +271,8 @@ def terminal_summary(results: Path, groups: list[tuple[str, str]]) -> str:
     width = max((len(entry[1]) for entry in found), default=0)
     lines = [""]
     for _, name, verdict, more in found:
-        lines += [f"  {name:<{width}}  {verdict}", f"  {'':<{width}}  {textwrap.shorten(more, 92, placeholder=' ...')}"]
+        lines.append(f"  {name:<{width}}  {verdict}")
+        lines.append(f"  {'':<{width}}  {textwrap.shorten(more, 100, placeholder=' ...')}")
     look = [results / night / "report.html" for night in dict.fromkeys(night for night, _ in groups)]
     for night, group in groups:
         look += [results / night / group / name for name in ("denoised.fits", "before_after.png")]

@@ -7,12 +7,11 @@ and PROVENANCE.
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
 
-from n2n.formats.provenance import product_hdus, stack_cards
-from n2n.formats.products import set_cards, write_fits
-from n2n.formats.store import strips
 from n2n.formats import flags as bits
+from n2n.formats.products import set_cards, write_fits
+from n2n.formats.provenance import product_hdus, stack_cards
+from n2n.formats.store import strips
 from n2n.log import logger
 from n2n.stages.pairs import Pairs
 from n2n.stages.register import reference_header

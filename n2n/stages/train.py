@@ -32,7 +32,9 @@ def add_arguments(parser) -> None:
 
 def add_device(parser) -> None:
     """Declare the arguments that say where the network runs."""
-    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="where to run (default: auto)")
+    parser.add_argument(
+        "--device", default="auto", choices=["auto", "cpu", "cuda"], help="where to run (default: auto)"
+    )
     parser.add_argument("--gpus", type=int, default=1, help="GPUs granted; 0 runs on the CPU (default: 1)")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all)")
 
@@ -71,9 +73,7 @@ def run(args) -> None:
     fingerprint = hashlib.sha256(json.dumps([describe_recipe(recipe), frames], sort_keys=True).encode()).hexdigest()
     logger.info("training on %d exposures of %s (%s)", len(frames), ", ".join(names), device_name(device))
     folder.mkdir(parents=True, exist_ok=True)
-    model, curves = train(
-        regions, recipe, fingerprint=fingerprint, state_path=folder / "state.pt", report=logger.info
-    )
+    model, curves = train(regions, recipe, fingerprint=fingerprint, state_path=folder / "state.pt", report=logger.info)
     columns = "step,training_loss,validation_loss,learning_rate,seconds"
     lines = [f"{step},{a:.6f},{b:.6f},{rate:.3e},{seconds:.1f}" for step, a, b, rate, seconds in curves.rows]
     write_text(folder / "training.csv", "\n".join([columns, *lines]) + "\n")

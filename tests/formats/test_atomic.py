@@ -1,6 +1,7 @@
 import errno
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -91,7 +92,7 @@ def test_an_error_about_another_file_is_not_taken_for_a_write_error(tmp_path, mo
     monkeypatch.chdir(tmp_path)
     for path in (tmp_path / "a.txt", "a.txt"):
         with pytest.raises(FileNotFoundError), atomic_path(path):
-            open("/nowhere/at/a.txt")
+            Path("/nowhere/at/a.txt").read_text()
     assert names(tmp_path) == []
 
 

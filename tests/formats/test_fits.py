@@ -59,9 +59,7 @@ def test_pixels_are_those_that_were_written(tmp_path, dtype, offset, suffix):
 
 def test_scaling_of_wide_integers_keeps_their_digits(tmp_path):
     stored = np.full(SHAPE, 2**30 + 1, ">i4")
-    header = raw_header(
-        SIMPLE="T", BITPIX=32, NAXIS=2, NAXIS1=90, NAXIS2=70, BSCALE="0.5", BZERO="-536870912.0"
-    )
+    header = raw_header(SIMPLE="T", BITPIX=32, NAXIS=2, NAXIS1=90, NAXIS2=70, BSCALE="0.5", BZERO="-536870912.0")
     path = tmp_path / "a.fits"
     path.write_bytes(header + stored.tobytes())
     assert (read_pixels(path)[0] == 0.5).all()
@@ -105,9 +103,7 @@ def test_many_units_below_the_cap_are_a_bomb_together(tmp_path):
 @pytest.mark.parametrize("dtype", ["u2", "i2", "f4"])
 def test_tile_compressed_images(tmp_path, dtype, packed):
     values = RNG.integers(0, 4000, SHAPE).astype(dtype)
-    compressed = fits.CompImageHDU(
-        values, quantize_level=0.0 if dtype == "f4" else 16, compression_type="GZIP_1"
-    )
+    compressed = fits.CompImageHDU(values, quantize_level=0.0 if dtype == "f4" else 16, compression_type="GZIP_1")
     compressed.header["FILTER"] = "Ha"
     primary = fits.PrimaryHDU()
     primary.header["OBJECT"] = "M 1"

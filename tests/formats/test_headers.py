@@ -384,9 +384,7 @@ def refused(cards, path="night/lights/frame_001.fits", **kwargs):
 
 @pytest.mark.parametrize(("cards", "expected"), EXPECTED)
 def test_dialects(cards, expected):
-    row = read(
-        cards, "night/night-dir/f.fits" if cards is UNKNOWN else "night/DWARF_RAW_TELE/lights/frame_001.fits"
-    )
+    row = read(cards, "night/night-dir/f.fits" if cards is UNKNOWN else "night/DWARF_RAW_TELE/lights/frame_001.fits")
     assert {key: row[key] for key in expected} == pytest.approx(expected)
 
 
@@ -527,9 +525,7 @@ def test_a_gap_in_a_filter_column_is_an_accident_even_in_colour():
 
 
 def test_a_mosaic_named_as_filter_is_the_mosaic():
-    row = read(
-        {"CREATOR": "POCSv0.1", "IMAGETYP": "light", "EXPTIME": 120.4, "FILTER": "RGGB", "CAMTEMP": "13 C"}
-    )
+    row = read({"CREATOR": "POCSv0.1", "IMAGETYP": "light", "EXPTIME": 120.4, "FILTER": "RGGB", "CAMTEMP": "13 C"})
     assert (row["bayer"], row["filter"], row["temperature_c"]) == ("RGGB", "NoFilter", 13)
 
 

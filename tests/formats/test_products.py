@@ -43,7 +43,17 @@ def test_a_header_keeps_the_sky_and_the_camera_and_loses_the_raw_files_bytes():
     assert header["INSTRUME"] == "ZWO ASI533MM Pro" and header["CRVAL1"] == 314.75
     assert header["CTYPE1"] == "RA---TAN" and header["FOCALLEN"] == 530.0
     assert list(header["HISTORY"]) == ["written by NINA"] and list(header["COMMENT"]) == ["a good night"]
-    for keyword in ("BZERO", "BSCALE", "BITPIX", "NAXIS1", "CHECKSUM", "DATASUM", "PEDESTAL", "ZCMPTYPE", "SIMPLE"):
+    for keyword in (
+        "BZERO",
+        "BSCALE",
+        "BITPIX",
+        "NAXIS1",
+        "CHECKSUM",
+        "DATASUM",
+        "PEDESTAL",
+        "ZCMPTYPE",
+        "SIMPLE",
+    ):
         assert keyword not in header
 
 
@@ -93,12 +103,32 @@ def product():
     image = np.random.default_rng(0).normal(-2, 5, (20, 30)).astype(np.float32)
     header = fits.Header({"BUNIT": "electron", "OBJECT": "M 31"})
     frames = [
-        {"path": "n/b.fits", "sha256": "b" * 64, "block": "A", "exptime_s": "60", "weight": 1.1, "rejected": []},
-        {"path": "n/ä.fits", "sha256": "c" * 64, "block": "C", "exptime_s": "", "weight": 0.9, "rejected": []},
+        {
+            "path": "n/b.fits",
+            "sha256": "b" * 64,
+            "block": "A",
+            "exptime_s": "60",
+            "weight": 1.1,
+            "rejected": [],
+        },
+        {
+            "path": "n/ä.fits",
+            "sha256": "c" * 64,
+            "block": "C",
+            "exptime_s": "",
+            "weight": 0.9,
+            "rejected": [],
+        },
     ]
     out = [{"path": "n/a.fits", "sha256": "a" * 64, "exptime_s": "60", "rejected": ["few stars", "blurred"]}]
     hdus = product_hdus(
-        image, header, np.full_like(image, 2.5), np.zeros((20, 30), np.uint8), np.full((20, 30), 2, np.uint16), frames, out
+        image,
+        header,
+        np.full_like(image, 2.5),
+        np.zeros((20, 30), np.uint8),
+        np.full((20, 30), 2, np.uint16),
+        frames,
+        out,
     )
     return image, hdus
 

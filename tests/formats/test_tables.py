@@ -68,7 +68,16 @@ def test_json_holds_plain_finite_numbers(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("0.25", 0.25), ("-10", -10.0), (3, 3.0), ("", None), (None, None), ("nan", None), ("inf", None), ("x", None)],
+    [
+        ("0.25", 0.25),
+        ("-10", -10.0),
+        (3, 3.0),
+        ("", None),
+        (None, None),
+        ("nan", None),
+        ("inf", None),
+        ("x", None),
+    ],
 )
 def test_a_cell_is_a_finite_number_or_nothing(text, value):
     assert number(text) == value

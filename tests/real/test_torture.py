@@ -115,9 +115,7 @@ def test_torture_provokes_nothing_but_bad_frame(real_data):
                 try:
                     found = function(path, min_side=1)
                     if function is read_header:
-                        normalise(
-                            found[0], path.name, override={"kind": "light", "exptime_s": 1, "filter": "L"}
-                        )
+                        normalise(found[0], path.name, override={"kind": "light", "exptime_s": 1, "filter": "L"})
                 except BadFrame as error:
                     outcomes[path] = error.reason_code
     assert len(outcomes) > 40

@@ -118,3 +118,31 @@ def test_a_variable_star_does_not_move_the_flux_ratio():
     frame = stars.copy()
     frame[0, 2] *= 5
     assert match_stars(stars, frame).flux_ratio == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("turn", [1.0, -1.0])
+@pytest.mark.parametrize("common", [5, 6, 8])
+def test_a_handful_of_common_stars_among_as_many_others_is_enough(common, turn):
+    rng = np.random.default_rng(common)
+    stars = field(9, 2 * common)
+    frame = stars.copy()
+    frame[:, :2] = turn * stars[:, :2] + (SIZE if turn < 0 else 0) + [7.3, -11.8]
+    frame[:, :2] += rng.normal(0, 0.05, (2 * common, 2))
+    frame[1::2, :2] = rng.uniform(0, SIZE, (common, 2))
+    match = match_stars(stars, frame)
+    expected = [[turn, 0, 7.3 + (SIZE if turn < 0 else 0)], [0, turn, -11.8 + (SIZE if turn < 0 else 0)]]
+    assert corner_rms(match.matrix, expected) < 0.3 and match.n == common
+
+
+def test_small_unrelated_fields_of_few_stars_are_hardly_ever_matched():
+    wrong = 0
+    for seed in range(40):
+        one, other = field(seed, 12), field(seed + 500, 12)
+        one[:, :2] *= 0.25
+        other[:, :2] *= 0.25
+        try:
+            match_stars(one, other)
+        except NoMatch:
+            continue
+        wrong += 1
+    assert wrong <= 1

@@ -24,7 +24,11 @@ class Chain:
 
     def __init__(self, base):
         self.base = Path(base)
-        self.raw, self.results, self.truth = self.base / "raw", self.base / "results", self.base / "truth" / NIGHT
+        self.raw, self.results, self.truth = (
+            self.base / "raw",
+            self.base / "results",
+            self.base / "truth" / NIGHT,
+        )
         self.folder = self.results / NIGHT / GROUP
         roots = {name: str(self.base / name) for name in ("raw", "results", "models")}
         self.config = check_config(roots | {"ingest": {"chunk_size": 8}})
@@ -57,7 +61,13 @@ class Chain:
         return ["--raw", self.raw, "--calibration", calibration, "--results", self.results]
 
     def measure(self, chunk):
-        self.call("measure", self.folder / "chunks" / f"{chunk}.csv", *self.where, "-o", self.folder / f"{chunk}.json")
+        self.call(
+            "measure",
+            self.folder / "chunks" / f"{chunk}.csv",
+            *self.where,
+            "-o",
+            self.folder / f"{chunk}.json",
+        )
 
     def reference(self):
         tables = [self.folder / f"{chunk}.json" for chunk in self.group.reference_chunks]
@@ -121,9 +131,7 @@ def chain(tmp_path_factory):
     preset = recipe.Preset((256, 240), (recipe.LUM,), (16,), 6, 6, 6, ("cloudy", "trail", "elongated"))
     recipe.PRESETS["tests"] = preset
     try:
-        simulate_night(
-            base / "raw", preset="tests", seed=SCENE, night=NIGHT, processes=1, report=lambda text: None
-        )
+        simulate_night(base / "raw", preset="tests", seed=SCENE, night=NIGHT, processes=1, report=lambda text: None)
     finally:
         del recipe.PRESETS["tests"]
     return Chain(base).all()

@@ -119,9 +119,7 @@ def test_rows_tell_everything(night):
     }
     assert {key: row[key] for key in expected} == expected and len(row["sha256"]) == 64
     header = night.file("frames.csv").read_text().splitlines()[0]
-    assert header.startswith("path,sha256,kind,group,chunk,batch,target,filter,") and header.endswith(
-        ",hdu,notes"
-    )
+    assert header.startswith("path,sha256,kind,group,chunk,batch,target,filter,") and header.endswith(",hdu,notes")
 
 
 def test_nothing_new_reads_and_writes_nothing(night, unread):

@@ -41,7 +41,7 @@ def test_the_read_noise_is_measured(chain, truth):
 
 def test_hot_pixels_above_ten_sigma_are_defects_and_few_others(chain, truth):
     group = truth[0]
-    _, image, defects = facts(chain, "dark")
+    *_, defects = facts(chain, "dark")
     sigma = group["read_noise"] / group["e_per_adu"] / np.sqrt(6)
     hot = np.array([(x, y) for x, y, excess in group["hot_pixels"] if excess / group["e_per_adu"] > 10 * sigma])
     assert len(hot) > 20
@@ -135,7 +135,15 @@ def test_flats_darker_than_their_bias_are_an_error(chain, tmp_path, capsys):
     fits.writeto(tmp_path / "zero.fits", np.full((64, 70), 900, np.float32))
     rows = [dict.fromkeys(FRAME_COLUMNS, "") | {"path": name, "kind": "flat"} for name in names]
     (tmp_path / "m.csv").write_text(csv_text(rows, list(FRAME_COLUMNS)))
-    arguments = [tmp_path / "m.csv", "--raw", tmp_path, "--zero", tmp_path / "zero.fits", "-o", tmp_path / "m.fits"]
+    arguments = [
+        tmp_path / "m.csv",
+        "--raw",
+        tmp_path,
+        "--zero",
+        tmp_path / "zero.fits",
+        "-o",
+        tmp_path / "m.fits",
+    ]
     chain.call("master", *arguments, expect=1)
     assert "not brighter than its bias" in capsys.readouterr().err
 

@@ -12,7 +12,14 @@ def frame(path="a.fits", **facts):
     rng = np.random.default_rng(1)
     stars = np.column_stack([rng.uniform(0, 500, (30, 2)), np.linspace(9000, 100, 30)])
     shift = np.array([*facts.pop("shift", (0, 0)), 0])
-    base = {"path": path, "rejected": [], "n_stars": 100, "fwhm_px": 3.0, "ellipticity": 0.1, "background_rms": 8.0}
+    base = {
+        "path": path,
+        "rejected": [],
+        "n_stars": 100,
+        "fwhm_px": 3.0,
+        "ellipticity": 0.1,
+        "background_rms": 8.0,
+    }
     return base | {"stars": (stars + shift).tolist()} | facts
 
 

@@ -28,8 +28,9 @@ def reference(chain):
 def to_frame(truth):
     """Matrix (3, 3) from scene to frame coordinates."""
     angle, centre = np.radians(truth["rotation"]), np.array([127.5, 119.5])
+    dither = np.array([truth["dx"], truth["dy"]])
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    return np.vstack([np.column_stack([turn, centre + [truth["dx"], truth["dy"]] - turn @ centre]), [0, 0, 1]])
+    return np.vstack([np.column_stack([turn, centre + dither - turn @ centre]), [0, 0, 1]])
 
 
 def test_every_good_light_is_registered(chain):
@@ -37,7 +38,8 @@ def test_every_good_light_is_registered(chain):
 
 
 @pytest.mark.parametrize(
-    ("mishap", "words"), [("cloudy", ("transparency", "few stars", "stars in common")), ("elongated", ("trailed",))]
+    ("mishap", "words"),
+    [("cloudy", ("transparency", "few stars", "stars in common")), ("elongated", ("trailed",))],
 )
 def test_bad_lights_are_left_out_with_a_reason_in_words(chain, mishap, words):
     name = chain.light(**{mishap: True})

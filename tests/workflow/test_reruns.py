@@ -1,0 +1,125 @@
+"""What runs again after what: the table of the project's reference, row by row."""
+
+import os
+import shutil
+
+import pytest
+import yaml
+
+from n2n.simulate import simulate_late_frame, simulate_night
+
+from .conftest import CONFIG, NIGHT, REPOSITORY, Workspace
+
+pytestmark = pytest.mark.workflow
+
+
+def change_config(workspace: Workspace, **sections) -> None:
+    config = yaml.safe_load(CONFIG)
+    for name, values in sections.items():
+        config.setdefault(name, {}).update(values)
+    (workspace.folder / "config/config.yaml").write_text(yaml.safe_dump(config))
+
+
+def test_a_finished_night_has_every_product(finished):
+    for name in ("stack.fits", "denoised.fits", "assessment.json", "preview.png", "before_after.png"):
+        assert (finished.group / name).is_file(), name
+    assert (finished.folder / "results" / NIGHT / "report.html").is_file()
+    assert len(finished.models) == 1
+
+
+def test_nothing_changed_runs_nothing(finished):
+    assert finished.jobs() == {}
+
+
+def test_a_new_night_runs_its_own_frames_and_reuses_the_model(workspace):
+    simulate_night(workspace.folder / "data/raw", preset="tiny", night="2026-10-04", report=lambda text: None)
+    expected = dict.fromkeys(["measure", "reference", "register", "pairs", "stack", "denoise", "assess", "report"], 1)
+    assert workspace.jobs() == {**expected, "master": 3}
+
+
+def test_a_late_frame_runs_one_new_chunk_and_no_training(workspace):
+    model = workspace.models[0]
+    before = {path: path.stat().st_mtime_ns for path in workspace.group.glob("registered-*.h5")}
+    simulate_late_frame(
+        workspace.folder / f"data/raw/{NIGHT}", workspace.folder / f"data/truth/{NIGHT}", "NGC7000_Ha", 40
+    )
+    expected = dict.fromkeys(["measure", "register", "pairs", "stack", "denoise", "assess", "report"], 1)
+    assert workspace.jobs() == expected
+    # For real: the model and the earlier chunk stay as they are, and the product grows by one exposure.
+    digest = model.read_bytes()
+    workspace.snakemake()
+    assert model.read_bytes() == digest
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert (workspace.group / "registered-001.h5").is_file()
+    assert workspace.jobs() == {}
+
+
+def test_a_comment_in_a_module_or_rule_runs_nothing(finished, tmp_path):
+    source = tmp_path / "source"
+    for name in ("n2n", "workflow", "profiles"):
+        shutil.copytree(REPOSITORY / name, source / name)
+    shutil.copy(REPOSITORY / "Snakefile", source)
+    # The same workspace, run from a copy of the sources, then from the commented copy.
+    workspace = finished.copy(tmp_path / "night")
+    workspace.source = source
+    assert workspace.jobs() == {}
+    for name in ("n2n/nets/training.py", "n2n/stages/train.py", "workflow/rules/denoise.smk"):
+        with open(source / name, "a") as file:
+            file.write("\n# a comment\n")
+    assert workspace.jobs() == {}
+
+
+def test_changed_training_settings_make_a_new_model_beside_the_old(workspace):
+    old = workspace.models
+    change_config(workspace, train={"steps": 60})
+    assert workspace.jobs() == {"train": 1, "denoise": 1, "assess": 1, "report": 1}
+    workspace.snakemake()
+    assert len(workspace.models) == 2
+    assert set(old) < set(workspace.models)
+    assert workspace.jobs() == {}
+
+
+def test_touched_raw_files_run_nothing(workspace):
+    for path in (workspace.folder / "data/raw").rglob("*.fits"):
+        os.utime(path)
+    assert workspace.jobs() == {}
+
+
+def test_a_touched_model_runs_nothing(workspace):
+    for path in workspace.models[0].parent.iterdir():
+        os.utime(path)
+    assert workspace.jobs() == {}
+
+
+def test_raw_frames_moved_to_an_archive_run_nothing(workspace):
+    (workspace.folder / f"data/raw/{NIGHT}").rename(workspace.folder / "archive")
+    (workspace.folder / f"data/raw/{NIGHT}").mkdir()
+    assert workspace.jobs() == {}
+
+
+def test_reuse_without_a_model_is_a_clear_error(workspace):
+    shutil.rmtree(workspace.folder / "models")
+    change_config(workspace, model={"mode": "reuse"})
+    done = workspace.snakemake("--dry-run", check=False)
+    text = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "model.mode is reuse" in text
+    assert "model.json" in text
+    assert "set model.mode: auto" in text
+    assert "Traceback" not in text
+
+
+def test_reuse_with_a_model_never_trains(workspace):
+    change_config(workspace, model={"mode": "reuse"})
+    assert workspace.jobs() == {}
+
+
+def test_retrain_needs_forcerun_and_then_trains(workspace):
+    change_config(workspace, model={"mode": "retrain"})
+    assert workspace.jobs() == {}
+    assert workspace.jobs("--forcerun", "train") == {"train": 1, "denoise": 1, "assess": 1, "report": 1}
+
+
+def test_changed_gates_judge_again_and_nothing_else(workspace):
+    change_config(workspace, gates={"min_gain": 1.1})
+    assert workspace.jobs() == {"assess": 1, "report": 1}
