@@ -269,9 +269,9 @@ def _zero_for_flat(flat: Master, zeros: list[Master]) -> str | None:
     first = flat.rows[0]
     for kinds in (("darkflat", "dark"), ("bias",)):
         for zero in zeros:
-            if zero.kind in kinds and _same_setup(zero.rows[0], first):
-                if zero.kind == "bias" or _same_exposure(zero.rows[0], first):
-                    return zero.key
+            fits = zero.kind in kinds and _same_setup(zero.rows[0], first)
+            if fits and (zero.kind == "bias" or _same_exposure(zero.rows[0], first)):
+                return zero.key
     return None
 
 

@@ -84,7 +84,7 @@ def preview_png(path: Path, image: np.ndarray, side: int = 1600, like: np.ndarra
     """The whole field, stretched, at most `side` pixels wide or high.
 
     `like` is the image whose stretch is used, by default its own. A denoised image stretched by its own, tiny
-    noise shows what lies far below the noise of the stack; stretched like the stack it shows what there is to see.
+    noise shows what lies far below the noise of the stack; stretched like the stack, what there is to see.
     """
     save_png(path, fitted(stretch(image, stretch_limits(image if like is None else like)), side))
 
@@ -110,7 +110,7 @@ def busiest_crop(image: np.ndarray, side: int) -> tuple[slice, slice]:
     side = min(side, height, width)
     factor = max(1, min(4, side // 16))
     small = binned(image, factor)
-    known = np.isfinite(small)
+    known = binned(np.isfinite(image), factor) > 0.99
     sky = float(np.median(small[known])) if known.any() else 0.0
     seen = brightness(np.where(known, small, sky), stretch_limits(small))
     diffuse = np.clip(ndimage.grey_opening(seen, size=(5, 5), mode="nearest"), 0, 0.7)

@@ -1,6 +1,7 @@
 """Split an image into smooth bands, the starlet way, and find how noisy each band is."""
 
 import functools
+import itertools
 
 import torch
 import torch.nn.functional as F
@@ -37,7 +38,7 @@ def split(image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     rest : tensor, shape (n, 1, h, w)
     """
     levels = [image, *(smooth(image, sigma) for sigma in SMOOTHING)]
-    bands = [finer - coarser for finer, coarser in zip(levels, levels[1:], strict=False)]
+    bands = [finer - coarser for finer, coarser in itertools.pairwise(levels)]
     return torch.cat(bands, dim=1), levels[-1]
 
 

@@ -123,10 +123,7 @@ def draw_subset(k: int, generator: torch.Generator) -> torch.Tensor:
     deep = torch.rand((), generator=generator) < DEEP_SHARE
     low, high = max(1, k // 3), max(1, (2 * k) // 3)
     position = float(torch.rand((), generator=generator))
-    if deep:
-        size = low + int(position * (high - low + 1))
-    else:
-        size = int(math.exp(position * math.log(max(low, 1) + 1)))
+    size = low + int(position * (high - low + 1)) if deep else int(math.exp(position * math.log(low + 1)))
     size = min(max(size, 1), k - 1)
     chosen = torch.zeros(k, dtype=torch.bool)
     chosen[torch.randperm(k, generator=generator)[:size]] = True

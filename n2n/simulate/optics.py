@@ -99,7 +99,7 @@ def render_stars(
     -------
     float64 array, shape `shape`, e-/px.
     """
-    border = STAMPS[-1] + 1
+    border = 2 * STAMPS[-1] + 1
     canvas = np.zeros((shape[0] + 2 * border, shape[1] + 2 * border))
     x, y = to_frame(x, y, shape, conditions)
     offsets = track_offsets(conditions)

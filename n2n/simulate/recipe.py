@@ -128,10 +128,13 @@ class Preset:
     mishaps: tuple[str, ...]
 
 
+# A small frame with as many stars as a larger one, so that it can be registered.
+HA_CROWDED = dataclasses.replace(HA, star_density=4 * HA.star_density)
+
 PRESETS = {
     "demo": Preset((1024, 960), (HA, LUM), (24, 20), 16, 12, 12, ("cloudy", "trail", "elongated")),
-    "tiny": Preset((256, 240), (HA,), (14,), 4, 4, 4, ("cloudy", "trail")),
-    "pair": Preset((256, 240), (HA, LUM), (14, 14), 4, 4, 4, ("cloudy", "trail")),
+    "tiny": Preset((256, 240), (HA_CROWDED,), (14,), 4, 4, 4, ("cloudy", "trail")),
+    "pair": Preset((256, 240), (HA_CROWDED, LUM), (14, 14), 4, 4, 4, ("cloudy", "trail")),
 }
 
 

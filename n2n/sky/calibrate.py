@@ -122,7 +122,17 @@ def persistent_defects(frames: np.ndarray, nsigma: float = 6.0) -> np.ndarray:
     centre = np.median(residual, axis=0)
     limit = max(nsigma * robust_sigma(centre), 0.8 * robust_sigma(residual[0]), 1e-6)
     # The borders of many sensors are shaded or unread: judge them against the whole, row- and column-wise.
-    return (np.abs(centre) > limit) | _bad_border(frames)
+    found = np.abs(centre) > limit
+    # Stars that never moved stay in the median, too. They are broad: their neighbours stand out with them.
+    if found.any() and (_neighbour_peak(found.astype(np.float32))[found] > 0).mean() > 0.4:
+        found &= _neighbour_peak(np.abs(centre)) < 0.3 * np.abs(centre)
+    return found | _bad_border(frames)
+
+
+def _neighbour_peak(image: np.ndarray) -> np.ndarray:
+    """Largest of the four neighbours."""
+    cross = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], bool)
+    return ndimage.maximum_filter(image, footprint=cross, mode="constant")
 
 
 def _bad_border(frames: np.ndarray, width: int = 16, nsigma: float = 8.0) -> np.ndarray:

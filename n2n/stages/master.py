@@ -4,6 +4,7 @@ Reads a list of frames (CSV, made by `n2n ingest`), writes one FITS file: the ma
 DEFECTS, and in the header what the frames say about gain and read noise (photon transfer).
 """
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -115,7 +116,7 @@ def noise_facts(frames: np.ndarray) -> dict:
     """Read noise (ADU) from differences of consecutive bias or dark frames."""
     if len(frames) < 2:
         return {}
-    sigma = [_clipped_sigma(b - a) / np.sqrt(2) for a, b in zip(frames, frames[1:], strict=False)]
+    sigma = [_clipped_sigma(b - a) / np.sqrt(2) for a, b in itertools.pairwise(frames)]
     return {"NOISEADU": (float(np.median(sigma)), "[adu] noise of one frame, from differences")}
 
 

@@ -44,13 +44,16 @@ def run(args) -> None:
     labels = blocks([entry["matrix"] for entry in frames], deciding(frames))
     for entry, block in zip(frames, labels, strict=True):
         entry["block"] = block
-    with atomic_path(args.output) as temporary, reading_view(args.registered, args.output.parent) as source:
-        with h5py.File(temporary, "w") as file:
-            link(file, args.registered, args.output)
-            analyse(source, file, frames, args, meta)
-            file.attrs["frames"] = json.dumps(frames)
-            file.attrs["left_out"] = json.dumps([entry for entry in everything if entry["rejected"]])
-            file.attrs["meta"] = json.dumps(meta)
+    with (
+        atomic_path(args.output) as temporary,
+        reading_view(args.registered, args.output.parent) as source,
+        h5py.File(temporary, "w") as file,
+    ):
+        link(file, args.registered, args.output)
+        analyse(source, file, frames, args, meta)
+        file.attrs["frames"] = json.dumps(frames)
+        file.attrs["left_out"] = json.dumps([entry for entry in everything if entry["rejected"]])
+        file.attrs["meta"] = json.dumps(meta)
     counts = {block: sum(f["block"] == block for f in frames) for block in "ABC"}
     logger.info("%d exposures: %s", len(frames), ", ".join(f"{n} in {b}" for b, n in counts.items()))
 
@@ -163,7 +166,7 @@ def frame_noise(pixels, flags, training: np.ndarray, sample_rows: int = 256):
     sky : float
         Level of the group's sky.
     """
-    n, height, width = pixels.shape
+    n, height, _ = pixels.shape
     rows = np.unique(np.linspace(0, height - 1, min(height, sample_rows)).astype(int))
     values, mask = pixels[:, rows], flags[:, rows]
     valid = usable(mask, np.zeros(mask.shape, bool), keep_saturated=False)

@@ -287,8 +287,8 @@ def summary_lines(facts: dict) -> tuple[str, str]:
     verdict = words.verdict_of(facts)
     said = words.VERDICTS[verdict].upper() if verdict == "FAIL" else words.VERDICTS[verdict]
     if verdict == "PASS":
-        return f"{said}, {count}", words.headline(facts)
-    return f"{said}, {count}", f"{words.headline(facts)}: {' '.join(words.reasons_of(facts))}"
+        return f"{said}; {count}", words.headline(facts)
+    return f"{said}, plain stack shipped; {count}", " ".join(words.reasons_of(facts, limits=False))
 
 
 def printable(text: str) -> str:

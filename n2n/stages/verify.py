@@ -131,7 +131,8 @@ def tell(path: Path, header, exposures) -> list[str]:
             f"({header.get('DNSTEPS', '?')} steps, seed {header.get('DNSEED', '?')}, on {header.get('DNDEVICE', '?')})."
         )
         story.append(
-            f"Judged on held-out exposures: {header.get('QASTAT', '?')}, worth {header.get('QAGAIN', float('nan')):.1f} "
+            f"Judged on held-out exposures: {header.get('QASTAT', '?')}, "
+            f"worth {header.get('QAGAIN', float('nan')):.1f} "
             f"+- {header.get('QAGAINER', float('nan')):.1f} times the exposures."
         )
     else:

@@ -145,3 +145,20 @@ def test_robust_sigma_is_the_gaussians_and_ignores_outliers(sigma, centre, seed)
 
 def test_robust_sigma_of_nothing_is_zero():
     assert robust_sigma(np.array([])) == 0.0
+
+
+def test_defects_from_undithered_lights_spare_the_stars():
+    rng = np.random.default_rng(3)
+    y, x = np.mgrid[:120, :140]
+    sky = np.full((120, 140), 100.0)
+    for _ in range(40):
+        cx, cy = rng.uniform(5, 135), rng.uniform(5, 115)
+        sky += 300 * np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (2 * 1.0**2))
+    hot = rng.integers(0, sky.size, 15)
+    sky.reshape(-1)[hot] += 200
+    frames = np.stack([sky + rng.normal(0, 5, sky.shape) for _ in range(3)]).astype(np.float32)
+    found = persistent_defects(frames)
+    assert found.reshape(-1)[hot].mean() >= 0.7
+    others = found.copy()
+    others.reshape(-1)[hot] = False
+    assert others.sum() <= 5

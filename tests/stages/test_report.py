@@ -1,0 +1,258 @@
+"""The night's page: whole, self-contained, honest, and the worst news first."""
+
+import io
+import re
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from n2n.cli import main
+from n2n.errors import UserError
+from n2n.formats.products import write_fits
+from n2n.formats.tables import csv_text, write_json
+from n2n.stages._report_charts import gain_chart, plus_minus, steps
+from n2n.stages.report import check, terminal_summary
+
+NIGHT = "2026-10-03"
+VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
+
+
+def gate(name="G8", title="Width of stars", value=0.5, error=0.2, limit=2.0, unit="%", verdict="PASS"):
+    keys = ("name", "title", "value", "uncertainty", "limit", "unit", "verdict", "explanation")
+    return dict(zip(keys, (name, title, value, error, limit, unit, verdict, "What this means."), strict=True))
+
+
+def frame(index, reason=None):
+    return {
+        "filename": f"{NIGHT}/LIGHT/light_{index:02d}.fits",
+        "accepted": reason is None,
+        "reasons": [reason] if reason else [],
+        "date_obs": f"2026-10-03T20:{index:02d}:00",
+        "fwhm_px": 3.0 + index / 10,
+        "ellipticity": 0.05,
+        "background": 55.0,
+        "n_stars": 100,
+        "transparency": None if reason else 0.98,
+        "weight": None if reason else 1.0,
+        "block": None if reason else "A",
+    }
+
+
+def facts_of(group, verdict):
+    """An assessment as `n2n assess` writes it."""
+    frames = [frame(index) for index in range(9)] + [frame(9, f"few stars in {group}: 45, limit 57")]
+    facts = {
+        "night": NIGHT,
+        "group": group,
+        "target": group.split("_")[0],
+        "filter": group.split("_")[1],
+        "unit": "electron",
+        "exposures": {"found": 10, "used": 9, "training": 7, "held_out": 2, "total_s": 540.0},
+        "reference": frames[0]["filename"],
+        "limits": {"fwhm_px": 4.5},
+        "calibration": ["dark: 12 frames of the same night (dark-x)", "flat: none through Ha"],
+        "frames": frames,
+        "versions": {"n2n": "0.1.0"},
+        "product": "DENOISED" if verdict == "PASS" else "STACK",
+        "qastat": verdict,
+        "reason": "only 9 exposures: too few to prove the result" if verdict == "WARN" else "",
+        "gates": [],
+    }
+    if verdict == "WARN":
+        return facts
+    gains = {"value": 16.0, "standard_error": 1.3}
+    return facts | {
+        "exposure_gain": gains,
+        "exposure_gain_measured": gains | {"exposures": 7},
+        "zones": {"background": gains, "extended": gains, "stars": {"value": None, "standard_error": None}},
+        "single_exposure": {"all": gains},
+        "model": {
+            "path": "models/cam_Ha/abc123/model.json", "groups": [f"{NIGHT}/{group}"], "frames": 7,
+            "recipe": {"steps": 700}, "device": "cpu", "weights_sha256": "f" * 64,
+        },
+        "gates": [
+            gate("G1", "Gain", 16.0, 1.3, 1.2, "x"),
+            gate("G6", "Flux of stars, S/N above 50", None, None, 1.0, verdict="INFO"),
+            gate(value=4.2, verdict="FAIL") if verdict == "FAIL" else gate(),
+        ],
+    }  # fmt: skip
+
+
+@pytest.fixture
+def night(tmp_path, monkeypatch):
+    """A folder with three groups, one of each verdict, as the other stages leave it."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(1)
+    folder = tmp_path / "results" / NIGHT
+    for group, verdict in (("M31_Ha", "PASS"), ("M33_L", "WARN"), ("M42_R", "FAIL")):
+        stack = random.normal(50, 2, (72, 96)).astype(np.float32)
+        image = np.full_like(stack, 50) if verdict == "PASS" else stack
+        extra = [fits.ImageHDU(stack, name="STACK"), fits.ImageHDU(np.full_like(stack, 4), name="VAR")]
+        for name in ("denoised.fits", "stack.fits"):
+            write_fits(folder / group / name, [fits.PrimaryHDU(image), *extra])
+        write_json(folder / group / "assessment.json", facts_of(group, verdict))
+    model = tmp_path / "models" / "cam_Ha" / "abc123"
+    model.mkdir(parents=True)
+    (model / "training.csv").write_text(
+        "step,training_loss,validation_loss,learning_rate,seconds\n50,0.3,0.4,1e-3,1\n100,0.25,0.38,1e-3,2\n"
+    )
+    lights = [{"group": "M31_Ha", "kind": "light", "notes": "gain unknown"}] * 9
+    lights.append({"group": "M45_L", "kind": "light", "notes": ""})
+    (folder / "frames.csv").write_text(csv_text(lights, ["group", "kind", "notes"]))
+    bad = [{"path": f"{NIGHT}/<script>alert(1)</script>.fits", "reason_code": "truncated", "reason": "a <b> & c"}]
+    (folder / "quarantine.csv").write_text(csv_text(bad, ["path", "reason_code", "reason"]))
+    return folder
+
+
+def command(night, *more, groups=("M31_Ha", "M33_L", "M42_R")):
+    tables = ["--frames", night / "frames.csv", "--quarantine", night / "quarantine.csv", "--models", "models"]
+    words = ["report", *(night / group / "assessment.json" for group in groups), *(more or tables)]
+    return main([str(word) for word in words] + ([] if more else ["--output", str(night / "report.html")]))
+
+
+class Checker(HTMLParser):
+    """Collects text and attributes; complains about tags that do not match."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.text, self.links, self.attributes, self.ids = [], "", [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in VOID and not self.get_starttag_text().endswith("/>"):
+            self.open.append(tag)
+        self.attributes += [name for name, _ in attrs]
+        self.ids += [value for name, value in attrs if name == "id"]
+        self.links += [value for name, value in attrs if name in ("src", "href", "action", "data", "srcset")]
+        if tag == "img":
+            assert "alt" in dict(attrs)
+
+    def handle_startendtag(self, tag, attrs):
+        self.attributes += [name for name, _ in attrs]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, (tag, self.getpos())
+
+    def handle_data(self, data):
+        if not self.open or self.open[-1] not in ("style", "script"):
+            self.text += data
+
+
+def parsed(night):
+    text = (night / "report.html").read_text(encoding="utf-8")
+    checker = Checker()
+    checker.feed(text)
+    checker.close()
+    assert checker.open == []
+    return text, checker, re.sub(r"\s+", " ", checker.text)
+
+
+def test_the_page_needs_nothing_else(night):
+    assert command(night) == 0
+    text, checker, _ = parsed(night)
+    assert not re.search(r"https?:|//[a-z]+\.", re.sub(r"base64,[^\"]+", "", text))
+    assert "@import" not in text and "url(" not in text
+    for link in checker.links:
+        assert link.startswith(("data:", "#")) or (night / link).resolve().is_relative_to(night.parent.parent)
+    assert len(set(checker.ids)) == len(checker.ids)
+    assert (night / "report.html").stat().st_size < 3 * 4_000_000
+
+
+def test_everything_a_person_wants_to_know_is_there(night):
+    command(night)
+    _, _, said = parsed(night)
+    for words in ("M31 Ha", "M33 L", "M42 R", "about 140 exposures", "16.0 ± 1.3", "700 steps on cpu", "abc123"):
+        assert words in said.replace("\N{NO-BREAK SPACE}", " "), words
+    for group in ("M31_Ha", "M33_L", "M42_R"):
+        assert f"few stars in {group}: 45, limit 57" in said
+    assert "gain unknown (9 lights)" in said and "M45_L: 1 light, not processed" in said
+    assert "not measurable" in said and "f" * 64 in said
+
+
+def test_bad_news_comes_first_and_in_plain_words(night):
+    command(night)
+    text, _, said = parsed(night)
+    assert re.findall(r'class="card (\w+)"', text) == ["FAIL", "WARN", "PASS"]
+    assert said.index("Denoising refused") < said.index("Not denoised") < said.index("Denoised and proven")
+    assert "Stars became 4.20 ± 0.20 % wider" in said.replace("\N{NO-BREAK SPACE}", " ")
+    assert "Only 9 exposures: too few to prove the result." in said
+    assert text.count('class="pane compare"') == 1, "a plain stack has nothing to compare"
+
+
+def test_names_from_outside_cannot_become_markup(night):
+    command(night)
+    text, checker, said = parsed(night)
+    assert "<script>alert(1)" not in text and text.count("<script>") == 1
+    assert f"{NIGHT}/<script>alert(1)</script>.fits" in said and "a <b> & c" in said
+    assert not [name for name in checker.attributes if name.startswith("on")]
+
+
+def test_a_missing_picture_or_table_stops_nothing(night):
+    (night / "M31_Ha" / "denoised.fits").unlink()
+    (night.parent.parent / "models" / "cam_Ha" / "abc123" / "training.csv").unlink()
+    assert command(night) == 0
+    assert "No pictures" in parsed(night)[2]
+    outputs = ["--output", night / "report.html"]
+    assert command(night, *outputs) == 0
+
+
+def test_the_same_input_gives_the_same_page(night):
+    command(night)
+    first = (night / "report.html").read_bytes()
+    command(night)
+    assert (night / "report.html").read_bytes() == first
+
+
+def test_strict_only_judges(night, capsys):
+    assert command(night, "--strict", groups=("M31_Ha", "M33_L")) == 0
+    captured = capsys.readouterr()
+    assert captured.out == captured.err == ""
+    assert command(night, "--strict") == 1
+    assert f"{NIGHT}/M42_R" in capsys.readouterr().err and not (night / "report.html").exists()
+    with pytest.raises(UserError, match=r"M42_R: Stars became 4\.20 ± 0\.20 % wider; allowed is within ± 2 %"):
+        check([facts_of("M42_R", "FAIL")])
+
+
+def test_without_an_output_the_user_is_told(night, capsys):
+    assert command(night, "--models", "models") == 1
+    assert "--output" in capsys.readouterr().err
+
+
+def test_the_end_of_a_run_in_the_terminal(night, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BytesIO(), encoding="utf-8"))
+    command(night)
+    groups = [(NIGHT, group) for group in ("M31_Ha", "M33_L", "M42_R", "M99_L")]
+    said = terminal_summary(night.parent, groups)
+    names = re.findall(r"M\d\d_\w+(?=  )", said)
+    assert names == ["M99_L", "M42_R", "M33_L", "M31_Ha"]
+    assert "worth 16.0 ± 1.3 times the exposures" in said and "9 of 10 exposures used" in said
+    assert "Stars became 4.20 ± 0.20 % wider." in said and "too few to prove" in said
+    assert f"{NIGHT}/report.html" in said and "M31_Ha/denoised.fits" in said and "before_after.png" not in said
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    assert "16.0 +- 1.3" in terminal_summary(night.parent, groups) and terminal_summary(night.parent, groups).isascii()
+    assert terminal_summary(night.parent, []) is not None
+
+
+@pytest.mark.parametrize(
+    "value, error, digits, said",
+    [
+        (16.02, 1.31, 2, "16.0 ± 1.3"),
+        (16.02, 1.31, 1, "16 ± 1"),
+        (67.6, 19.4, 2, "68 ± 19"),
+        (0.0092, 0.0020, 2, "0.0092 ± 0.0020"),
+        (-1.5, 0.0, 2, "−1.5"),
+        (3.0, None, 2, "3"),
+        (None, None, 2, "–"),
+    ],
+)
+def test_a_value_with_its_error(value, error, digits, said):
+    assert plus_minus(value, error, digits) == said
+
+
+def test_axes_and_charts_of_odd_numbers():
+    assert steps(0.16, 0.27, 6) == pytest.approx([0.16, 0.18, 0.20, 0.22, 0.24, 0.26])
+    assert steps(5, 5) == [5]
+    assert gain_chart([]) == ""
+    assert "nan" not in gain_chart([("a", (1e6, None), None), ("b", (0.01, 0.5), (2.0, 0.1))])
