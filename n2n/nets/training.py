@@ -1,6 +1,7 @@
 """Train the denoiser on a group's own exposures; can be killed and resumed at any step."""
 
 import math
+import pickle
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -227,6 +228,6 @@ def _save_state(path: Path, fingerprint, model, optimiser, step, running, curves
 def _load_state(path: Path, fingerprint: str, device) -> dict | None:
     try:
         state = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError):
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError):
         return None
     return state if state.get("fingerprint") == fingerprint else None

@@ -71,7 +71,7 @@ def run(args) -> None:
     )
     folder = args.output.parent
     before_after_png(folder / "before_after.png", stack["IMAGE"], image, facts)
-    preview_png(folder / "preview.png", image)
+    preview_png(folder / "preview.png", image, like=stack["IMAGE"])
     write_json(folder / "assessment.json", facts)
     logger.info("%s: %s", facts["qastat"], facts.get("headline") or facts["reason"])
 
@@ -159,10 +159,14 @@ def judge(pairs: Pairs, stack: dict, candidate: dict, attributes: dict, header, 
     facts["gates"] = [gate.as_dict() for gate in gates]
     verdict = overall(gates)
     value, error = facts["exposure_gain"]["value"], facts["exposure_gain"]["standard_error"]
-    if verdict == FAIL:
+    # A gate that cannot be judged does not fail, but without a measured gain nothing is proved.
+    unproved = [] if np.isfinite(value) else ["the gain could not be measured on the held-out exposures"]
+    if not np.isfinite(denoised[np.isfinite(stack["IMAGE"])]).all():
+        unproved.append("the network gave values that are not numbers")
+    if verdict == FAIL or unproved:
         failed = [gate for gate in gates if gate.verdict == FAIL]
-        reason = "; ".join(f"{gate.title}: {gate.value:.3g} {gate.unit}, limit {gate.limit:g}" for gate in failed)
-        facts |= {"product": "STACK", "qastat": FAIL, "reason": reason}
+        failed = [f"{gate.title}: {gate.value:.3g} {gate.unit}, limit {gate.limit:g}" for gate in failed]
+        facts |= {"product": "STACK", "qastat": FAIL, "reason": "; ".join([*unproved, *failed])}
         header["PROCTYPE"] = ("STACK", "plain stack: a gate failed, see QAREASON")
         return stack["IMAGE"], stack["VAR"], stack["MASK"]
     facts |= {"product": "DENOISED", "qastat": PASS, "reason": ""}

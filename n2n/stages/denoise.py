@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 from n2n.config import add_settings
+from n2n.errors import UserError
 from n2n.formats.atomic import atomic_path
 from n2n.formats.tables import read_json
 from n2n.log import logger
@@ -29,6 +30,8 @@ def add_arguments(parser) -> None:
 
 def run(args) -> None:
     """Execute the stage."""
+    if args.overlap >= args.tile:
+        raise UserError(f"denoise.overlap, {args.overlap}, must be smaller than denoise.tile, {args.tile}")
     pairs = Pairs(args.pairs)
     if args.model is None:
         return refuse(args.output, f"only {found(pairs)} exposures: too few to train on and to prove the result")

@@ -51,10 +51,11 @@ def run(args) -> None:
     recipe = Recipe(**{key: getattr(args, key) for key in Recipe.__dataclass_fields__ if hasattr(args, key)})
     groups = [Pairs(path) for path in args.pairs]
     names = ["/".join(path.parts[-3:-1]) for path in args.pairs]
-    enough = [group for group in groups if (group.blocks != "C").sum() >= MIN_TRAINING]
+    reasons = [lacking(group, recipe.crop) for group in groups]
+    enough = [group for group, reason in zip(groups, reasons, strict=True) if not reason]
     folder = args.output.parent
     if not enough:
-        reason = f"only {max(int((g.blocks != 'C').sum()) for g in groups)} usable exposures, {MIN_TRAINING} needed"
+        reason = "; ".join(dict.fromkeys(reasons))
         logger.warning("no training: %s", reason)
         write_json(args.output, {"refused": reason, "groups": names})
         return
@@ -70,7 +71,13 @@ def run(args) -> None:
         for frame in group.frames
         if frame["block"] != "C"
     ]
-    fingerprint = hashlib.sha256(json.dumps([describe_recipe(recipe), frames], sort_keys=True).encode()).hexdigest()
+    # The same frames calibrated otherwise are other pixels: what `pairs` measured on them tells.
+    measured = [
+        [group.meta["sky"], group.meta["variance_background"], group.weights[group.blocks != "C"].tolist()]
+        for group in enough
+    ]
+    content = json.dumps([describe_recipe(recipe), frames, measured], sort_keys=True)
+    fingerprint = hashlib.sha256(content.encode()).hexdigest()
     logger.info("training on %d exposures of %s (%s)", len(frames), ", ".join(names), device_name(device))
     folder.mkdir(parents=True, exist_ok=True)
     model, curves = train(regions, recipe, fingerprint=fingerprint, state_path=folder / "state.pt", report=logger.info)
@@ -95,6 +102,16 @@ def run(args) -> None:
         },
     )
     logger.info("trained %d steps in %.0f s", recipe.steps, curves.rows[-1][4])
+
+
+def lacking(pairs: Pairs, crop: int) -> str:
+    """Why a group cannot be trained on; empty when it can."""
+    exposures = int((pairs.blocks != "C").sum())
+    if exposures < MIN_TRAINING:
+        return f"only {exposures} usable exposures, {MIN_TRAINING} needed"
+    if min(pairs.shape) < crop:
+        return f"images of {pairs.shape[1]} x {pairs.shape[0]} pixels, smaller than train.crop, {crop}"
+    return ""
 
 
 def describe_recipe(recipe) -> dict:

@@ -1,0 +1,148 @@
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from n2n.fidelity.risk import Gain, box_sums, held_out_gain, true_gain
+
+SIZE, BOX, EXPOSURES = 192, 24, 9
+SEEDS = 40
+
+
+def scene():
+    y, x = np.mgrid[:SIZE, :SIZE]
+    rng = np.random.default_rng(0)
+    image = 6 * np.exp(-((x - 80) ** 2 + (y - 120) ** 2) / (2 * 30**2))
+    for _ in range(25):
+        image += rng.uniform(5, 60) * np.exp(-((x - rng.uniform(0, SIZE)) ** 2 + (y - rng.uniform(0, SIZE)) ** 2) / 4)
+    return image
+
+
+TRUTH = scene()
+VARIANCE = 4 + 0.5 * TRUTH  # of one exposure
+ALL = np.ones(TRUTH.shape, bool)
+
+
+def night(seed):
+    """Stack, its variance from the scatter, and the mean of three other exposures."""
+    rng = np.random.default_rng(seed)
+    exposures = TRUTH + rng.normal(0, 1, (EXPOSURES, *TRUTH.shape)) * np.sqrt(VARIANCE)
+    held_out = TRUTH + rng.normal(0, 1, TRUTH.shape) * np.sqrt(VARIANCE / 3)
+    return exposures.mean(axis=0), exposures.var(axis=0, ddof=1) / EXPOSURES, held_out
+
+
+WEIGHT = EXPOSURES / VARIANCE
+
+DENOISERS = {
+    "none": lambda stack: stack,
+    "a tenth removed": lambda stack: TRUTH + 0.9 * (stack - TRUTH),
+    "half removed": lambda stack: TRUTH + 0.5 * (stack - TRUTH),
+    "most removed": lambda stack: TRUTH + 0.2 * (stack - TRUTH),
+    "smoothed": lambda stack: ndimage.gaussian_filter(stack, 0.6),
+    "worse": lambda stack: TRUTH + 1.3 * (stack - TRUTH),
+}
+
+
+def spoil(held_out, how):
+    """A held-out mean that differs from the stack in more than its noise."""
+    if how == "offset":
+        return held_out + 3.0
+    if how == "seeing":
+        return held_out - TRUTH + ndimage.gaussian_filter(TRUTH, 0.8)
+    return held_out
+
+
+@pytest.fixture(scope="module")
+def nights():
+    return [night(seed) for seed in range(SEEDS)]
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [*((name, "as it is") for name in DENOISERS), ("half removed", "offset"), ("half removed", "seeing")],
+)
+def test_the_estimate_and_its_error_are_right(nights, name, how):
+    denoise = DENOISERS[name]
+    estimates, truths, claimed = [], [], []
+    for stack, variance, held_out in nights:
+        denoised = denoise(stack)
+        gain = held_out_gain(denoised, stack, spoil(held_out, how), variance, WEIGHT, ALL, BOX)
+        estimates.append(1 / gain.value)
+        claimed.append(gain.error / gain.value**2)
+        truths.append(np.mean(WEIGHT * (denoised - TRUTH) ** 2) / np.mean(WEIGHT * VARIANCE / EXPOSURES))
+    truth = np.mean(truths)
+    estimates, claimed = np.array(estimates), np.array(claimed)
+    scatter = estimates.std(ddof=1)
+    if name == "none":
+        assert np.ptp(estimates) == 0 and estimates[0] == 1 and claimed.max() < 1e-12
+        return
+    assert abs(estimates.mean() - truth) < 3 * scatter / np.sqrt(SEEDS) + 1e-3
+    assert (np.abs(estimates - truth) < 3 * claimed).mean() > 0.9
+    assert 1 / 1.5 < np.sqrt((claimed**2).mean()) / scatter < 1.5
+
+
+def test_memorised_noise_does_not_count_as_gain(nights):
+    """Held-out exposures that the denoiser has seen make it look better than it is: the reason for block C."""
+    stack, variance, held_out = nights[0]
+    cheat = 0.5 * (stack + held_out)
+    honest = held_out_gain(stack, stack, held_out, variance, WEIGHT, ALL, BOX)
+    assert held_out_gain(cheat, stack, held_out, variance, WEIGHT, ALL, BOX).value > 2 * honest.value
+
+
+def test_invented_stars_cost_what_they_are_worth(nights):
+    stack, variance, held_out = nights[1]
+    invented = np.zeros_like(TRUTH)
+    invented[10::24, 10::24] = 10.0
+    denoised = TRUTH + 0.3 * (stack - TRUTH)
+    before, after = (
+        held_out_gain(image, stack, held_out, variance, WEIGHT, ALL, BOX) for image in (denoised, denoised + invented)
+    )
+    cost = np.mean(WEIGHT * invented**2)
+    assert 1 / after.value - 1 / before.value == pytest.approx(cost, rel=0.15)
+    assert after.value < before.value - 2 * after.error
+
+
+def test_only_the_chosen_pixels_count(nights):
+    stack, variance, held_out = nights[2]
+    chosen = ALL.copy()
+    chosen[:, 100:] = False
+    denoised = np.where(chosen, TRUTH + 0.5 * (stack - TRUTH), 1e6)
+    gain = held_out_gain(denoised, stack, held_out, variance, WEIGHT, chosen, BOX)
+    assert gain.value == pytest.approx(4, abs=3 * gain.error) and gain.pixels == 100 * SIZE
+
+
+def test_a_perfect_image_is_quoted_at_what_two_sigma_allow(nights):
+    stack, variance, held_out = nights[3]
+    gain = held_out_gain(TRUTH, stack, held_out, variance, WEIGHT, ALL, BOX)
+    assert np.isfinite([gain.value, gain.error]).all() and gain.value > 10
+    assert gain.error > 0.1 * gain.value
+
+
+@pytest.mark.parametrize("chosen", [0, 3])
+def test_nothing_to_judge_by(nights, chosen):
+    stack, variance, held_out = nights[4]
+    where = np.zeros_like(ALL)
+    where[:chosen, :chosen] = True
+    gain = held_out_gain(TRUTH, stack, held_out, variance, WEIGHT, where, BOX)
+    assert np.isnan(gain.error) and gain.pixels == chosen**2
+    assert np.isnan(gain.value) == (chosen == 0)
+
+
+def test_against_a_known_truth():
+    truth, weight = np.full((50, 50), 7.0), np.ones((50, 50))
+    weight[:25] = 3
+    stack, denoised = truth + 2, truth - 1
+    assert true_gain(denoised, stack, truth, weight, weight > 0, 10) == Gain(4.0, 0.0, 2500)
+    denoised[:25] = truth[:25] + 2
+    assert true_gain(denoised, stack, truth, weight, weight > 0, 10).value == pytest.approx(4 * 4 / (3 * 4 + 1))
+
+
+@pytest.mark.parametrize("shape", [(10, 10), (11, 19), (3, 40)])
+def test_box_sums_lose_nothing(shape):
+    values = np.random.default_rng(0).normal(size=shape)
+    sums = box_sums(values, 5)
+    assert sums.sum() == pytest.approx(values.sum()) and sums[0] == pytest.approx(values[:5, :5].sum())
+    assert sums.size == -(-shape[0] // 5) * -(-shape[1] // 5)
+
+
+def test_the_numbers_are_plain():
+    assert Gain(2.0, 0.1, 5).as_dict() == {"value": 2.0, "standard_error": 0.1, "pixels": 5}

@@ -1,0 +1,63 @@
+import logging
+import os
+
+import pytest
+import torch
+
+from n2n.errors import UserError
+from n2n.nets.device import choose_device, device_name, set_threads
+
+
+@pytest.fixture
+def no_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+@pytest.fixture
+def one_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
+
+
+def test_without_a_gpu_it_says_so_once_and_goes_on(no_gpu, caplog):
+    with caplog.at_level(logging.WARNING):
+        assert choose_device("auto", 1).type == "cpu"
+    (record,) = caplog.records
+    assert "no usable GPU" in record.getMessage() and "gpu=0" in record.getMessage()
+
+
+@pytest.mark.parametrize(("wanted", "gpus"), [("auto", 0), ("cpu", 0), ("cpu", 1)])
+def test_who_asks_for_the_cpu_hears_nothing(no_gpu, caplog, wanted, gpus):
+    with caplog.at_level(logging.DEBUG):
+        assert choose_device(wanted, gpus).type == "cpu"
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("gpus", [0, 1])
+def test_who_insists_on_a_gpu_gets_an_error(no_gpu, gpus):
+    with pytest.raises(UserError, match=r"device: cuda.*device: auto"):
+        choose_device("cuda", gpus)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "gpus", "expected"),
+    [("auto", 1, "cuda"), ("auto", 0, "cpu"), ("cpu", 1, "cpu"), ("cuda", 1, "cuda"), ("cuda", 0, "cuda")],
+)
+def test_a_gpu_is_used_where_granted(one_gpu, caplog, wanted, gpus, expected):
+    assert choose_device(wanted, gpus).type == expected
+    assert not caplog.records
+
+
+def test_threads_are_as_many_as_granted():
+    before = torch.get_num_threads()
+    try:
+        set_threads(1)
+        assert torch.get_num_threads() == 1
+        set_threads(None)
+        assert torch.get_num_threads() == len(os.sched_getaffinity(0))
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_the_cpu_has_a_plain_name():
+    assert device_name(torch.device("cpu")) == "cpu"
