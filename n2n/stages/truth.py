@@ -82,8 +82,10 @@ def compare(folder: Path, truth_folder: Path) -> dict:
     bright = flux / np.maximum(noise, area) > 50
     ratio = aperture_flux(np.nan_to_num(product) - truth, points[bright], radius, ring="mean") / flux[bright]
     bias, error, stars = robust_mean(ratio)
-    claim = read_json(folder / "assessment.json").get("exposure_gain", {})
+    facts = read_json(folder / "assessment.json")
+    claim = facts.get("exposure_gain", {})
     return {
+        "qastat": facts["qastat"],
         "group": f"{folder.parent.name}/{folder.name}",
         "claimed": claim.get("value"),
         "claimed_error": claim.get("standard_error"),

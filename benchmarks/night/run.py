@@ -1,0 +1,116 @@
+"""The main job against known truth, and on real frames: one command, a table out.
+
+    python benchmarks/night/run.py [--seeds 0 1 2] [--hatp32 FOLDER_OF_NIGHTS] [--work DIR]
+
+Simulates the demo night for every seed, runs the whole workflow on it, compares the products with the truth, and
+writes README.md beside this file: claimed and true gain, gain by zone, star flux, wall time and peak memory, with
+date and machine.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+REPOSITORY = HERE.parents[1]
+
+
+def run(*command: str, cwd: Path | None = None) -> tuple[float, float]:
+    """Run a command; return wall seconds and the peak memory of any child so far, in GB."""
+    started = time.monotonic()
+    subprocess.run(command, cwd=cwd, check=True)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    return time.monotonic() - started, peak
+
+
+def workflow(folder: Path, *arguments: str) -> tuple[float, float]:
+    """Run snakemake in `folder` without a GPU on all cores."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
+    cores = str(len(os.sched_getaffinity(0)))
+    return run(*command, "--directory", str(folder), "--cores", cores, "--resources", "gpu=0", *arguments)
+
+
+def simulated(folder: Path, seed: int) -> list[str]:
+    """Rows of the table for one simulated night."""
+    n2n = [sys.executable, "-m", "n2n"]
+    run(*n2n, "simulate", str(folder / "data/raw"), "--preset", "demo", "--seed", str(seed))
+    wall, peak = workflow(folder)
+    run(*n2n, "truth", str(folder), "--json", str(folder / "truth.json"))
+    rows = []
+    for row in json.loads((folder / "truth.json").read_text()):
+        zones = " | ".join(f"{row['zones'][name]:.2f}" for name in ("background", "extended", "stars"))
+        claimed = f"{row['claimed']:.1f} ± {row['claimed_error']:.1f}" if row["claimed"] else "none"
+        flux = f"{100 * row['flux_bias']:+.2f} ± {100 * row['flux_error']:.2f}"
+        name = row["group"].split("/")[1]
+        cells = [seed, name, claimed, f"{row['gain']:.1f}", zones, flux, row["qastat"], f"{wall:.0f}", f"{peak:.2f}"]
+        rows.append(f"| {' | '.join(map(str, cells))} |")
+    return rows
+
+
+def hatp32(folder: Path, nights: Path) -> list[str]:
+    """Lines about the real night."""
+    wall, peak = workflow(folder, "--config", f"raw={nights}", "nights=2017-12-20")
+    facts = json.loads(next(folder.glob("results/2017-12-20/*/assessment.json")).read_text())
+    used, found = facts["exposures"]["used"], facts["exposures"]["found"]
+    lines = [
+        "",
+        "## HAT-P-32, 110 real exposures (MicroObservatory, no calibration frames)",
+        "",
+        f"{facts['qastat']}, {used} of {found} exposures used, {wall:.0f} s, peak {peak:.2f} GB.",
+        "",
+        "| gain on held-out exposures | background | extended | stars |",
+        "|---|---|---|---|",
+    ]
+    for name, part in (("whole stack", facts["zones"]), ("one exposure", facts["single_exposure"])):
+        cells = [
+            f"{part[z]['value']:.2f} ± {part[z]['standard_error']:.2f}" for z in ("background", "extended", "stars")
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    lines += ["", "Left out:", ""]
+    lines += [f"- {Path(f['filename']).name}: {'; '.join(f['reasons'])}" for f in facts["frames"] if not f["accepted"]]
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--hatp32", type=Path, help="folder that holds the night 2017-12-20")
+    parser.add_argument("--work", type=Path, help="scratch folder (default: a temporary one)")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        work = args.work or Path(scratch)
+        rows = [row for seed in args.seeds for row in simulated(work / f"seed{seed}", seed)]
+        real = []
+        if args.hatp32:
+            (work / "hatp32").mkdir(parents=True, exist_ok=True)
+            real = hatp32(work / "hatp32", args.hatp32.resolve())
+    git = ["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(git, capture_output=True, text=True)
+    machine = f"{len(os.sched_getaffinity(0))} cores {platform.machine()}, no GPU"
+    text = [
+        "# The whole night, against known truth",
+        "",
+        f"`python benchmarks/night/run.py`, {datetime.date.today()}, commit {commit.stdout.strip()}, {machine}.",
+        "",
+        "Gain: error of the stack over error of the product, weighted by 1/variance. Claimed: from held-out exposures,",
+        "without the truth. Star flux: isolated stars of S/N > 50 against the truth.",
+        "",
+        "| seed | group | claimed | true | background | extended | stars | star flux, % | verdict | wall, s | peak, GB |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+        *rows,
+        *real,
+    ]
+    (HERE / "README.md").write_text("\n".join(text) + "\n")
+    print("\n".join(text))
+
+
+if __name__ == "__main__":
+    main()
