@@ -14,7 +14,7 @@ from n2n.nets.bands import SMOOTHING, split
 
 ACTIVATIONS = {"leaky_relu": lambda: nn.LeakyReLU(0.1), "elu": lambda: nn.ELU()}
 THRESHOLD = 3.5  # sigma, where an untrained gate is half open
-BYPASS = 20.0  # sigma, above which the input passes through
+BYPASS = 10.0  # sigma of the finest band, above which the input passes through: stars of S/N 60 and more
 INPUTS = 3 + len(SMOOTHING)
 OUTPUTS = 1 + len(SMOOTHING)
 

@@ -8,12 +8,18 @@ import hashlib
 import warnings
 from pathlib import Path
 
+import numpy as np
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 
-from n2n.errors import UserError
+from n2n.errors import BadFrame, UserError
+from n2n.formats import checksum
 from n2n.formats.fits import sha256_file
+from n2n.formats.hdus import BLOCK, walk
 from n2n.formats.tables import read_json
+
+# What astropy raises on damaged headers and tables.
+DAMAGED = (OSError, TypeError, ValueError, KeyError, IndexError, AttributeError, AssertionError, fits.VerifyError)
 
 
 def add_arguments(parser) -> None:
@@ -28,7 +34,7 @@ def run(args) -> int:
     try:
         problems, story = verify(args.file, args.raw, args.models)
     except OSError as error:
-        raise UserError(f"cannot read {args.file}: {error}") from error
+        raise UserError(f"cannot read {error.filename or args.file}: {error.strerror or error}") from error
     print("\n".join(story))
     for problem in problems:
         print(f"MISMATCH: {problem}")
@@ -49,13 +55,17 @@ def verify(path: Path, raw: Path, models: Path) -> tuple[list[str], list[str]]:
     if not path.is_file():
         raise UserError(f"{path} does not exist")
     problems = checksum_problems(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", AstropyWarning)
-        with fits.open(path, memmap=False) as hdus:
-            header = hdus[0].header
-            if "PROVENANCE" not in hdus:
-                raise UserError(f"{path} has no PROVENANCE table: it was not written by n2n, or something removed it")
-            exposures = [(row["FILENAME"], row["SHA256"], bool(row["USED"])) for row in hdus["PROVENANCE"].data]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AstropyWarning)
+            with fits.open(path, memmap=False) as hdus:
+                header = hdus[0].header
+                list(header.items())  # parses every card
+                if "PROVENANCE" not in hdus:
+                    raise UserError(f"{path} has no PROVENANCE table: n2n did not write it, or it is damaged")
+                exposures = [(row["FILENAME"], row["SHA256"], bool(row["USED"])) for row in hdus["PROVENANCE"].data]
+    except DAMAGED as error:
+        raise UserError(f"{path} is damaged: {'; '.join(problems) or error}") from error
     story = tell(path, header, exposures)
     found, wrong = 0, 0
     for name, digest, _ in exposures:
@@ -73,31 +83,34 @@ def verify(path: Path, raw: Path, models: Path) -> tuple[list[str], list[str]]:
 
 
 def checksum_problems(path: Path) -> list[str]:
-    """HDUs whose CHECKSUM or DATASUM is missing or wrong."""
-    problems = []
+    """HDUs whose CHECKSUM or DATASUM is missing or wrong, byte by byte, and anything behind the last of them."""
+    with open(path, "rb") as file:
+        if file.read(2) == b"\x1f\x8b":
+            raise UserError(f"{path} is compressed; unpack it first")
     try:
-        # A truncated file raises only when its data are read.
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            with fits.open(path, checksum=True, memmap=False) as hdus:
-                for index, hdu in enumerate(hdus):
-                    _ = hdu.data
-                    name = hdu.name or f"HDU {index}"
-                    missing = [key for key in ("CHECKSUM", "DATASUM") if key not in hdu.header]
-                    if missing:
-                        problems.append(f"{path}: {name} has no {' and no '.join(missing)}")
-    except (OSError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is damaged: {error}") from error
-    texts = [str(item.message) for item in caught if issubclass(item.category, AstropyWarning)]
-    for text in texts:
-        if "failed" in text or "truncated" in text.lower():
-            problems.append(f"{path}: {text.strip()}")
+        hdus = walk(path, max_bytes=1 << 62)
+    except BadFrame as error:
+        raise UserError(f"{path} is damaged, or no FITS file: {error}") from error
+    content, problems, end = np.memmap(path, np.uint8, "r"), [], 0
+    for hdu in hdus:
+        name = hdu.cards.get("EXTNAME") or ("the primary image" if hdu.index == 0 else f"HDU {hdu.index}")
+        end = hdu.offset + hdu.size + -hdu.size % BLOCK
+        total = checksum.of_bytes(content[hdu.offset : end])
+        missing = [key for key in ("CHECKSUM", "DATASUM") if key not in hdu.cards]
+        if missing:
+            problems.append(f"{path}: {name} has no {' and no '.join(missing)}")
+        elif hdu.cards["DATASUM"] != str(total):
+            problems.append(f"{path}: the data of {name} were changed (DATASUM differs)")
+        elif not checksum.is_zero(checksum.of_bytes(hdu.raw, total)):
+            problems.append(f"{path}: the header of {name} was changed (CHECKSUM differs)")
+    if content.size != end:
+        problems.append(f"{path}: {abs(content.size - end)} bytes too {'many' if content.size > end else 'few'}")
     return problems
 
 
 def model_problems(header, models: Path, story: list[str]) -> list[str]:
     """Compare the weights on disk with the digest in the header."""
-    folder = models / Path(header["DNMFILE"]).parent
+    folder = models / Path(header.get("DNMFILE", "")).parent
     weights = folder / "model.safetensors"
     if not weights.is_file():
         story.append(f"The network {folder} is not here and was not checked.")

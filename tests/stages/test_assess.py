@@ -1,0 +1,250 @@
+import json
+
+import h5py
+import numpy as np
+import pytest
+from astropy.io import fits
+from finished import finished, shipped, truths, write_candidate
+from scipy import ndimage
+
+from n2n.formats import flags as bits
+
+HDUS = ["PRIMARY", "VAR", "MASK", "COVERAGE", "STACK", "PROVENANCE"]
+
+
+@pytest.fixture
+def night(chain):
+    return shipped(chain)
+
+
+@pytest.fixture
+def product(night):
+    with fits.open(night.product, memmap=False) as hdus:
+        yield hdus
+
+
+def valid_checksums(path):
+    with fits.open(path, checksum=True, memmap=False) as hdus:
+        for hdu in hdus:
+            assert hdu.verify_checksum() == 1 and hdu.verify_datasum() == 1, hdu.name
+    return True
+
+
+def test_a_good_candidate_is_shipped(night, product):
+    header = product[0].header
+    assert (header["PROCTYPE"], header["QASTAT"], header["DNBLEND"]) == ("DENOISED", "PASS", 1.0)
+    assert "QAREASON" not in header
+    assert night.facts["product"] == "DENOISED" and night.facts["qastat"] == "PASS" and not night.facts["reason"]
+    assert "times the exposures" in night.facts["headline"]
+    assert all(gate["verdict"] == "PASS" for gate in night.facts["gates"])
+
+
+def test_the_file_keeps_its_contract(night, product):
+    assert [hdu.name for hdu in product] == HDUS
+    shape = (240, 256)
+    image, stack, variance, mask = (product[name].data for name in ("PRIMARY", "STACK", "VAR", "MASK"))
+    assert image.shape == stack.shape == variance.shape == mask.shape == product["COVERAGE"].data.shape == shape
+    assert image.dtype.kind == variance.dtype.kind == "f" and image.dtype.itemsize == variance.dtype.itemsize == 4
+    assert mask.dtype == np.uint8 and product["COVERAGE"].data.dtype.kind in "ui"
+    header = product[0].header
+    assert header["BUNIT"] == product["STACK"].header["BUNIT"] == "electron"
+    assert header["OBJECT"] == "M31" and header["FILTER"] and header["NCOMBINE"] == 14
+    assert header["DNMODEL"].startswith("sha256:") and len(header["DNMODEL"]) == 71
+    assert header["DNMFILE"] == "camera_L/abc123/model.json" and header["DNTRAIN"] == "self"
+    assert any("assess DENOISED 14 frames QASTAT=PASS" in line for line in header["HISTORY"])
+    texts = {product["MASK"].header[f"BIT{n}"]: product["MASK"].header.comments[f"BIT{n}"] for n in range(5)}
+    assert texts == bits.NAMES
+    assert valid_checksums(night.product)
+
+
+def test_provenance_has_a_row_for_every_exposure(product, pairs):
+    table = product["PROVENANCE"].data
+    assert table.names[:6] == ["FILENAME", "SHA256", "BLOCK", "EXPTIME", "WEIGHT", "USED"]
+    assert len(table) == 16 and table["USED"].sum() == 14
+    assert all(table["REASON"][~table["USED"]]) and not any(table["REASON"][table["USED"]])
+    blocks = {frame["path"]: frame["block"] for frame in pairs.frames}
+    assert {row["FILENAME"]: row["BLOCK"] for row in table if row["USED"]} == blocks
+
+
+def test_stack_and_image_share_unit_and_level(night, product):
+    with fits.open(night.stack) as hdus:
+        np.testing.assert_array_equal(product["STACK"].data, hdus[0].data)
+    difference = product[0].data - product["STACK"].data
+    assert abs(np.nanmedian(difference)) < 0.05 * product[0].header["SKYNOISE"]
+
+
+def test_saturated_pixels_are_the_stacks_and_marked(product, pairs):
+    image, stack, mask = (product[name].data for name in ("PRIMARY", "STACK", "MASK"))
+    saturated = pairs.saturated
+    assert image[saturated].tobytes() == stack[saturated].tobytes()
+    assert ((mask[saturated] & bits.BYPASS) > 0).all() and ((mask[saturated] & bits.SATURATED) > 0).all()
+    assert ((mask & bits.BYPASS) > 0).mean() < 0.05
+
+
+def test_the_variance_is_positive_and_that_of_the_error(chain, product, pairs):
+    image, stack, variance = (product[name].data for name in ("PRIMARY", "STACK", "VAR"))
+    covered = product["COVERAGE"].data > 0
+    assert np.isfinite(variance[covered]).all() and (variance[covered] > 0).all()
+    np.testing.assert_array_equal(np.isfinite(image), np.isfinite(stack))
+    usable = covered & ~pairs.saturated & np.isfinite(image)
+    error = image[usable] - pairs.meta["sky"] - truths(chain).full.truth[usable]
+    # 0.4 of the noise was left; two standard errors of the measured gain are 20 %.
+    assert 0.6 < np.mean(error**2 / variance[usable]) < 1.6
+
+
+def test_the_gain_is_the_true_one(night):
+    """0.4 of the noise was left: worth 6.25 times the exposures."""
+    measured = night.facts["exposure_gain_measured"]
+    assert abs(measured["value"] - 1 / 0.4**2) < 3 * measured["standard_error"]
+    assert measured["standard_error"] < 1.5 and measured["exposures"] == 11
+    gain = night.facts["exposure_gain"]
+    assert measured["value"] * (11 / 14) ** 0.45 < gain["value"] < measured["value"]
+    assert gain["standard_error"] > gain["value"] / measured["value"] * measured["standard_error"]
+    for zone in night.facts["zones"].values():
+        assert zone["value"] > 3
+
+
+def test_the_header_carries_the_assessment(night, product):
+    header, facts = product[0].header, night.facts
+    assert header["QAGAIN"] == pytest.approx(facts["exposure_gain"]["value"])
+    assert header["QAGAINER"] == pytest.approx(facts["exposure_gain"]["standard_error"])
+    assert header["QARISK"] == pytest.approx(1 / header["QAGAIN"])
+    assert header["QASLOPE"] == pytest.approx(1, abs=0.05)
+    assert header["QACHI2"] == pytest.approx(0.36, abs=0.06)  # (1 - 0.4)^2 of the noise was removed
+    bias = facts["star_flux"]["S/N above 50"]["bias"]
+    assert header["QAFBIAS"] == pytest.approx(-2500 * np.log10(1 + bias))
+
+
+def test_the_assessment_tells_of_every_exposure_and_gate(night, pairs):
+    facts = night.facts
+    assert facts["exposures"] == {"found": 16, "used": 14, "training": 11, "held_out": 3, "total_s": 840.0}
+    assert [frame["accepted"] for frame in facts["frames"]].count(True) == 14
+    assert all(frame["reasons"] for frame in facts["frames"] if not frame["accepted"])
+    assert {gate["name"] for gate in facts["gates"]} >= {"G1", "G6", "G8", "G10", "G11"}
+    assert all(gate["title"] and gate["explanation"] for gate in facts["gates"])
+    assert (night.folder / "preview.png").is_file() and (night.folder / "before_after.png").is_file()
+    assert (facts["night"], facts["group"]) == ("2026-10-03", "M31_L")
+
+
+def test_a_network_hardly_trained_gains_and_is_judged_like_any_other(chain, tmp_path):
+    night = finished(chain)
+    night.denoise(night.model, tmp_path / "c.h5")
+    facts = night.assess(tmp_path / "c.h5", tmp_path / "denoised.fits")
+    assert facts["exposure_gain"]["value"] > 2
+    failed = [gate["title"] for gate in facts["gates"] if gate["verdict"] == "FAIL"]
+    assert all(title in facts["reason"] for title in failed)
+    with fits.open(tmp_path / "denoised.fits") as hdus:
+        assert hdus[0].header["PROCTYPE"] == ("STACK" if failed else "DENOISED")
+    assert valid_checksums(tmp_path / "denoised.fits")
+
+
+def blurred(image, part):
+    return ndimage.gaussian_filter(np.nan_to_num(image), 0.8)
+
+
+def dimmed(image, part):
+    """Stars lose 5 % of their light."""
+    truth = np.nan_to_num(part.truth)
+    return image - 0.05 * np.maximum(truth - ndimage.median_filter(truth, 15), 0)
+
+
+def lifted(image, part):
+    return image + 0.1 * part.sigma
+
+
+def invented(image, part):
+    rng = np.random.default_rng(5)
+    y, x = np.mgrid[: image.shape[0], : image.shape[1]]
+    for _ in range(20):
+        cx, cy = rng.uniform(10, image.shape[1] - 10), rng.uniform(10, image.shape[0] - 10)
+        image = image + 8 * part.sigma * np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (2 * 1.8**2))
+    return image
+
+
+def clipped(image, part):
+    return np.maximum(image, 0)
+
+
+def textured(image, part):
+    noise = ndimage.gaussian_filter(np.random.default_rng(3).normal(size=image.shape), 1.5)
+    return image + 1.2 * part.sigma * noise / noise.std()
+
+
+def without_nebula(image, part):
+    truth = np.nan_to_num(part.truth)
+    diffuse = ndimage.gaussian_filter(ndimage.median_filter(truth, 15), 4)
+    return image - (diffuse - np.percentile(diffuse, 20))
+
+
+def broken(image, part):
+    return image * np.nan
+
+
+def one_broken_pixel(image, part):
+    image[100, 50] = np.nan
+    return image
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (blurred, "Width of stars"),
+        (dimmed, "Flux of stars"),
+        (lifted, "Level of the sky"),
+        (invented, "Gain in stars"),
+        (clipped, "Level of the sky"),
+        (textured, "Gain"),
+        (without_nebula, "Gain in nebulae"),
+        (broken, "gain could not be measured"),
+        (one_broken_pixel, "not numbers"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_harm_is_found_and_the_stack_shipped(chain, night, tmp_path, harm, words):
+    write_candidate(chain, tmp_path / "c.h5", harm)
+    facts = night.assess(tmp_path / "c.h5", tmp_path / "denoised.fits")
+    assert (facts["qastat"], facts["product"]) == ("FAIL", "STACK") and words in facts["reason"]
+    with fits.open(tmp_path / "denoised.fits", memmap=False) as product, fits.open(night.stack) as stack:
+        assert [hdu.name for hdu in product] == HDUS
+        for name, source in (("PRIMARY", "PRIMARY"), ("STACK", "PRIMARY"), ("VAR", "VAR"), ("MASK", "MASK")):
+            assert product[name].data.tobytes() == stack[source].data.tobytes(), name
+        header = product[0].header
+        assert (header["PROCTYPE"], header["QASTAT"], header["DNBLEND"]) == ("STACK", "FAIL", 0.0)
+        assert header["QAREASON"] == facts["reason"]
+    assert valid_checksums(tmp_path / "denoised.fits")
+
+
+def test_the_limits_are_the_users(night, tmp_path):
+    facts = night.assess(night.candidate, tmp_path / "denoised.fits", "--min-gain", "20")
+    assert facts["qastat"] == "FAIL" and "limit 20" in facts["reason"]
+
+
+def test_a_refused_candidate_ships_the_stack_with_the_reason(night, tmp_path):
+    reason = "only 4 exposures: too few to train on and to prove the result"
+    with h5py.File(tmp_path / "c.h5", "w") as file:
+        file.attrs["refused"] = reason
+    facts = night.assess(tmp_path / "c.h5", tmp_path / "denoised.fits")
+    assert (facts["qastat"], facts["product"], facts["reason"]) == ("WARN", "STACK", reason)
+    with fits.open(tmp_path / "denoised.fits", memmap=False) as product, fits.open(night.stack) as stack:
+        assert product[0].data.tobytes() == stack[0].data.tobytes()
+        header = product[0].header
+        assert (header["PROCTYPE"], header["QASTAT"], header["QAREASON"]) == ("STACK", "WARN", reason)
+        assert "DNMODEL" not in header
+    assert valid_checksums(tmp_path / "denoised.fits")
+
+
+def test_the_same_candidate_gives_the_same_data(night, tmp_path):
+    night.assess(night.candidate, tmp_path / "denoised.fits")
+    with fits.open(night.product, memmap=False) as one, fits.open(tmp_path / "denoised.fits", memmap=False) as other:
+        for name in HDUS:
+            assert one[name].data.tobytes() == other[name].data.tobytes(), name
+
+
+def test_assessment_json_has_no_nan(chain, night, tmp_path):
+    write_candidate(chain, tmp_path / "c.h5", broken)
+    night.assess(tmp_path / "c.h5", tmp_path / "denoised.fits")
+
+    def refuse(text):
+        raise AssertionError(text)
+
+    json.loads((tmp_path / "assessment.json").read_text(), parse_constant=refuse)

@@ -1,0 +1,143 @@
+import json
+
+import h5py
+import numpy as np
+import pytest
+from finished import call, finished, truths
+
+from n2n.stages.denoise import held_out_exposures
+from n2n.stages.pairs import Pairs
+
+
+@pytest.fixture
+def night(chain):
+    return finished(chain)
+
+
+@pytest.fixture
+def candidate(night):
+    with h5py.File(night.candidate) as file:
+        return {name: file[name][:] for name in file}, dict(file.attrs)
+
+
+def read(path):
+    with h5py.File(path) as file:
+        return {name: file[name][:] for name in file}, dict(file.attrs)
+
+
+def with_model(night, folder, change):
+    """The model with a changed description."""
+    folder.mkdir()
+    (folder / "model.safetensors").symlink_to(night.model.parent / "model.safetensors")
+    facts = json.loads(night.model.read_text())
+    change(facts)
+    (folder / "model.json").write_text(json.dumps(facts))
+    return folder / "model.json"
+
+
+def test_a_candidate_holds_three_images(night, candidate, pairs):
+    images, attributes = candidate
+    assert set(images) == {"full", "judged", "single"}
+    assert all(image.shape == pairs.shape and image.dtype == np.float32 for image in images.values())
+    assert attributes["held_out"].tolist() == np.flatnonzero(pairs.blocks == "C").tolist()
+    assert attributes["single"] in attributes["held_out"]
+    assert json.loads(attributes["settings"])["device"] == "cpu"
+    assert json.loads(attributes["model"])["frames"] == 11
+
+
+def test_what_no_exposure_covers_stays_unknown_and_all_else_is_a_number(candidate, pairs):
+    images, attributes = candidate
+    training = np.flatnonzero(pairs.blocks != "C")
+    for name, chosen in (("full", slice(None)), ("judged", training), ("single", [int(attributes["single"])])):
+        np.testing.assert_array_equal(np.isfinite(images[name]), np.isfinite(pairs.mean(chosen)[0]))
+
+
+def test_saturated_pixels_are_the_means_bit_by_bit(candidate, pairs):
+    images, _ = candidate
+    saturated = pairs.saturated
+    assert saturated.sum() >= 4
+    for name, chosen in (("full", slice(None)), ("judged", pairs.blocks != "C")):
+        mean = pairs.mean(chosen)[0]
+        assert images[name][saturated].tobytes() == mean[saturated].tobytes()
+        assert (images[name] != mean)[~saturated & np.isfinite(mean)].mean() > 0.9
+
+
+def test_noise_is_taken_away(chain, candidate, pairs):
+    images, _ = candidate
+    for name in ("full", "judged"):
+        facts = getattr(truths(chain), name)
+        dark = np.isfinite(facts.mean) & (facts.truth < 10) & ~pairs.saturated
+        before, after = ((image - facts.truth)[dark].std() for image in (facts.mean, images[name]))
+        assert after < 0.6 * before
+
+
+@pytest.mark.parametrize("change", ["brighter", "noise"])
+def test_the_held_out_exposures_never_reach_the_judged_image(night, candidate, tmp_path, monkeypatch, change):
+    real = Pairs.load
+
+    def load(self, chosen=slice(None), region=(slice(None), slice(None))):
+        values, valid = real(self, chosen, region)
+        held_out = self.blocks[np.arange(len(self.frames))[chosen]] == "C"
+        noise = np.random.default_rng(0).normal(0, 100, values.shape) if change == "noise" else 500.0
+        return (values + noise * (held_out[:, None, None] & valid)).astype(np.float32), valid
+
+    monkeypatch.setattr(Pairs, "load", load)
+    night.denoise(night.model, tmp_path / "c.h5")
+    images, _ = read(tmp_path / "c.h5")
+    assert images["judged"].tobytes() == candidate[0]["judged"].tobytes()
+    assert not np.array_equal(images["full"], candidate[0]["full"])
+
+
+def test_an_exposure_the_model_has_seen_is_no_judge(night, candidate, pairs, tmp_path):
+    _, attributes = candidate
+    seen = int(attributes["held_out"][0])
+    model = with_model(
+        night, tmp_path / "m", lambda facts: facts["frames"].append({"sha256": pairs.frames[seen]["sha256"]})
+    )
+    night.denoise(model, tmp_path / "c.h5")
+    images, after = read(tmp_path / "c.h5")
+    assert after["held_out"].tolist() == attributes["held_out"].tolist()[1:] and after["single"] != seen
+    # It is judged as a part of the image.
+    rest = np.setdiff1d(np.arange(len(pairs.frames)), after["held_out"])
+    np.testing.assert_array_equal(np.isfinite(images["judged"]), np.isfinite(pairs.mean(rest)[0]))
+    assert not np.array_equal(images["judged"], candidate[0]["judged"])
+
+
+def test_without_two_judges_there_is_no_candidate(night, pairs, tmp_path):
+    held_out = [frame for frame in pairs.frames if frame["block"] == "C"]
+    model = with_model(night, tmp_path / "m", lambda facts: facts["frames"].extend(held_out[1:]))
+    night.denoise(model, tmp_path / "c.h5")
+    images, attributes = read(tmp_path / "c.h5")
+    assert not images and "only 1 exposures are held out" in attributes["refused"]
+    assert held_out_exposures(pairs, set()).tolist() == np.flatnonzero(pairs.blocks == "C").tolist()
+
+
+def test_without_a_model_there_is_no_candidate_but_a_reason(night, tmp_path):
+    night.denoise(None, tmp_path / "none.h5")
+    assert "only 16 exposures" in read(tmp_path / "none.h5")[1]["refused"]
+    (tmp_path / "model.json").write_text('{"refused": "only 4 usable exposures, 6 needed", "groups": []}')
+    night.denoise(tmp_path / "model.json", tmp_path / "refused.h5")
+    assert read(tmp_path / "refused.h5")[1]["refused"] == "no model: only 4 usable exposures, 6 needed"
+
+
+def test_altered_weights_are_an_error_that_names_the_file(night, tmp_path, capsys):
+    model = with_model(night, tmp_path / "m", lambda facts: facts.update(weights_sha256="0" * 64))
+    night.denoise(model, tmp_path / "c.h5", expect=1)
+    assert "m/model.safetensors is not the file that model.json describes" in capsys.readouterr().err
+    assert not (tmp_path / "c.h5").exists()
+
+
+def test_an_overlap_as_wide_as_a_tile_is_an_error(night, tmp_path, capsys):
+    night.denoise(night.model, tmp_path / "c.h5", "--tile", "64", "--overlap", "64", expect=1)
+    assert "denoise.overlap, 64, must be smaller than denoise.tile, 64" in capsys.readouterr().err
+
+
+def test_the_same_model_gives_the_same_bytes(night, candidate, tmp_path):
+    night.denoise(night.model, tmp_path / "c.h5")
+    images, _ = read(tmp_path / "c.h5")
+    assert all(images[name].tobytes() == candidate[0][name].tobytes() for name in images)
+
+
+def test_a_missing_model_is_an_error(night, tmp_path, capsys):
+    call("denoise", night.pairs, "--model", tmp_path / "none.json", "-o", tmp_path / "c.h5", expect=1)
+    assert "none.json" in capsys.readouterr().err

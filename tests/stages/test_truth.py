@@ -1,0 +1,49 @@
+import json
+
+import numpy as np
+import pytest
+from finished import call, shipped, write_candidate
+from test_assess import dimmed
+
+from n2n.stages.truth import compare
+
+
+@pytest.fixture
+def night(chain):
+    return shipped(chain)
+
+
+def test_the_table_is_finite_and_right(night, capsys, tmp_path):
+    call("truth", night.base, "--json", tmp_path / "truth.json")
+    table = capsys.readouterr().out
+    assert "2026-10-03/M31_L" in table and "nan" not in table
+    (row,) = json.loads((tmp_path / "truth.json").read_text())
+    # The candidate kept 0.4 of the noise: 1 / 0.4^2.
+    assert row["gain"] == pytest.approx(6.25, rel=0.03)
+    assert all(value == pytest.approx(6.25, rel=0.15) for value in row["zones"].values())
+    assert row["claimed"] == night.facts["exposure_gain"]["value"]
+    assert np.isfinite(row["flux_bias"]) and row["flux_stars"] >= 4
+    assert abs(row["flux_bias"]) < 0.01
+
+
+def test_lost_light_shows(chain, night, tmp_path):
+    for path in night.folder.iterdir():
+        (tmp_path / path.name).symlink_to(path.resolve())
+    for name in ("denoised.fits", "assessment.json"):
+        (tmp_path / name).unlink()
+    folder = tmp_path / "2026-10-03" / "M31_L"
+    folder.mkdir(parents=True)
+    for path in tmp_path.iterdir():
+        if path.is_symlink():
+            path.rename(folder / path.name)
+    write_candidate(chain, tmp_path / "c.h5", dimmed)
+    # With limits so wide that the harm is shipped.
+    night.assess(tmp_path / "c.h5", folder / "denoised.fits", "--max-flux-bias", "1")
+    row = compare(folder, chain.truth)
+    assert row["flux_bias"] == pytest.approx(-0.05, abs=0.012)
+    assert row["gain"] < 6
+
+
+def test_without_a_simulated_night_it_says_what_to_do(tmp_path, capsys):
+    call("truth", tmp_path, expect=1)
+    assert "n2n simulate" in capsys.readouterr().err
