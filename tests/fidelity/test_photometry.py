@@ -96,6 +96,16 @@ def test_the_difference_shows_no_change_where_there_is_none():
     assert biased > 0.03 and biased > 3 * its_error
 
 
+def test_with_the_mean_of_the_ring_flux_is_linear(field):
+    points, flux = field
+    rng = np.random.default_rng(6)
+    one, other = (rng.exponential(30, SHAPE) + paint(points, flux * share) for share in (1.0, 0.3))
+    images = (one - other, one, other)
+    mean, median = ([aperture_flux(image, points, RADIUS, ring) for image in images] for ring in ("mean", "median"))
+    np.testing.assert_allclose(mean[0], mean[1] - mean[2], rtol=1e-9, atol=1e-6)
+    assert np.abs(median[0] - (median[1] - median[2])).max() > 10
+
+
 @pytest.mark.parametrize("change", [0.95, 0.99, 1.02])
 def test_the_difference_shows_a_change_of_flux(field, change):
     points, flux = field

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import SIGMA, expose, light
+from scene import SIGMA, expose, light
 
 from n2n.nets.inference import denoise
 from n2n.nets.sampling import measure_band_noise

@@ -62,6 +62,20 @@ def test_saturated_pixels_are_the_means_bit_by_bit(candidate, pairs):
         assert (images[name] != mean)[~saturated & np.isfinite(mean)].mean() > 0.9
 
 
+def test_saturated_pixels_pass_even_where_the_network_would_change_them(night, pairs, tmp_path, monkeypatch):
+    """Full wells are far above the noise and pass anyhow; here faint pixels are called saturated."""
+    real = Pairs.__init__
+
+    def faint(self, path):
+        real(self, path)
+        self.saturated[60:70, 80:95] = True
+
+    monkeypatch.setattr(Pairs, "__init__", faint)
+    night.denoise(night.model, tmp_path / "c.h5")
+    images, _ = read(tmp_path / "c.h5")
+    assert images["full"][60:70, 80:95].tobytes() == pairs.mean()[0][60:70, 80:95].tobytes()
+
+
 def test_noise_is_taken_away(chain, candidate, pairs):
     images, _ = candidate
     for name in ("full", "judged"):

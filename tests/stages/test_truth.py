@@ -2,7 +2,8 @@ import json
 
 import numpy as np
 import pytest
-from finished import call, shipped, write_candidate
+from finished import call, shipped, truths, write_candidate
+from scipy import ndimage
 from test_assess import dimmed
 
 from n2n.stages.truth import compare
@@ -24,6 +25,16 @@ def test_the_table_is_finite_and_right(night, capsys, tmp_path):
     assert row["claimed"] == night.facts["exposure_gain"]["value"]
     assert np.isfinite(row["flux_bias"]) and row["flux_stars"] >= 4
     assert abs(row["flux_bias"]) < 0.01
+
+
+def test_what_the_stack_differs_by_from_the_truth_is_its_noise(chain, pairs):
+    facts = truths(chain).full
+    _, depth, _ = pairs.mean()
+    usable = np.isfinite(facts.mean) & ~ndimage.binary_dilation(pairs.saturated, iterations=6)
+    chi2 = ((facts.mean - facts.truth) ** 2 * depth / pairs.variance)[usable]
+    assert chi2.mean() == pytest.approx(1, abs=0.12)
+    bright = (facts.truth > 10 * facts.sigma)[usable]
+    assert bright.sum() > 300 and np.median(chi2[bright]) < 2 * np.median(chi2[~bright])
 
 
 def test_lost_light_shows(chain, night, tmp_path):
