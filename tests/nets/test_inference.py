@@ -43,7 +43,7 @@ class Night:
 
 @pytest.fixture(scope="module")
 def night():
-    return Night(200, 260)
+    return Night(176, 228)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_a_shift_by_half_a_tile_changes_nothing(night, model, whole):
     assert np.quantile(change, 0.999) < 1e-3 and change.max() < 0.05
 
 
-@pytest.mark.parametrize("axes", [0, 1, (0, 1)])
+@pytest.mark.parametrize("axes", [0, (0, 1)])
 def test_flipping_before_or_after_is_the_same(night, model, axes):
     turn = lambda a: np.flip(a, axes)  # noqa: E731
     one, other = turn(night(model, orientations=8)), night(model, turn=turn, orientations=8)
@@ -103,7 +103,7 @@ def test_unknown_pixels_do_not_spread(night, model, whole):
     mean[hole], depth[hole] = np.nan, 0
     result = night(model, mean, depth, variance, tile=96)
     assert np.isfinite(result).all()
-    y, x = np.mgrid[:200, :260]
+    y, x = np.mgrid[:176, :228]
     far = (x > 3 + 40) & (np.maximum(np.abs(y - 110), np.abs(x - 120)) > 20 + 40)
     far &= np.maximum(np.abs(y - 30), np.abs(x - 200)) > 40
     assert far.sum() > 10_000

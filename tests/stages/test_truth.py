@@ -2,11 +2,11 @@ import json
 
 import numpy as np
 import pytest
-from finished import call, shipped, truths, write_candidate
+from finished import Subset, call, shipped, truths, write_candidate
 from scipy import ndimage
 from test_assess import dimmed
 
-from n2n.stages.truth import compare
+from n2n.stages.truth import compare, truth_stack
 
 
 @pytest.fixture
@@ -35,6 +35,22 @@ def test_what_the_stack_differs_by_from_the_truth_is_its_noise(chain, pairs):
     assert chi2.mean() == pytest.approx(1, abs=0.12)
     bright = (facts.truth > 10 * facts.sigma)[usable]
     assert bright.sum() > 300 and np.median(chi2[bright]) < 2 * np.median(chi2[~bright])
+
+
+def test_every_exposure_has_its_truth_on_the_scale_of_the_stack(chain, pairs):
+    """Through clouds or in the clear: stars of the placed truth and of the placed exposure are as bright."""
+    factors, levels = [], []
+    for index in np.argsort([frame["transparency"] for frame in pairs.frames])[[0, 1, -2, -1]]:
+        mean, _, _ = pairs.mean([index])
+        truth = truth_stack(Subset(pairs, [index]), chain.truth, 1.0)
+        near = ndimage.binary_dilation(pairs.saturated, iterations=6)
+        stars = np.isfinite(mean) & ~near & (np.nan_to_num(mean) > 100)
+        dark = np.isfinite(mean) & (np.abs(np.nan_to_num(mean)) < 15)
+        factors.append((mean[stars] * truth[stars]).sum() / (truth[stars] ** 2).sum())
+        levels.append(np.median(mean[dark] - truth[dark]))
+    spread = np.ptp([frame["transparency"] for frame in pairs.frames])
+    assert spread > 0.08 and np.ptp(factors) < 0.025
+    assert np.ptp(levels) < 1.5
 
 
 def test_lost_light_shows(chain, night, tmp_path):
