@@ -103,7 +103,7 @@ def main() -> None:
         "Gain: error of the stack over error of the product, weighted by 1/variance. Claimed: from held-out exposures,",
         "without the truth. Star flux: isolated stars of S/N > 50 against the truth.",
         "",
-        "| seed | group | claimed | true | background | extended | stars | star flux, % | verdict | wall, s | peak, GB |",
+        "| seed | group | claimed | true | background | extended | stars | star flux % | verdict | wall s | peak GB |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
         *rows,
         *real,

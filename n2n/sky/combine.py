@@ -153,18 +153,30 @@ def weighted_mean(values: np.ndarray, valid: np.ndarray, weights: np.ndarray):
         return np.where(weight > 0, total / weight, np.nan).astype(np.float32), weight
 
 
-def sample_variance(values, valid, weights, mean) -> np.ndarray:
+def sample_variance(values, valid, weights, mean, units=None) -> np.ndarray:
     """Unbiased variance of one standard exposure (weight 1), pixel by pixel.
 
     ``sum w (x - mean)^2 / (n - 1)``; NaN with fewer than two samples.
+
+    Parameters
+    ----------
+    units : int ndarray, shape (n,), optional
+        Exposures of one unit (dither position) share noise, so that their scatter says too little: the scatter
+        of the units' means is taken instead.
 
     Returns
     -------
     float32 ndarray, shape (h, w)
     """
-    residual = np.where(valid, values - np.nan_to_num(mean), 0)
-    total = np.einsum("nhw,n->hw", residual**2, weights.astype(np.float32))
-    count = valid.sum(axis=0)
+    shares = np.where(valid, weights.astype(np.float32)[:, None, None], np.float32(0))
+    if units is not None and len(set(units)) < len(units):
+        membership = (np.unique(units)[:, None] == np.asarray(units)[None]).astype(np.float32)
+        total = np.einsum("un,nhw->uhw", membership, shares * values)
+        shares = np.einsum("un,nhw->uhw", membership, shares)
+        values = total / np.maximum(shares, 1e-9)
+    residual = values - np.nan_to_num(mean)
+    total = (shares * residual**2).sum(axis=0)
+    count = (shares > 0).sum(axis=0)
     return np.where(count > 1, total / np.maximum(count - 1, 1), np.nan).astype(np.float32)
 
 

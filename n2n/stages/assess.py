@@ -156,6 +156,8 @@ def judge(pairs: Pairs, stack: dict, candidate: dict, attributes: dict, header, 
     denoised = denoised.astype(np.float32)
     gates = run_gates(pairs, stack, denoised, mean, sky_sigma, zones, facts, limits)
     gates.append(sky_level_gate((candidate["judged"] - judge_mean) / sky_sigma, zones == 0))
+    removed_full, removed_judged = stack["IMAGE"] - denoised, mean - candidate["judged"]
+    gates.append(same_treatment_gate((removed_full - removed_judged) / sky_sigma, usable))
     facts["gates"] = [gate.as_dict() for gate in gates]
     verdict = overall(gates)
     value, error = facts["exposure_gain"]["value"], facts["exposure_gain"]["standard_error"]
@@ -278,6 +280,24 @@ def run_gates(pairs, stack, denoised, mean, sky_sigma, zones, facts, limits) -> 
         exactly("G11", "Saturated pixels", differing - nan, "Pixels at full scale must be the stack's, bit by bit.")
     )
     return gates
+
+
+def same_treatment_gate(difference: np.ndarray, usable: np.ndarray) -> Gate:
+    """Was the full stack treated like the part of it that could be judged?
+
+    Parameters
+    ----------
+    difference : ndarray, shape (h, w)
+        What was taken from the full stack minus what was taken from blocks A and B, over sigma.
+    """
+    sums, counts = box_sums(np.where(usable, difference, 0), BOX), box_sums(usable.astype(float), BOX)
+    means = sums[counts > 0.5 * BOX**2] / counts[counts > 0.5 * BOX**2]
+    value = float(np.sqrt(np.mean(means**2))) if means.size else float("nan")
+    return within(
+        "G15", "Full stack treated like its judged part", value, 0.0, 0.05,
+        "The held-out exposures judge blocks A and B; the shipped image is of all exposures. What was taken from "
+        "either must agree, over boxes of 48 pixels, in units of the stack's noise a pixel.", "sigma",
+    )  # fmt: skip
 
 
 def sky_level_gate(difference: np.ndarray, empty: np.ndarray) -> Gate:

@@ -41,9 +41,9 @@ def run(args) -> None:
     frames = [entry for entry in everything if not entry["rejected"]]
     if not frames:
         raise UserError(f"no exposure of {args.output.parent.name} was accepted; see its frames in the report")
-    labels = blocks([entry["matrix"] for entry in frames], deciding(frames))
-    for entry, block in zip(frames, labels, strict=True):
-        entry["block"] = block
+    matrices, first = [entry["matrix"] for entry in frames], deciding(frames)
+    for entry, unit, block in zip(frames, pointings(matrices, first), blocks(matrices, first), strict=True):
+        entry["pointing"], entry["block"] = int(unit), block
     with (
         atomic_path(args.output) as temporary,
         reading_view(args.registered, args.output.parent) as source,
@@ -87,10 +87,21 @@ def deciding(frames: list[dict]) -> int:
 def blocks(matrices: list, first: int | None = None) -> list[str]:
     """Assign every exposure to block A, B or C; exposures at one pointing stay together.
 
+    Parameters
+    ----------
+    matrices, first
+        See `pointings`.
+    """
+    return [PATTERN[unit % len(PATTERN)] for unit in pointings(matrices, first)]
+
+
+def pointings(matrices: list, first: int | None = None) -> np.ndarray:
+    """Number the pointings of the telescope; exposures within a pixel of each other share one.
+
     They share the detector's pattern and the noise of its master dark, and would confirm each other's
     errors (0.03 of the variance on the simulated night). The order is the order of ingest and the rule looks
     only backwards, so that a late exposure changes no earlier assignment. Where the telescope was hardly ever
-    moved, single exposures are the units.
+    moved, every exposure counts as its own.
 
     Parameters
     ----------
@@ -98,6 +109,10 @@ def blocks(matrices: list, first: int | None = None) -> list[str]:
         Reference to frame.
     first : int, optional
         Only that many exposures decide whether the telescope was moved; all by default.
+
+    Returns
+    -------
+    int ndarray, shape (n,)
     """
     shifts = np.array([np.asarray(matrix)[:, 2] for matrix in matrices], float).reshape(-1, 2)
     units = np.zeros(len(shifts), int)
@@ -107,7 +122,7 @@ def blocks(matrices: list, first: int | None = None) -> list[str]:
         units[index] = units[nearest] if distance[nearest] < SAME_POINTING_PX else units[:index].max() + 1
     if len(set(units[:first])) < min(len(shifts[:first]), len(PATTERN)):
         units = np.arange(len(shifts))
-    return [PATTERN[unit % len(PATTERN)] for unit in units]
+    return units
 
 
 def analyse(source: h5py.File, file: h5py.File, frames: list[dict], settings, meta: dict) -> None:
@@ -127,6 +142,7 @@ def analyse(source: h5py.File, file: h5py.File, frames: list[dict], settings, me
         "reject", (n, height, width), bool, chunks=(1, min(TILE, height), width), compression="gzip", compression_opts=1
     )
     sample = np.full((height, width), np.nan, np.float32)
+    units = np.array([entry["pointing"] for entry in frames])[training]
     shot = 1.0 if meta["unit"] == "electron" else 0.0
     for outer, inner, within in Progress(strips(height, width, n, overlap=4), "reject outliers"):
         values, mask = pixels[:, outer], flags[:, outer]
@@ -137,12 +153,13 @@ def analyse(source: h5py.File, file: h5py.File, frames: list[dict], settings, me
         reject[:, inner] = found[:, within]
         good = (valid & ~found)[training]
         mean, _ = weighted_mean(values[training], good, weights[training])
-        sample[inner] = sample_variance(values[training], good, weights[training], mean)[within]
+        variance = sample_variance(values[training], good, weights[training], mean, units)
+        sample[inner] = variance[within]
     saturated, judged = np.zeros((height, width), bool), np.zeros((height, width), bool)
     for outer, inner, _ in strips(height, width, n):
         full = (flags[:, outer] & 2) > 0
         saturated[inner], judged[inner] = full.any(axis=0), full[training].any(axis=0)
-    variance, background = smooth_variance(sample, ~judged, int(training.sum()))
+    variance, background = smooth_variance(sample, ~judged, len(set(units)))
     meta["variance_background"] = background if training.sum() > 1 else float(np.median(sigma) ** 2)
     if training.sum() < 2:
         variance[:] = meta["variance_background"]
@@ -266,8 +283,9 @@ class Pairs:
     def scatter(self, chosen, mean: np.ndarray) -> np.ndarray:
         """Unsmoothed, unbiased variance of one standard exposure from exposures `chosen`; shape (h, w)."""
         index = np.arange(len(self.frames))[chosen]
+        units = np.array([entry["pointing"] for entry in self.frames])[index]
         result = np.full(self.shape, np.nan, np.float32)
         for rows, _, _ in strips(*self.shape, len(index)):
             values, valid = self.load(index, (rows, slice(None)))
-            result[rows] = sample_variance(values, valid, self.weights[index], mean[rows])
+            result[rows] = sample_variance(values, valid, self.weights[index], mean[rows], units)
         return result

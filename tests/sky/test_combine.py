@@ -203,3 +203,18 @@ def test_the_smooth_variance_is_flat_on_sky_and_follows_stars(n):
 def test_the_smooth_variance_is_usable_where_nothing_is_known():
     variance, background = smooth_variance(np.full(SHAPE, np.nan), np.ones(SHAPE, bool), 5)
     assert (variance == 1).all() and background == 1
+
+
+def test_exposures_that_share_noise_count_as_one_unit():
+    """Six units of two exposures; half of an exposure's variance is its unit's."""
+    rng = np.random.default_rng(8)
+    units = np.repeat(np.arange(6), 2)
+    shared = rng.normal(0, np.sqrt(2), (6, 60, 60))[units]
+    values = (shared + rng.normal(0, np.sqrt(2), (12, 60, 60))).astype(np.float32)
+    valid, weights = np.ones(values.shape, bool), np.ones(12)
+    mean = values.mean(axis=0)
+    truth = mean.var()  # of the mean, whose expectation is 0
+    alone = sample_variance(values, valid, weights, mean).mean() / 12
+    together = sample_variance(values, valid, weights, mean, units).mean() / 12
+    assert together == pytest.approx(truth, rel=0.05)
+    assert alone < 0.75 * truth
