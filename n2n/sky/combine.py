@@ -156,7 +156,9 @@ def weighted_mean(values: np.ndarray, valid: np.ndarray, weights: np.ndarray):
 def sample_variance(values, valid, weights, mean, units=None) -> np.ndarray:
     """Unbiased variance of one standard exposure (weight 1), pixel by pixel.
 
-    ``sum w (x - mean)^2 / (n - 1)``; NaN with fewer than two samples.
+    ``sum w^2 (x - mean)^2 / (1 - w / W) / W`` with W the sum of weights, which is ``sum w (x - mean)^2 / (n - 1)`` for
+    equal weights. Divided by W it is the variance of the mean whatever the exposures' own variances are (the
+    estimator HC2 of MacKinnon & White 1985). NaN with fewer than two samples.
 
     Parameters
     ----------
@@ -174,10 +176,12 @@ def sample_variance(values, valid, weights, mean, units=None) -> np.ndarray:
         total = np.einsum("un,nhw->uhw", membership, shares * values)
         shares = np.einsum("un,nhw->uhw", membership, shares)
         values = total / np.maximum(shares, 1e-9)
-    residual = values - np.nan_to_num(mean)
-    total = (shares * residual**2).sum(axis=0)
-    count = (shares > 0).sum(axis=0)
-    return np.where(count > 1, total / np.maximum(count - 1, 1), np.nan).astype(np.float32)
+    weight = shares.sum(axis=0)
+    several = (shares > 0).sum(axis=0) > 1
+    weight = np.where(several, weight, 1)
+    leverage = np.where(several, 1 - shares / weight, 1)
+    total = (shares**2 * (values - np.nan_to_num(mean)) ** 2 / leverage).sum(axis=0)
+    return np.where(several, total / weight, np.nan).astype(np.float32)
 
 
 def smooth_variance(sample: np.ndarray, usable: np.ndarray, exposures: int) -> tuple[np.ndarray, float]:
