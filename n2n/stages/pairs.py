@@ -201,8 +201,8 @@ def frame_noise(pixels, flags, training: np.ndarray, sample_rows: int = 256):
     for index in range(n):
         chosen = dark & valid[index]
         residual = values[index][chosen] - centre[chosen]
-        # An exposure is part of the median it is compared with: undo the share (1.57: median's variance).
-        shrink = 1 - 1 / count if training[index] else 1 + 1.57 / count
+        # Variance of the difference to a median (its own is 1.57 / count) the exposure is part of, or not.
+        shrink = 1 - 0.43 / count if training[index] else 1 + 1.57 / count
         sigma[index] = robust_sigma(residual) / np.sqrt(max(shrink, 0.25)) if residual.size > 50 else np.nan
     sigma[~np.isfinite(sigma) | (sigma <= 0)] = np.nanmedian(sigma) if np.isfinite(sigma).any() else 1.0
     return np.maximum(sigma, 1e-9), sky
