@@ -77,8 +77,9 @@ def finished(chain):
 def shipped(chain):
     """The folder after a good candidate was judged and written."""
     night = finished(chain)
-    write_candidate(chain, night.candidate)
-    night.facts = night.assess(night.candidate, night.product)
+    good = night.base / "good.h5"
+    write_candidate(chain, good)
+    night.facts = night.assess(good, night.product)
     return night
 
 
