@@ -155,8 +155,12 @@ def add_settings(parser, section: str) -> None:
 
 
 def options(config: dict, section: str) -> str:
-    """The command-line options that stand for a section of a checked configuration."""
-    return " ".join(f"--{key.replace('_', '-')} {value}" for key, value in config[section].items())
+    """The command-line options that stand for a section of a checked configuration.
+
+    In the schema's order: writing the settings in another order changes nothing, and must set nothing off.
+    """
+    keys = schema()["properties"][section]["properties"]
+    return " ".join(f"--{key.replace('_', '-')} {config[section][key]}" for key in keys)
 
 
 def _truth(text: str) -> bool:

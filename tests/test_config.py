@@ -184,3 +184,9 @@ def test_an_option_of_the_wrong_kind_is_refused():
             parse("train", text)
     with pytest.raises((argparse.ArgumentError, SystemExit)):
         parse("gates", "--strict maybe")
+
+
+def test_the_order_of_settings_in_the_file_changes_nothing():
+    one = check_config({"train": {"steps": 5, "batch": 2}})
+    other = check_config({"train": {"batch": 2, "steps": 5}})
+    assert options(one, "train") == options(other, "train")

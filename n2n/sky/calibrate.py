@@ -130,9 +130,10 @@ def persistent_defects(frames: np.ndarray, nsigma: float = 6.0) -> np.ndarray:
 
 
 def _neighbour_peak(image: np.ndarray) -> np.ndarray:
-    """Largest of the four neighbours."""
-    cross = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], bool)
-    return ndimage.maximum_filter(image, footprint=cross, mode="constant")
+    """What a pixel's neighbours reach both beside and above or below it: 0 for points and for bad columns."""
+    beside = ndimage.maximum_filter(image, footprint=np.array([[1, 0, 1]], bool), mode="constant")
+    above = ndimage.maximum_filter(image, footprint=np.array([[1], [0], [1]], bool), mode="constant")
+    return np.minimum(beside, above)
 
 
 def _bad_border(frames: np.ndarray, width: int = 16, nsigma: float = 8.0) -> np.ndarray:

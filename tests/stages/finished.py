@@ -77,9 +77,9 @@ def finished(chain):
 def shipped(chain):
     """The folder after a good candidate was judged and written."""
     night = finished(chain)
-    good = night.base / "good.h5"
-    write_candidate(chain, good)
-    night.facts = night.assess(good, night.product)
+    night.good = night.base / "good.h5"
+    write_candidate(chain, night.good)
+    night.facts = night.assess(night.good, night.product)
     return night
 
 

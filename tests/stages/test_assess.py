@@ -215,7 +215,7 @@ def test_harm_is_found_and_the_stack_shipped(chain, night, tmp_path, harm, words
 
 
 def test_the_limits_are_the_users(night, tmp_path):
-    facts = night.assess(night.candidate, tmp_path / "denoised.fits", "--min-gain", "20")
+    facts = night.assess(night.good, tmp_path / "denoised.fits", "--min-gain", "20")
     assert facts["qastat"] == "FAIL" and "limit 20" in facts["reason"]
 
 
@@ -234,7 +234,7 @@ def test_a_refused_candidate_ships_the_stack_with_the_reason(night, tmp_path):
 
 
 def test_the_same_candidate_gives_the_same_data(night, tmp_path):
-    night.assess(night.candidate, tmp_path / "denoised.fits")
+    night.assess(night.good, tmp_path / "denoised.fits")
     with fits.open(night.product, memmap=False) as one, fits.open(tmp_path / "denoised.fits", memmap=False) as other:
         for name in HDUS:
             assert one[name].data.tobytes() == other[name].data.tobytes(), name
