@@ -25,7 +25,7 @@ class Recipe:
 
     activation: str = "leaky_relu"
     width: int = 32
-    steps: int = 1000
+    steps: int = 1200
     batch: int = 8
     crop: int = 64
     learning_rate: float = 0.002
