@@ -141,9 +141,3 @@ def gain_from_flats(frames: np.ndarray) -> dict:
         if variance > 0:
             gains.append(a[fair].mean() * (1 + ratio) / variance)
     return {"EGAINPT": (float(np.median(gains)), "[e-/adu] by photon transfer")} if gains else {}
-
-
-def stated_gain(row: dict) -> float | None:
-    """e-/ADU the header of a frame states, if any."""
-    gain = number(row.get("e_per_adu"))
-    return gain if gain and gain > 0 else None
