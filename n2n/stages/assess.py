@@ -25,7 +25,8 @@ from n2n.log import logger
 from n2n.stages.pairs import Pairs
 
 # The gain falls with depth about as depth^-0.4 (one simulated night, 9 to 22 exposures: -0.30 to -0.48, found in
-# development trials; no committed benchmark repeats it yet). It is measured on blocks A and B and brought to the full stack with that.
+# development trials; no committed benchmark repeats it yet). It is measured on blocks A and B and brought to the
+# full stack with that.
 DEPTH_EXPONENT, DEPTH_EXPONENT_ERROR = -0.4, 0.15
 # Edges, in sigma of the stack, of the brightness classes for which the error is measured by itself.
 CLASSES = (1.0, 3.0, 10.0, 30.0)

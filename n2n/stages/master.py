@@ -13,7 +13,7 @@ from astropy.io import fits
 from n2n.errors import BadFrame, UserError
 from n2n.formats.fits import read_pixels
 from n2n.formats.products import read_product, set_cards, write_fits
-from n2n.formats.tables import number, read_csv
+from n2n.formats.tables import read_csv
 from n2n.sky.calibrate import hot_pixels, persistent_defects, robust_sigma, saturation_level
 from n2n.sky.combine import clipped_mean
 
