@@ -1,19 +1,26 @@
 """How much better a denoised image is, found without truth from held-out exposures.
 
-With S the stack of blocks A and B, D the denoised image of the same exposures, C the mean of exposures neither has
-seen, and v the variance of S known from the scatter of its exposures:
+S is the stack of blocks A and B with variance v, D the denoised image of the same exposures, C the mean of exposures
+neither has seen, T the truth. Two estimates of the error of D, both unbiased:
 
-    error(D) = v + < (D - C)^2 - (S - C)^2 >
-
-C's own noise, and whatever else distinguishes C from S (seeing, transparency), cancels in the difference,
-which the usual ``<(D - C)^2> - var(C)`` has to subtract as a large known number (reference: noise2noise, section 9).
+1. ``error(D) = v + < (D - C)^2 - (S - C)^2 >``, with v from the scatter of the exposures. C's own noise, and whatever
+   else distinguishes C from S (seeing, transparency), cancels in the difference (reference: noise2noise, section 9).
+   For stars.
+2. ``< (D - C_i) (D - C_j) >`` with C_i and C_j the means of different held-out pointings, whose noise averages out of
+   the product; no variance has to be known. The error is split with a smoothing G into its smooth part, ``G(D - C_i)
+   G(D - C_j)``, where most of the noise is gone, and the rest, with L = 1 - G^2:
+   ``D L D - 2 C L D + T L T``. There T L T, the same for any pointings of the group, comes from the products of all
+   of them. For sky and faint extended light, where form 1 has two to four times the noise.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
 BOX = 48  # pixels; boxes for the jackknife, larger than any correlation of the noise
+SMOOTH = 1.0  # pixels; G of the module's formula. Wider: less noise, but differences of seeing begin to count
+WIDE = 6.0  # pixels; what is smoother than this is taken off before products at the border of a zone are formed
 
 
 @dataclass(frozen=True)
@@ -47,17 +54,86 @@ def held_out_gain(denoised, stack, held_out, stack_variance, weight, chosen, box
     Gain
         Standard error from a jackknife over boxes; NaN with fewer than four boxes.
     """
-    change = (denoised - stack) * (denoised + stack - 2 * held_out)
-    before = box_sums(np.where(chosen, weight * stack_variance, 0), box)
-    after = before + box_sums(np.where(chosen, weight * change, 0), box)
-    return _ratio(before, after, int(chosen.sum()))
+    return gain_of(
+        weight * stack_variance,
+        difference_error(denoised, stack, held_out, stack_variance, weight),
+        chosen,
+        box,
+    )
+
+
+def difference_error(denoised, stack, held_out, stack_variance, weight) -> np.ndarray:
+    """Form 1 of the module's formula, pixel by pixel, times `weight`; arrays as for `held_out_gain`."""
+    return weight * (stack_variance + (denoised - stack) * (denoised + stack - 2 * held_out))
+
+
+def product_error(denoised: np.ndarray, weight: np.ndarray, faint: np.ndarray, parts) -> np.ndarray:
+    """Form 2 of the module's formula, pixel by pixel, times `weight`.
+
+    Single pixels mean nothing, only sums over many do. NaN outside `faint` and where not two held-out parts overlap.
+
+    Parameters
+    ----------
+    denoised, weight : ndarray, shape (h, w)
+        Finite on `faint`.
+    faint : ndarray of bool, shape (h, w)
+        Where to judge: no bright stars, whose light moves with the seeing.
+    parts : iterable of (mean, depth, held_out)
+        Mean (NaN where none) and sum of weights of the exposures of some pointings, arrays of shape (h, w), and
+        whether they were held out. At least two must be.
+
+    Returns
+    -------
+    float32 ndarray, shape (h, w)
+    """
+    root = np.sqrt(np.where(faint, weight, 0)).astype(np.float32)
+    share = np.maximum(ndimage.gaussian_filter(faint.astype(np.float32), WIDE), 1e-3)
+    base = ndimage.gaussian_filter(np.where(faint, denoised, 0).astype(np.float32), WIDE) / share
+    centred = root * np.where(faint, denoised - base, 0)
+    rough = _rough(centred)
+    # Sums over parts, and sums of squares to take the products of a part with itself off.
+    smooth, smooth_own, norm, norm_own = (np.zeros(denoised.shape, np.float32) for _ in range(4))
+    total, total_own, depths, depths_own = (np.zeros(denoised.shape, np.float32) for _ in range(4))
+    judge, judge_depth = (np.zeros(denoised.shape, np.float32) for _ in range(2))
+    for mean, depth, held_out in parts:
+        known = faint & np.isfinite(mean) & (depth > 0)
+        depth = np.where(np.isfinite(mean), depth, 0).astype(np.float32)
+        scaled = depth * root
+        part = np.where(known, scaled * (np.where(known, mean, 0) - base), 0)
+        total += part
+        total_own += part * _rough(part)
+        depths += depth
+        depths_own += depth**2
+        if held_out:
+            judge += part
+            judge_depth += depth
+            error = ndimage.gaussian_filter(
+                np.where(known, scaled * denoised, 0) - part - scaled * base * known, SMOOTH
+            )
+            reach = ndimage.gaussian_filter(depth, SMOOTH)
+            smooth += error
+            smooth_own += error**2
+            norm += reach
+            norm_own += reach**2
+    norm_own = norm**2 - norm_own
+    low = _per(smooth**2 - smooth_own, norm_own)
+    scene = _per(total * _rough(total) - total_own, depths**2 - depths_own)
+    high = centred * rough - 2 * _per(judge, judge_depth) * rough + scene
+    return np.where(faint & (norm_own > 0.01 * norm**2), low + high, np.nan).astype(np.float32)
+
+
+def _rough(image: np.ndarray) -> np.ndarray:
+    """The operator L = 1 - G^2; a Gaussian twice is one of sqrt(2) the width."""
+    return image - ndimage.gaussian_filter(image, SMOOTH * 2**0.5)
+
+
+def _per(total: np.ndarray, norm: np.ndarray) -> np.ndarray:
+    return np.where(norm > 0, total / np.where(norm > 0, norm, 1), 0)
 
 
 def true_gain(denoised, stack, truth, weight, chosen, box: int = BOX) -> Gain:
     """The same against a known truth: ``sum w (S - T)^2 / sum w (D - T)^2``."""
-    before = box_sums(np.where(chosen, weight * (stack - truth) ** 2, 0), box)
-    after = box_sums(np.where(chosen, weight * (denoised - truth) ** 2, 0), box)
-    return _ratio(before, after, int(chosen.sum()))
+    return gain_of(weight * (stack - truth) ** 2, weight * (denoised - truth) ** 2, chosen, box)
 
 
 def box_sums(values: np.ndarray, box: int) -> np.ndarray:
@@ -68,8 +144,18 @@ def box_sums(values: np.ndarray, box: int) -> np.ndarray:
     return padded.reshape(rows, box, columns, box).sum(axis=(1, 3)).ravel()
 
 
-def _ratio(before: np.ndarray, after: np.ndarray, pixels: int) -> Gain:
-    """Ratio of sums; jackknife error, computed on the logarithm's scale-free inverse."""
+def gain_of(before: np.ndarray, after: np.ndarray, chosen: np.ndarray, box: int = BOX) -> Gain:
+    """Sum of `before` over sum of `after` on the chosen pixels; jackknife error over boxes, taken on the inverse.
+
+    Parameters
+    ----------
+    before, after : ndarray, shape (h, w)
+        Weighted error of the stack and of the denoised image.
+    chosen : ndarray of bool, shape (h, w)
+    """
+    pixels = int(chosen.sum())
+    before = box_sums(np.where(chosen, before, 0), box)
+    after = box_sums(np.where(chosen, after, 0), box)
     total_before, total_after = before.sum(), after.sum()
     if pixels == 0 or total_before <= 0:
         return Gain(float("nan"), float("nan"), pixels)

@@ -5,6 +5,7 @@ from scipy import ndimage
 
 ZONES = ("background", "extended", "stars")
 STAR_SIGMA = 1.5  # compact light above this, after smoothing by 1 px: 5 sigma of what is left of the noise
+NEAR_SATURATED = 6  # pixels around saturated ones are not judged: clipping spreads through the resampling
 EXTENDED_SIGMA = 1.0  # diffuse light above this many sigma of the stack
 
 

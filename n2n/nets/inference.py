@@ -54,9 +54,9 @@ def denoise(
     full_h, full_w = prepared[0].shape[-2:]
     total = torch.zeros((full_h, full_w), device=device)
     weight = torch.zeros_like(total)
-    for top in _starts(full_h, tile, overlap):
-        for left in _starts(full_w, tile, overlap):
-            window = (slice(top, min(top + tile, full_h)), slice(left, min(left + tile, full_w)))
+    for vertical in _spans(full_h, tile, overlap):
+        for horizontal in _spans(full_w, tile, overlap):
+            window = (vertical, horizontal)
             rows, within_rows = _context(window[0], full_h)
             columns, within_columns = _context(window[1], full_w)
             inputs = [t[..., rows, columns] for t in prepared]
@@ -89,14 +89,15 @@ def _oriented(model, inputs, background, band_noise, orientations) -> torch.Tens
     return total / len(order)
 
 
-def _starts(length: int, tile: int, overlap: int) -> list[int]:
+def _spans(length: int, tile: int, overlap: int) -> list[slice]:
+    """As few spans of one size as `tile` allows, on a grid of 4 pixels, overlapping by at least `overlap`."""
     if length <= tile:
-        return [0]
-    step = tile - overlap
-    starts = list(range(0, length - tile, step))
-    # The last tile ends at the border; its start stays a multiple of 4.
-    last = length - tile
-    return [*starts, last + (-last) % 4 if last + (-last) % 4 + 16 <= length else last]
+        return [slice(0, length)]
+    count = -(-(length - overlap) // (tile - overlap))
+    size = -(-(length + (count - 1) * overlap) // count)
+    size += -size % 4
+    starts = [index * (length - size) // (count - 1) // 4 * 4 for index in range(count)]
+    return [slice(start, start + size) for start in starts]
 
 
 def _context(span: slice, length: int) -> tuple[slice, slice]:

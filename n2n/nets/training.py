@@ -67,7 +67,9 @@ def train(
     device = regions[0].values.device
     torch.manual_seed(recipe.seed)
     model = Denoiser(recipe.width, recipe.activation).to(device, memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4)
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4, fused=True
+    )
     curves, start, running = Curves(), 0, (0.0, 0)
     if state_path is not None and state_path.exists():
         state = _load_state(state_path, fingerprint, device)

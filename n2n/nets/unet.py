@@ -96,7 +96,9 @@ class Denoiser(nn.Module):
         sigma = torch.sqrt(variance / depth)
         bands, rest = split(image)
         relative = bands / sky_sigma
-        significance = F.max_pool2d((relative / band_noise.view(-1, len(SMOOTHING), 1, 1)).abs(), 5, 1, 2)
+        significance = (relative / band_noise.view(-1, len(SMOOTHING), 1, 1)).abs()
+        # The maximum of 5x5 pixels, one axis after the other.
+        significance = F.max_pool2d(F.max_pool2d(significance, (1, 5), 1, (0, 2)), (5, 1), 1, (2, 0))
         features = torch.cat(
             [
                 torch.asinh(image / (3 * sky_sigma)),

@@ -11,6 +11,7 @@ from n2n.formats.flags import DEFECT, NO_DATA, SATURATED
 FULL_SCALES = (4095, 16383, 65535, 4095 * 16, 16383 * 4)
 # A flat below this fraction of its median holds too little light to divide by.
 DARKEST_FLAT = 0.05
+PATTERN_SCALES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # pixels; bands of `agreed_pattern`
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,47 @@ def hot_pixels(dark: np.ndarray, nsigma: float = 5.0) -> np.ndarray:
     """
     residual = dark - ndimage.median_filter(dark, 5, mode="mirror")
     return np.abs(residual) > nsigma * max(robust_sigma(residual), 1e-6)
+
+
+def agreed_pattern(frames: np.ndarray, master: np.ndarray, nsigma: float = 4.0) -> np.ndarray:
+    """Take from a master dark or bias the noise that its own frames contradict.
+
+    A master subtracts its noise from every light, at the same place of the detector, where no held-out light can
+    tell it from the sky. The level, rows and columns are kept. What remains is split into bands; of each, the
+    share stays that two halves of the frames agree upon (Wiener's factor, its noise from the halves' difference),
+    and whatever stands out by `nsigma` stays whole.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (n, h, w)
+        What the master was made of; fewer than four change nothing.
+    master : ndarray, shape (h, w)
+
+    Returns
+    -------
+    float32 ndarray, shape (h, w)
+    """
+    if len(frames) < 4:
+        return master
+    halves = [np.mean(frames[start::2], axis=0, dtype=np.float32) for start in (0, 1)]
+    # Noise of the mean of all frames, without their pattern; exact for halves of one size.
+    noise = 0.5 * (halves[0] - halves[1])
+    noise -= np.median(noise)
+    lines = np.median(master, axis=0, keepdims=True)
+    lines = lines + np.median(master - lines, axis=1, keepdims=True)
+    pattern = (master - lines).astype(np.float32)
+    # Hot pixels and cosmic rays must not leak into the wide bands.
+    top, ceiling = 5 * robust_sigma(pattern), 5 * robust_sigma(noise)
+    rest, noise = np.clip(pattern, -top, top), np.clip(noise, -ceiling, ceiling)
+    result = lines + (pattern - rest)
+    for sigma in PATTERN_SCALES:
+        smooth, smooth_noise = (ndimage.gaussian_filter(image, sigma, truncate=3.0) for image in (rest, noise))
+        band, band_noise = rest - smooth, noise - smooth_noise
+        total = max(robust_sigma(band), 1e-9)
+        share = max(0.0, 1 - (robust_sigma(band_noise) / total) ** 2)
+        result += np.where(np.abs(band) > nsigma * total, 1.0, share) * band
+        rest, noise = smooth, smooth_noise
+    return (result + rest).astype(np.float32)
 
 
 def persistent_defects(frames: np.ndarray, nsigma: float = 6.0) -> np.ndarray:

@@ -10,12 +10,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 from astropy.io import fits
+from scipy import ndimage
 
 from n2n.config import add_settings
 from n2n.fidelity.gates import FAIL, PASS, Gate, at_least, exactly, overall, within
 from n2n.fidelity.photometry import aperture_flux, find_stars, moment_width, robust_mean
-from n2n.fidelity.risk import BOX, Gain, box_sums, held_out_gain
-from n2n.fidelity.zones import ZONES, divide
+from n2n.fidelity.risk import BOX, Gain, box_sums, difference_error, gain_of, held_out_gain, product_error
+from n2n.fidelity.zones import NEAR_SATURATED, ZONES, divide
 from n2n.formats import flags as bits
 from n2n.formats.pictures import before_after_png, preview_png
 from n2n.formats.products import read_product, set_cards, write_fits
@@ -127,13 +128,20 @@ def judge(pairs: Pairs, stack: dict, candidate: dict, attributes: dict, header, 
     scatter = pairs.scatter(rest, mean)
     with np.errstate(divide="ignore", invalid="ignore"):
         weight = depth / pairs.variance
-        usable = np.isfinite(mean) & np.isfinite(judge_mean) & np.isfinite(scatter) & ~pairs.saturated & (depth > 0)
+        usable = np.isfinite(mean) & np.isfinite(judge_mean) & np.isfinite(scatter) & (depth > 0)
         sky_sigma = np.sqrt(pairs.meta["variance_background"] / np.maximum(depth, 1e-6))
-        own = np.where(usable, scatter / depth, 0)
+        own = scatter / depth
+    usable &= ~ndimage.binary_dilation(pairs.saturated, iterations=NEAR_SATURATED)
     zones = divide(np.nan_to_num(candidate["judged"]), sky_sigma, usable)
+    weight, own = np.where(usable, weight, 0), np.where(usable, own, 0)
+    clean = [np.where(usable, image, 0) for image in (candidate["judged"], mean, judge_mean)]
+    after = difference_error(*clean, own, weight)
+    parts = ((*pairs.mean(part)[:2], judging) for part, judging in parts_of(pairs, held_out, rest))
+    products = product_error(clean[0], weight, usable & (zones < ZONES.index("stars")), parts)
+    before, after = weight * own, np.where(np.isfinite(products), products, after)
 
     def gain(chosen) -> Gain:
-        return held_out_gain(candidate["judged"], mean, judge_mean, own, weight, chosen)
+        return gain_of(before, after, chosen)
 
     measured = gain(usable)
     by_zone = {name: gain(zones == index) for index, name in enumerate(ZONES)}
@@ -197,6 +205,24 @@ def to_full_depth(measured: Gain, ratio: float) -> dict:
     value = measured.value * ratio**DEPTH_EXPONENT
     relative = np.hypot(measured.error / measured.value, DEPTH_EXPONENT_ERROR * np.log(ratio))
     return {"value": float(value), "standard_error": float(value * relative)}
+
+
+def parts_of(pairs: Pairs, held_out: np.ndarray, rest: np.ndarray, most: int = 8):
+    """Divide the held-out exposures and the others into at most `most` parts each.
+
+    Exposures of one pointing share noise and stay together.
+
+    Yields
+    ------
+    part : int ndarray
+    judging : bool
+    """
+    for chosen, judging in ((held_out, True), (rest, False)):
+        pointing = [pairs.frames[index]["pointing"] for index in chosen]
+        rank = {unit: number % most for number, unit in enumerate(dict.fromkeys(pointing))}
+        label = np.array([rank[unit] for unit in pointing])
+        for number in range(min(len(rank), most)):
+            yield chosen[label == number], judging
 
 
 def slope(denoised, held_out, weight, usable) -> float:

@@ -59,6 +59,7 @@ def run(args) -> None:
     for name, chosen in jobs.items():
         mean, depth, _ = pairs.mean(chosen)
         logger.info("denoising %d exposure%s", len(chosen), "s" if len(chosen) > 1 else "")
+        # The single exposure is only looked at, not shipped: two orientations will do.
         result = denoise(
             model,
             mean,
@@ -68,7 +69,7 @@ def run(args) -> None:
             band_noise,
             tile=args.tile,
             overlap=args.overlap,
-            orientations=args.orientations,
+            orientations=min(args.orientations, 2) if name == "single" else args.orientations,
         )
         # Saturated stars pass through untouched; what nobody saw stays unknown.
         keep = pairs.saturated | ~np.isfinite(mean)

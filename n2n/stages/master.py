@@ -14,7 +14,7 @@ from n2n.errors import BadFrame, UserError
 from n2n.formats.fits import read_pixels
 from n2n.formats.products import read_product, set_cards, write_fits
 from n2n.formats.tables import read_csv
-from n2n.sky.calibrate import hot_pixels, persistent_defects, robust_sigma, saturation_level
+from n2n.sky.calibrate import agreed_pattern, hot_pixels, persistent_defects, robust_sigma, saturation_level
 from n2n.sky.combine import clipped_mean
 
 MAX_DEFECT_FRAMES = 24
@@ -44,6 +44,7 @@ def run(args) -> None:
     else:
         image, facts = clipped_mean(frames), noise_facts(frames)
         defects = hot_pixels(image)
+        image = agreed_pattern(frames, image)
     cards |= facts
     cards["NCOMBINE"] = (len(used), "frames combined")
     cards["NDEFECT"] = (int(defects.sum()), "defective pixels")

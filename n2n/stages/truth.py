@@ -14,7 +14,7 @@ from scipy import ndimage
 from n2n.errors import UserError
 from n2n.fidelity.photometry import aperture_flux, find_stars, robust_mean
 from n2n.fidelity.risk import true_gain
-from n2n.fidelity.zones import ZONES, divide
+from n2n.fidelity.zones import NEAR_SATURATED, ZONES, divide
 from n2n.formats.flags import SATURATED
 from n2n.formats.products import read_product
 from n2n.formats.tables import read_json
@@ -22,8 +22,6 @@ from n2n.simulate import load_truth, noiseless
 from n2n.sky.background import plane
 from n2n.sky.warp import warp
 from n2n.stages.pairs import Pairs
-
-NEAR_SATURATED = 6  # pixels around saturated ones are left out: clipping spreads through the resampling
 
 
 def add_arguments(parser) -> None:

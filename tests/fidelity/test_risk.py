@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from n2n.fidelity.risk import Gain, box_sums, held_out_gain, true_gain
+from n2n.fidelity.risk import Gain, box_sums, gain_of, held_out_gain, product_error, true_gain
 
 SIZE, BOX, EXPOSURES = 192, 24, 9
 SEEDS = 40
@@ -115,6 +115,56 @@ def test_a_perfect_image_is_quoted_at_what_two_sigma_allow(nights):
     gain = held_out_gain(TRUTH, stack, held_out, variance, WEIGHT, ALL, BOX)
     assert np.isfinite([gain.value, gain.error]).all() and gain.value > 10
     assert gain.error > 0.1 * gain.value
+
+
+def parts_of_a_night(seed):
+    """Nine exposures that train and three held out, as parts; the mean of the nine."""
+    rng = np.random.default_rng(seed)
+    exposures = TRUTH + rng.normal(0, 1, (12, *TRUTH.shape)) * np.sqrt(VARIANCE)
+    exposures[:, 90:96, 90:96] = np.where(rng.random((12, 6, 6)) < 0.3, np.nan, exposures[:, 90:96, 90:96])
+    parts = [(image, np.isfinite(image).astype(np.float32), index >= 9) for index, image in enumerate(exposures)]
+    return np.nanmean(exposures[:9], axis=0), parts
+
+
+@pytest.mark.parametrize("name", ["half removed", "most removed", "smoothed", "worse"])
+def test_products_of_pointings_need_no_variance_and_have_less_noise(name):
+    faint = TRUTH < 12
+    estimates, truths, others = [], [], []
+    for seed in range(16):
+        stack, parts = parts_of_a_night(seed)
+        denoised = DENOISERS[name](stack)
+        after = product_error(denoised, WEIGHT, faint, parts)
+        assert np.isfinite(after[faint]).all() and np.isnan(after[~faint]).all()
+        estimates.append(after[faint].mean())
+        truths.append((WEIGHT * (denoised - TRUTH) ** 2)[faint].mean())
+        held_out = np.mean([image for image, _, judging in parts if judging], axis=0)
+        change = (denoised - stack) * (denoised + stack - 2 * held_out)
+        others.append((WEIGHT * (VARIANCE / 9 + change))[faint & np.isfinite(change)].mean())
+    wrong = np.subtract(estimates, truths)
+    assert abs(wrong.mean()) < 3 * wrong.std(ddof=1) / 4 + 0.01 * np.mean(truths)
+    if name == "most removed":
+        assert wrong.std(ddof=1) < 0.75 * np.subtract(others, truths).std(ddof=1)
+
+
+def test_products_see_invented_light_and_lost_light():
+    stack, parts = parts_of_a_night(3)
+    faint = TRUTH < 12
+    good = TRUTH + 0.3 * (stack - TRUTH)
+    invented, lost = np.zeros_like(TRUTH), -0.3 * np.minimum(TRUTH, 6)
+    invented[10::24, 10::24] = 10.0
+    before = product_error(good, WEIGHT, faint, parts)[faint].mean()
+    for harm in (invented, lost):
+        after = product_error(good + harm, WEIGHT, faint, parts)[faint].mean()
+        cost = (WEIGHT * (good + harm - TRUTH) ** 2 - WEIGHT * (good - TRUTH) ** 2)[faint].mean()
+        assert after - before == pytest.approx(cost, rel=0.15)
+
+
+def test_products_need_two_held_out_parts():
+    stack, parts = parts_of_a_night(4)
+    lonely = [(image, depth, index == 11) for index, (image, depth, _) in enumerate(parts)]
+    after = product_error(np.nan_to_num(stack), WEIGHT, ALL, lonely)
+    assert np.isnan(after).all()
+    assert np.isnan(gain_of(WEIGHT, WEIGHT, np.isfinite(after)).value)
 
 
 @pytest.mark.parametrize("chosen", [0, 3])

@@ -29,7 +29,7 @@ def test_the_master_dark_is_the_truth_within_its_noise(chain, truth):
     noise = group["read_noise"] / group["e_per_adu"] / np.sqrt(6)
     assert header["MASTER"] == "dark" and header["NCOMBINE"] == 6 and image.shape == (240, 256)
     assert abs(np.median(residual)) < 0.05 * noise + 0.05
-    assert 1.4826 * np.median(np.abs(residual)) == pytest.approx(noise, rel=0.15)
+    assert 1.4826 * np.median(np.abs(residual)) < 0.5 * noise  # no pattern but columns: its noise is gone
     assert (np.abs(residual) > 8 * noise).mean() < 1e-3  # cosmic rays are gone
 
 
