@@ -67,15 +67,16 @@ def difference_error(denoised, stack, held_out, stack_variance, weight) -> np.nd
     return weight * (stack_variance + (denoised - stack) * (denoised + stack - 2 * held_out))
 
 
-def product_error(denoised: np.ndarray, weight: np.ndarray, faint: np.ndarray, parts) -> np.ndarray:
-    """Form 2 of the module's formula, pixel by pixel, times `weight`.
+def product_error(images: list, weight: np.ndarray, faint: np.ndarray, parts) -> list[np.ndarray]:
+    """Form 2 of the module's formula, pixel by pixel, times `weight`, for several images of the same exposures.
 
     Single pixels mean nothing, only sums over many do. NaN outside `faint` and where not two held-out parts overlap.
 
     Parameters
     ----------
-    denoised, weight : ndarray, shape (h, w)
-        Finite on `faint`.
+    images : list of ndarray, shape (h, w)
+        Finite on `faint`; the first should be the smoothest.
+    weight : ndarray, shape (h, w)
     faint : ndarray of bool, shape (h, w)
         Where to judge: no bright stars, whose light moves with the seeing.
     parts : iterable of (mean, depth, held_out)
@@ -84,22 +85,20 @@ def product_error(denoised: np.ndarray, weight: np.ndarray, faint: np.ndarray, p
 
     Returns
     -------
-    float32 ndarray, shape (h, w)
+    list of float32 ndarray, shape (h, w)
     """
+    shape = faint.shape
     root = np.sqrt(np.where(faint, weight, 0)).astype(np.float32)
     share = np.maximum(ndimage.gaussian_filter(faint.astype(np.float32), WIDE), 1e-3)
-    base = ndimage.gaussian_filter(np.where(faint, denoised, 0).astype(np.float32), WIDE) / share
-    centred = root * np.where(faint, denoised - base, 0)
-    rough = _rough(centred)
-    # Sums over parts, and sums of squares to take the products of a part with itself off.
-    smooth, smooth_own, norm, norm_own = (np.zeros(denoised.shape, np.float32) for _ in range(4))
-    total, total_own, depths, depths_own = (np.zeros(denoised.shape, np.float32) for _ in range(4))
-    judge, judge_depth = (np.zeros(denoised.shape, np.float32) for _ in range(2))
+    base = ndimage.gaussian_filter(np.where(faint, images[0], 0).astype(np.float32), WIDE) / share
+    centred = [root * np.where(faint, image - base, 0).astype(np.float32) for image in images]
+    # Sums over parts, and of the products of a part with itself, to be taken off.
+    smooth, smooth_own = np.zeros((2, len(images), *shape), np.float32)
+    reach, reach_own, total, total_own, depths, depths_own, judge, judge_depth = np.zeros((8, *shape), np.float32)
     for mean, depth, held_out in parts:
         known = faint & np.isfinite(mean) & (depth > 0)
         depth = np.where(np.isfinite(mean), depth, 0).astype(np.float32)
-        scaled = depth * root
-        part = np.where(known, scaled * (np.where(known, mean, 0) - base), 0)
+        part = np.where(known, depth * root * (np.where(known, mean, 0) - base), 0)
         total += part
         total_own += part * _rough(part)
         depths += depth
@@ -107,19 +106,45 @@ def product_error(denoised: np.ndarray, weight: np.ndarray, faint: np.ndarray, p
         if held_out:
             judge += part
             judge_depth += depth
-            error = ndimage.gaussian_filter(
-                np.where(known, scaled * denoised, 0) - part - scaled * base * known, SMOOTH
-            )
-            reach = ndimage.gaussian_filter(depth, SMOOTH)
-            smooth += error
-            smooth_own += error**2
-            norm += reach
-            norm_own += reach**2
-    norm_own = norm**2 - norm_own
-    low = _per(smooth**2 - smooth_own, norm_own)
+            near = ndimage.gaussian_filter(depth, SMOOTH)
+            reach += near
+            reach_own += near**2
+            for index, image in enumerate(centred):
+                error = ndimage.gaussian_filter(np.where(known, depth * image, 0) - part, SMOOTH)
+                smooth[index] += error
+                smooth_own[index] += error**2
+    pairs = reach**2 - reach_own
+    fair = faint & (pairs > 0.01 * reach**2)
     scene = _per(total * _rough(total) - total_own, depths**2 - depths_own)
-    high = centred * rough - 2 * _per(judge, judge_depth) * rough + scene
-    return np.where(faint & (norm_own > 0.01 * norm**2), low + high, np.nan).astype(np.float32)
+    judge = _per(judge, judge_depth)
+    result = []
+    for index, image in enumerate(centred):
+        rough = _rough(image)
+        low = _per(smooth[index] ** 2 - smooth_own[index], pairs)
+        result.append(np.where(fair, low + image * rough - 2 * judge * rough + scene, np.nan))
+    return result
+
+
+def unseen_error(scatter: np.ndarray, seen: np.ndarray, chosen: np.ndarray, box: int = BOX) -> float:
+    """Error a pixel that the scatter of the exposures shows in the stack, and held-out products do not.
+
+    Neighbouring exposures share what changes slowly (seeing, the detector's pattern under a slow drift), and a
+    product of exposures that share an error does not see it. What is missing in the stack must be assumed missing
+    in the denoised image. Only what exceeds two standard errors counts.
+
+    Parameters
+    ----------
+    scatter, seen : ndarray, shape (h, w)
+        Weighted error of the stack from the scatter of its exposures, and from `product_error`.
+    chosen : ndarray of bool, shape (h, w)
+    """
+    sums, counts = box_sums(np.where(chosen, scatter - seen, 0), box), box_sums(chosen.astype(float), box)
+    filled = counts > 0
+    if filled.sum() < 4:
+        return 0.0
+    mean = sums.sum() / counts.sum()
+    error = np.sqrt(filled.sum() * np.var((sums - mean * counts)[filled], ddof=1)) / counts.sum()
+    return float(max(0.0, mean - 2 * error))
 
 
 def _rough(image: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from scipy import ndimage
 from n2n.config import add_settings
 from n2n.fidelity.gates import FAIL, PASS, Gate, at_least, exactly, overall, within
 from n2n.fidelity.photometry import aperture_flux, find_stars, moment_width, robust_mean
-from n2n.fidelity.risk import BOX, Gain, box_sums, difference_error, gain_of, held_out_gain, product_error
+from n2n.fidelity.risk import BOX, Gain, box_sums, difference_error, gain_of, held_out_gain, product_error, unseen_error
 from n2n.fidelity.zones import NEAR_SATURATED, ZONES, divide
 from n2n.formats import flags as bits
 from n2n.formats.pictures import before_after_png, preview_png
@@ -134,11 +134,7 @@ def judge(pairs: Pairs, stack: dict, candidate: dict, attributes: dict, header, 
     usable &= ~ndimage.binary_dilation(pairs.saturated, iterations=NEAR_SATURATED)
     zones = divide(np.nan_to_num(candidate["judged"]), sky_sigma, usable)
     weight, own = np.where(usable, weight, 0), np.where(usable, own, 0)
-    clean = [np.where(usable, image, 0) for image in (candidate["judged"], mean, judge_mean)]
-    after = difference_error(*clean, own, weight)
-    parts = ((*pairs.mean(part)[:2], judging) for part, judging in parts_of(pairs, held_out, rest))
-    products = product_error(clean[0], weight, usable & (zones < ZONES.index("stars")), parts)
-    before, after = weight * own, np.where(np.isfinite(products), products, after)
+    before, after = errors(pairs, candidate["judged"], mean, judge_mean, own, weight, zones, held_out, rest)
 
     def gain(chosen) -> Gain:
         return gain_of(before, after, chosen)
@@ -205,6 +201,35 @@ def to_full_depth(measured: Gain, ratio: float) -> dict:
     value = measured.value * ratio**DEPTH_EXPONENT
     relative = np.hypot(measured.error / measured.value, DEPTH_EXPONENT_ERROR * np.log(ratio))
     return {"value": float(value), "standard_error": float(value * relative)}
+
+
+def errors(pairs, denoised, mean, judge_mean, own, weight, zones, held_out, rest):
+    """Error of the stack and of the denoised image, pixel by pixel, times `weight`; only sums over many mean anything.
+
+    Parameters
+    ----------
+    denoised, mean, judge_mean, own, weight : ndarray, shape (h, w)
+        Denoised image and mean of A and B, mean of C, variance of the mean of A and B from its scatter and inverse
+        smooth variance, both 0 where not usable.
+    zones : ndarray, shape (h, w)
+    held_out, rest : int ndarray
+        Exposures of C, and the others.
+
+    Returns
+    -------
+    before, after : ndarray, shape (h, w)
+    """
+    usable = zones >= 0
+    denoised, mean, judge_mean = (np.where(usable, image, 0) for image in (denoised, mean, judge_mean))
+    before, after = weight * own, difference_error(denoised, mean, judge_mean, own, weight)
+    parts = ((*pairs.mean(part)[:2], judging) for part, judging in parts_of(pairs, held_out, rest))
+    faint = usable & (zones != ZONES.index("stars"))
+    judged, stack = product_error([denoised, mean], weight, faint, parts)
+    fair = np.isfinite(judged)
+    for index in range(len(ZONES)):
+        zone = fair & (zones == index)
+        after[zone] = judged[zone] + unseen_error(before, stack, zone)
+    return before, after
 
 
 def parts_of(pairs: Pairs, held_out: np.ndarray, rest: np.ndarray, most: int = 8):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from n2n.fidelity.risk import Gain, box_sums, gain_of, held_out_gain, product_error, true_gain
+from n2n.fidelity.risk import Gain, box_sums, gain_of, held_out_gain, product_error, true_gain, unseen_error
 
 SIZE, BOX, EXPOSURES = 192, 24, 9
 SEEDS = 40
@@ -133,7 +133,7 @@ def test_products_of_pointings_need_no_variance_and_have_less_noise(name):
     for seed in range(16):
         stack, parts = parts_of_a_night(seed)
         denoised = DENOISERS[name](stack)
-        after = product_error(denoised, WEIGHT, faint, parts)
+        after = product_error([denoised], WEIGHT, faint, parts)[0]
         assert np.isfinite(after[faint]).all() and np.isnan(after[~faint]).all()
         estimates.append(after[faint].mean())
         truths.append((WEIGHT * (denoised - TRUTH) ** 2)[faint].mean())
@@ -152,17 +152,28 @@ def test_products_see_invented_light_and_lost_light():
     good = TRUTH + 0.3 * (stack - TRUTH)
     invented, lost = np.zeros_like(TRUTH), -0.3 * np.minimum(TRUTH, 6)
     invented[10::24, 10::24] = 10.0
-    before = product_error(good, WEIGHT, faint, parts)[faint].mean()
+    before = product_error([good], WEIGHT, faint, parts)[0][faint].mean()
     for harm in (invented, lost):
-        after = product_error(good + harm, WEIGHT, faint, parts)[faint].mean()
+        after = product_error([good + harm], WEIGHT, faint, parts)[0][faint].mean()
         cost = (WEIGHT * (good + harm - TRUTH) ** 2 - WEIGHT * (good - TRUTH) ** 2)[faint].mean()
         assert after - before == pytest.approx(cost, rel=0.15)
+
+
+def test_what_neighbours_share_is_added_only_where_it_is_significant():
+    rng = np.random.default_rng(0)
+    seen = 1 + rng.normal(0, 1, TRUTH.shape)
+    assert unseen_error(np.ones_like(seen), seen, ALL, BOX) == 0
+    assert unseen_error(seen * 0 + 1.3, seen, ALL, BOX) == pytest.approx(0.3, abs=0.03)
+    assert unseen_error(seen * 0 + 0.5, seen, ALL, BOX) == 0
+    few = np.zeros_like(ALL)
+    few[:10, :10] = True
+    assert unseen_error(seen + 5, seen, few, BOX) == 0
 
 
 def test_products_need_two_held_out_parts():
     stack, parts = parts_of_a_night(4)
     lonely = [(image, depth, index == 11) for index, (image, depth, _) in enumerate(parts)]
-    after = product_error(np.nan_to_num(stack), WEIGHT, ALL, lonely)
+    after = product_error([np.nan_to_num(stack)], WEIGHT, ALL, lonely)[0]
     assert np.isnan(after).all()
     assert np.isnan(gain_of(WEIGHT, WEIGHT, np.isfinite(after)).value)
 
