@@ -51,7 +51,8 @@ lint: setup  ## check style, layers and the workflow
 	@lint-imports --no-logo
 	@night=$$(mktemp -d); trap 'rm -rf "$$night"' EXIT; \
 	n2n simulate "$$night/data/raw" --preset tiny >/dev/null; \
-	snakemake --snakefile Snakefile --directory "$$night" --lint
+	snakemake --snakefile Snakefile --directory "$$night" --lint; \
+	snakemake --snakefile Snakefile --directory "$$night" --lint --config study=quick
 
 format: setup  ## bring all code into the common form
 	@ruff check --fix

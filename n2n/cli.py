@@ -23,6 +23,8 @@ VERBS = {
     "assess": ("n2n.stages.assess", "judge on held-out exposures, then write denoised.fits"),
     "report": ("n2n.stages.report", "write the night's report.html"),
     "verify": ("n2n.stages.verify", "check a FITS file n2n wrote and say where it came from"),
+    "photo": ("n2n.stages.photo", "Noise2Noise on photographs: train a network, denoise a picture"),
+    "study": ("n2n.stages.study", "compare networks on photographs: tables, curves, verdicts"),
     "simulate": ("n2n.simulate.night", "make a night of raw frames whose truth is known"),
     "truth": ("n2n.stages.truth", "compare a simulated night's results with its truth"),
 }

@@ -27,6 +27,8 @@ RECIPES = {
     "denoise": 1,
     "assess": 1,
     "report": 1,
+    "photo": 1,
+    "study": 1,
 }
 REFERENCE_EXPOSURES = 8  # later batches do not change the reference once this many lights are there
 MIN_CALIBRATION = 3  # frames a master needs

@@ -13,6 +13,8 @@ ROOT = Path(__file__).resolve().parents[1]
 def shown(rule: dict) -> str:
     """A default as the tables show it."""
     default = rule.get("default", "none")
+    if default == "":
+        return "empty"
     text = default if isinstance(default, str) else yaml.safe_dump(default, default_flow_style=True).split("\n")[0]
     return f"`{text}`" if "default" in rule else "none"
 

@@ -125,6 +125,34 @@ def product_error(images: list, weight: np.ndarray, faint: np.ndarray, parts) ->
     return result
 
 
+def without_seeing(variance: np.ndarray, signal: np.ndarray, sigma: np.ndarray, stars: np.ndarray) -> np.ndarray:
+    """Take what seeing does to bright stars out of a variance found from the scatter of exposures.
+
+    In the core of a star the scatter between exposures is the change of seeing, many times the noise. Noise is
+    ``sigma^2 (1 + k signal)``; k is found where light is too faint to twinkle visibly, from 3 to 10 sigma, and
+    applied above.
+
+    Parameters
+    ----------
+    variance, signal, sigma : ndarray, shape (h, w)
+        Variance of the mean from its scatter, sky-subtracted image with little noise, noise of the sky.
+    stars : ndarray of bool, shape (h, w)
+
+    Returns
+    -------
+    ndarray, shape (h, w)
+        Unchanged where there are too few pixels to find k.
+    """
+    level = np.where(stars, signal / sigma, 0)
+    faint, bright = stars & (level > 3) & (level <= 10), stars & (level > 10)
+    if faint.sum() < 200:
+        return variance
+    k = max(0.0, float((variance[faint] / sigma[faint] ** 2 - 1).sum() / signal[faint].sum()))
+    result = variance.copy()
+    result[bright] = sigma[bright] ** 2 * (1 + k * signal[bright])
+    return result
+
+
 def unseen_error(scatter: np.ndarray, seen: np.ndarray, chosen: np.ndarray, box: int = BOX) -> float:
     """Error a pixel that the scatter of the exposures shows in the stack, and held-out products do not.
 

@@ -13,7 +13,7 @@ from n2n.nets.training import Recipe
 from n2n.nets.unet import Denoiser, parameters
 
 
-def save_weights(path: Path, model: Denoiser) -> str:
+def save_weights(path: Path, model: torch.nn.Module) -> str:
     """Write the weights atomically; return their SHA-256."""
     data = save({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()})
     with atomic_path(path) as temporary:
@@ -22,7 +22,15 @@ def save_weights(path: Path, model: Denoiser) -> str:
 
 
 def load_model(folder: Path, facts: dict, device: torch.device) -> Denoiser:
-    """Read the model in `folder` described by `facts` (model.json); checks the weights' SHA-256.
+    """Read the model in `folder` described by `facts` (model.json). Errors as of `read_weights`."""
+    recipe = facts["recipe"]
+    model = Denoiser(recipe["width"], recipe["activation"])
+    model.load_state_dict(read_weights(folder, facts))
+    return model.to(device, memory_format=torch.channels_last).eval()
+
+
+def read_weights(folder: Path, facts: dict) -> dict[str, torch.Tensor]:
+    """Read the weights in `folder` described by `facts` (model.json); checks their SHA-256.
 
     Raises
     ------
@@ -38,10 +46,7 @@ def load_model(folder: Path, facts: dict, device: torch.device) -> Denoiser:
         ) from error
     if hashlib.sha256(data).hexdigest() != facts["weights_sha256"]:
         raise UserError(f"{path} is not the file that model.json describes; delete its folder to train it again")
-    recipe = facts["recipe"]
-    model = Denoiser(recipe["width"], recipe["activation"])
-    model.load_state_dict(load(data))
-    return model.to(device, memory_format=torch.channels_last).eval()
+    return load(data)
 
 
 def describe(model: Denoiser, recipe: Recipe) -> dict:

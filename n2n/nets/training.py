@@ -1,22 +1,17 @@
-"""Train the denoiser on a group's own exposures; can be killed and resumed at any step."""
+"""Train the denoiser on a group's own exposures."""
 
-import math
-import pickle
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from n2n.formats.atomic import atomic_path
+from n2n.nets.loop import Curves, fit, generator_of
 from n2n.nets.losses import paired_loss
 from n2n.nets.sampling import Exposures, cut, draw_subset
 from n2n.nets.unet import Denoiser
 
-VALIDATE_EVERY = 50  # steps; the state is saved as often, so no more than that is lost by a kill
 VALIDATION_CROPS = 16
-WARM_UP = 0.05
 
 
 @dataclass(frozen=True)
@@ -31,13 +26,6 @@ class Recipe:
     learning_rate: float = 0.002
     seed: int = 1
     version: int = 1
-
-
-@dataclass
-class Curves:
-    """Rows of training.csv: step, training loss since the last row, validation loss, rate, seconds."""
-
-    rows: list[tuple] = field(default_factory=list)
 
 
 def train(
@@ -67,46 +55,26 @@ def train(
     device = regions[0].values.device
     torch.manual_seed(recipe.seed)
     model = Denoiser(recipe.width, recipe.activation).to(device, memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4, fused=True
-    )
-    curves, start, running = Curves(), 0, (0.0, 0)
-    if state_path is not None and state_path.exists():
-        state = _load_state(state_path, fingerprint, device)
-        if state is not None:
-            model.load_state_dict(state["model"])
-            optimiser.load_state_dict(state["optimiser"])
-            start, running = state["step"], tuple(state["running"])
-            curves.rows = [tuple(row) for row in state["rows"]]
-            report(f"resuming at step {start} of {recipe.steps}")
     layouts = [Layout.of(region, recipe.crop) for region in regions]
     areas = torch.tensor([float(layout.positions) for layout in layouts])
     validation = _validation_pairs(regions, layouts, recipe)
-    began = time.monotonic()
-    elapsed_before = curves.rows[-1][4] if curves.rows else 0.0
-    for step in range(start, recipe.steps):
-        generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
+
+    def loss_of_step(step: int) -> torch.Tensor:
+        generator = generator_of(recipe.seed, step)
         which = int(torch.multinomial(areas, 1, generator=generator))
-        pair, region = _training_pair(regions[which], layouts[which], recipe, generator), regions[which]
-        rate = _learning_rate(step, recipe)
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        loss = paired_loss(_predict(model, pair, region), pair)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        running = (running[0] + float(loss.detach()), running[1] + 1)
-        done = step + 1
-        if done % VALIDATE_EVERY == 0 or done == recipe.steps:
-            seconds = elapsed_before + time.monotonic() - began
-            curves.rows.append((done, running[0] / running[1], _validate(model, validation), rate, seconds))
-            running = (0.0, 0)
-            left = (time.monotonic() - began) / (done - start) * (recipe.steps - done)
-            row = curves.rows[-1]
-            report(f"step {done}/{recipe.steps}  training {row[1]:.4f}  validation {row[2]:.4f}  {left:.0f} s left")
-            if state_path is not None:
-                _save_state(state_path, fingerprint, model, optimiser, done, running, curves)
+        pair = _training_pair(regions[which], layouts[which], recipe, generator)
+        return paired_loss(_predict(model, pair, regions[which]), pair)
+
+    curves = fit(
+        model,
+        loss_of_step,
+        lambda: (_validate(model, validation),),
+        steps=recipe.steps,
+        learning_rate=recipe.learning_rate,
+        fingerprint=fingerprint,
+        state_path=state_path,
+        report=report,
+    )
     return model.eval(), curves
 
 
@@ -204,32 +172,3 @@ def _validation_pairs(regions, layouts, recipe: Recipe) -> list[tuple[dict, Expo
 def _validate(model: Denoiser, pairs) -> float:
     losses = [float(paired_loss(_predict(model, pair, region), pair)) for pair, region in pairs]
     return sum(losses) / len(losses)
-
-
-def _learning_rate(step: int, recipe: Recipe) -> float:
-    """Linear warm-up, then a cosine to zero."""
-    warm_up = max(1, int(WARM_UP * recipe.steps))
-    if step < warm_up:
-        return recipe.learning_rate * (step + 1) / warm_up
-    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, recipe.steps - warm_up)))
-
-
-def _save_state(path: Path, fingerprint, model, optimiser, step, running, curves) -> None:
-    state = {
-        "fingerprint": fingerprint,
-        "model": model.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "step": step,
-        "running": list(running),
-        "rows": [list(row) for row in curves.rows],
-    }
-    with atomic_path(path) as temporary:
-        torch.save(state, temporary)
-
-
-def _load_state(path: Path, fingerprint: str, device) -> dict | None:
-    try:
-        state = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError):
-        return None
-    return state if state.get("fingerprint") == fingerprint else None

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from n2n.nets.activations import ACTIVATIONS
 from n2n.nets.bands import SMOOTHING, split
 
-ACTIVATIONS = {"leaky_relu": lambda: nn.LeakyReLU(0.1), "elu": lambda: nn.ELU()}
 THRESHOLD = 3.5  # sigma, where an untrained gate is half open
 BYPASS = 10.0  # sigma of the finest band, above which the input passes through: stars of S/N 60 and more
 INPUTS = 3 + len(SMOOTHING)
@@ -32,30 +32,50 @@ class Block(nn.Sequential):
 
 
 class UNet(nn.Module):
-    """Two levels with a skip connection, on 2x2 pixel blocks.
+    """Two levels with a skip connection, on 2x2 pixel blocks. The untrained output is zero.
 
     Parameters
     ----------
+    inputs, outputs : int
+        Channels.
     width : int
         Channels of the upper level; the lower one has twice as many.
-    activation : {"leaky_relu", "elu"}
+    activation : str
+        A key of `ACTIVATIONS`.
     """
 
-    def __init__(self, width: int = 32, activation: str = "leaky_relu"):
+    def __init__(self, inputs: int, outputs: int, width: int = 32, activation: str = "leaky_relu"):
         super().__init__()
-        self.down = Block(4 * INPUTS, width, activation)
+        self.down = Block(4 * inputs, width, activation)
         self.bottom = Block(width, 2 * width, activation)
         self.up = Block(3 * width, width, activation)
-        self.head = nn.Conv2d(width, 4 * OUTPUTS, 1)
+        self.head = nn.Conv2d(width, 4 * outputs, 1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (n, INPUTS, h, w) to (n, OUTPUTS, h, w); h and w multiples of 4."""
+        """Map (n, inputs, h, w) to (n, outputs, h, w); h and w multiples of 4."""
         upper = self.down(F.pixel_unshuffle(x, 2))
         lower = self.bottom(F.avg_pool2d(upper, 2))
         lower = F.interpolate(lower, scale_factor=2, mode="nearest")
         return F.pixel_shuffle(self.head(self.up(torch.cat([upper, lower], dim=1))), 2)
+
+
+class ResidualUNet(nn.Module):
+    """The U-Net for photographs: it adds a correction to the image. Parameters as of `UNet`."""
+
+    def __init__(self, channels: int = 3, width: int = 32, activation: str = "leaky_relu"):
+        super().__init__()
+        self.unet = UNet(channels, channels, width, activation)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d) and layer is not self.unet.head:
+                nn.init.kaiming_normal_(layer.weight, a=0.1)
+                nn.init.zeros_(layer.bias)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Map (n, channels, h, w) to the same shape; h and w multiples of 4."""
+        # Photographs lie within 0.5 of 0: bring them to the size the layers were drawn for.
+        return image + 0.25 * self.unet(4 * image)
 
 
 class Denoiser(nn.Module):
@@ -69,7 +89,7 @@ class Denoiser(nn.Module):
 
     def __init__(self, width: int = 32, activation: str = "leaky_relu"):
         super().__init__()
-        self.unet = UNet(width, activation)
+        self.unet = UNet(INPUTS, OUTPUTS, width, activation)
 
     def forward(self, image, depth, background, variance, band_noise):
         """Denoise sky-subtracted, linear images.

@@ -15,7 +15,17 @@ from scipy import ndimage
 from n2n.config import add_settings
 from n2n.fidelity.gates import FAIL, PASS, Gate, at_least, exactly, overall, within
 from n2n.fidelity.photometry import aperture_flux, find_stars, moment_width, robust_mean
-from n2n.fidelity.risk import BOX, Gain, box_sums, difference_error, gain_of, held_out_gain, product_error, unseen_error
+from n2n.fidelity.risk import (
+    BOX,
+    Gain,
+    box_sums,
+    difference_error,
+    gain_of,
+    held_out_gain,
+    product_error,
+    unseen_error,
+    without_seeing,
+)
 from n2n.fidelity.zones import NEAR_SATURATED, ZONES, divide
 from n2n.formats import flags as bits
 from n2n.formats.pictures import before_after_png, preview_png
@@ -134,6 +144,7 @@ def judge(pairs: Pairs, stack: dict, candidate: dict, attributes: dict, header, 
     usable &= ~ndimage.binary_dilation(pairs.saturated, iterations=NEAR_SATURATED)
     zones = divide(np.nan_to_num(candidate["judged"]), sky_sigma, usable)
     weight, own = np.where(usable, weight, 0), np.where(usable, own, 0)
+    own = without_seeing(own, candidate["judged"], sky_sigma, zones == ZONES.index("stars"))
     before, after = errors(pairs, candidate["judged"], mean, judge_mean, own, weight, zones, held_out, rest)
 
     def gain(chosen) -> Gain:

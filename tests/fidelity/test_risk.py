@@ -2,7 +2,16 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from n2n.fidelity.risk import Gain, box_sums, gain_of, held_out_gain, product_error, true_gain, unseen_error
+from n2n.fidelity.risk import (
+    Gain,
+    box_sums,
+    gain_of,
+    held_out_gain,
+    product_error,
+    true_gain,
+    unseen_error,
+    without_seeing,
+)
 
 SIZE, BOX, EXPOSURES = 192, 24, 9
 SEEDS = 40
@@ -168,6 +177,22 @@ def test_what_neighbours_share_is_added_only_where_it_is_significant():
     few = np.zeros_like(ALL)
     few[:10, :10] = True
     assert unseen_error(seen + 5, seen, few, BOX) == 0
+
+
+def test_seeing_is_taken_out_of_the_variance_of_bright_stars():
+    rng = np.random.default_rng(0)
+    signal = rng.uniform(0, 2, TRUTH.shape) + 60 * (rng.random(TRUTH.shape) < 0.1) * rng.random(TRUTH.shape)
+    sigma = np.full(TRUTH.shape, 0.7)
+    noise = sigma**2 * (1 + 0.05 * signal)
+    seeing = np.where(signal > 10 * sigma, (0.2 * signal) ** 2, 0)
+    chi2 = rng.chisquare(10, TRUTH.shape) / 10
+    found = without_seeing((noise + seeing) * chi2, signal, sigma, ALL)
+    bright = signal > 10 * sigma
+    assert found[bright].mean() == pytest.approx(noise[bright].mean(), rel=0.1)
+    assert np.array_equal(found[~bright], (noise * chi2)[~bright])
+    few = np.zeros_like(ALL)
+    few[:5, :5] = True
+    assert without_seeing(noise, signal, sigma, few) is noise
 
 
 def test_products_need_two_held_out_parts():

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from n2n.nets import training
+from n2n.nets import loop
 from n2n.nets.training import Recipe, orient, restore, train
 
 RECIPE = Recipe(width=8, steps=30, batch=4, crop=32, seed=3)
@@ -12,7 +12,7 @@ SHORT = replace(RECIPE, steps=12, batch=1)
 
 @pytest.fixture(autouse=True)
 def often(monkeypatch):
-    monkeypatch.setattr(training, "VALIDATE_EVERY", 5)
+    monkeypatch.setattr(loop, "VALIDATE_EVERY", 5)
 
 
 def run(field, recipe=SHORT, fingerprint="one", state_path=None, report=None):
@@ -31,7 +31,7 @@ def same(one, other):
 @pytest.fixture(scope="module")
 def undisturbed(field):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "VALIDATE_EVERY", 5)
+        patch.setattr(loop, "VALIDATE_EVERY", 5)
         return run(field)
 
 
@@ -66,13 +66,6 @@ def test_the_curves_have_a_row_for_every_validation(undisturbed):
     seconds = [row[4] for row in curves.rows]
     assert seconds == sorted(seconds) and seconds[0] > 0
     assert len(texts) == 3 and "s left" in texts[0]
-
-
-def test_the_rate_rises_and_then_falls_to_nothing():
-    rates = [training._learning_rate(step, replace(RECIPE, steps=100)) for step in range(100)]
-    assert rates.index(max(rates)) in (4, 5) and max(rates) == RECIPE.learning_rate
-    assert rates[0] < 0.3 * max(rates) and rates[-1] < 1e-3 * max(rates)
-    assert rates[5:] == sorted(rates[5:], reverse=True)
 
 
 def test_the_same_seed_gives_the_same_network(field, undisturbed):

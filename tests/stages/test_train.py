@@ -9,7 +9,7 @@ from finished import QUICK, TRAINING, call, finished
 from PIL import Image
 from safetensors.numpy import load_file
 
-from n2n.nets import training
+from n2n.nets import loop, training
 from n2n.stages import train as stage
 from n2n.stages.pairs import Pairs
 from n2n.stages.train import load_regions
@@ -70,7 +70,7 @@ def test_the_description_is_written_last(night, tmp_path, monkeypatch):
 
 
 def test_killed_and_started_again_it_gives_the_same_weights(night, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(training, "VALIDATE_EVERY", 4)
+    monkeypatch.setattr(loop, "VALIDATE_EVERY", 4)
     small = ["--steps", "10", "--batch", "1", "--crop", "32"]
     whole, killed = tmp_path / "whole" / "model.json", tmp_path / "killed" / "model.json"
     night.train(whole, *small)

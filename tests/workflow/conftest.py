@@ -94,3 +94,11 @@ def finished(tmp_path_factory) -> Workspace:
 def workspace(finished, tmp_path) -> Workspace:
     """A copy of the finished night."""
     return finished.copy(tmp_path / "night")
+
+
+@pytest.fixture
+def workspace_without_night(tmp_path) -> Workspace:
+    """An empty folder: no night, no configuration."""
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    return Workspace(folder)

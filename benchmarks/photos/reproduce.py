@@ -1,0 +1,122 @@
+"""Reach the figures of the Noise2Noise paper from 300 photographs instead of 50,000: one command, a table out.
+
+    python benchmarks/photos/reproduce.py PHOTOS [--minutes 10] [--noise gaussian ...] [--dry-run 200]
+
+PHOTOS holds the folders train, valid, kodak24 and set14. Trains the paper's U-Net with noisy targets, tests on Kodak
+and Set14 and writes reproduce.md beside this file. After --minutes a model a training is stopped; the same command goes
+on with it. --dry-run trains only so many steps and says how fast that was.
+"""
+
+import argparse
+import contextlib
+import datetime
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from n2n.grid import SIZES, recipe_options
+
+HERE = Path(__file__).parent
+# Lehtinen et al. 2018: Gaussian and Poisson from the official code's U-Net (README, Kodak), the others from table 1 and
+# figure 3 (one image) of the paper.
+PUBLISHED = {
+    "gaussian": {"kodak24": 32.39, "set14": 31.28},
+    "poisson": {"kodak24": 31.66, "set14": 30.06},
+    "bernoulli": {"kodak24": 33.17, "set14": 31.72},
+    "text": {"kodak24": 35.75},
+}
+
+
+def train(noise: str, photos: Path, work: Path, minutes: float, repeats: int) -> dict | None:
+    """Train or go on training; None when the time was not enough."""
+    model = work / noise / "model.json"
+    if not model.exists():
+        command = [sys.executable, "-m", "n2n", "photo", "train", "--noise", noise, "--seed", "1", "-o", str(model)]
+        command += ["--photos", str(photos / "train"), "--valid", str(photos / "valid"), "--test-repeats", str(repeats)]
+        command += ["--test", str(photos / "kodak24"), str(photos / "set14"), *recipe_options("full").split()]
+        child = subprocess.Popen(command)
+        try:
+            child.wait(60 * minutes)
+        except subprocess.TimeoutExpired:
+            child.send_signal(signal.SIGINT)
+        child.wait()
+    return json.loads(model.read_text()) if model.exists() else None
+
+
+def dry_run(noise: str, photos: Path, steps: int) -> str:
+    """The first steps of the full recipe, and their speed."""
+    import torch
+
+    from n2n.nets.device import choose_device, device_name, set_threads
+    from n2n.nets.photo_training import PhotoRecipe, train_on_photographs
+    from n2n.stages._photo_sources import Synthetic
+
+    class Enough(Exception):
+        pass
+
+    full = SIZES["full"]
+    recipe = PhotoRecipe(**{key: full[key] for key in ("width", "steps", "batch", "crop", "learning_rate")})
+    device = choose_device("auto", int(torch.cuda.is_available()))
+    set_threads(None)
+    args = argparse.Namespace(noise=noise, photos=photos / "train", valid=photos / "valid", test=[], targets="noisy")
+    args.batch, args.crop = recipe.batch, recipe.crop
+    source = Synthetic(args, device)
+    marks = []
+
+    def report(text: str) -> None:
+        print(text, flush=True)
+        marks.append((time.monotonic(), text))
+        if int(text.split()[1].split("/")[0]) >= steps:
+            raise Enough
+
+    every = max(1, steps // 10)
+    with contextlib.suppress(Enough):
+        train_on_photographs(
+            recipe, source.draw, source.validation, device, fingerprint="", validate_every=every, report=report
+        )
+    seconds = (marks[-1][0] - marks[0][0]) / (len(marks) - 1) / every
+    first, last = (mark[1].split()[3] for mark in (marks[0], marks[-1]))
+    return (
+        f"{noise}: {steps} of {recipe.steps} steps, {recipe.batch} crops of {recipe.crop} px, {device_name(device)}, "
+        f"{torch.get_num_threads()} threads: {recipe.batch / seconds:.1f} crops a second (validation included), "
+        f"training loss {first} -> {last}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", type=Path)
+    parser.add_argument("--noise", nargs="+", choices=PUBLISHED, default=list(PUBLISHED))
+    parser.add_argument("--minutes", type=float, default=10, help="a model and call")
+    parser.add_argument("--repeats", type=int, default=4, help="noise drawn so often for each test image")
+    parser.add_argument("--work", type=Path, default=Path("results/reproduce"), help="where models are kept")
+    parser.add_argument("--dry-run", type=int, metavar="STEPS", help="only so many steps, and their speed")
+    args = parser.parse_args()
+    commit = subprocess.run(["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    machine = f"{len(os.sched_getaffinity(0))} cores {platform.machine()}"
+    lines = [f"{datetime.date.today()}, commit {commit.stdout.strip()}, {machine}.", ""]
+    if args.dry_run:
+        lines += [f"- {dry_run(noise, args.photos, args.dry_run)}" for noise in args.noise]
+    else:
+        lines += ["| noise | test set | noisy | PSNR (8 bits) | PSNR (float) | SSIM | published |", "|---" * 7 + "|"]
+        for noise in args.noise:
+            facts = train(noise, args.photos, args.work, args.minutes, args.repeats)
+            if facts is None:
+                lines.append(f"| {noise} | not finished: the same command goes on | | | | | |")
+                continue
+            for name, scores in facts["sets"].items():
+                figures = [f"{scores[key]:.2f}" for key in ("noisy", "psnr", "psnr_float")] + [f"{scores['ssim']:.3f}"]
+                lines.append(f"| {noise} | {name} | {' | '.join(figures)} | {PUBLISHED[noise].get(name, '')} |")
+    name = "dry-run" if args.dry_run else "reproduce"
+    text = "\n".join([f"# `benchmarks/photos/reproduce.py`{' --dry-run' if args.dry_run else ''}", "", *lines]) + "\n"
+    (HERE / f"{name}.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""Stage `photo`: Noise2Noise on photographs. `n2n photo train` trains and tests a network, `n2n photo denoise` uses it.
+
+Train on clean photographs with synthetic noise (--noise), or on your own pairs of noisy photographs of the same scene
+(--pairs A B: two folders with files of the same names). A killed training goes on where it was.
+
+  n2n photo train --noise gaussian --photos my/photographs -o models/gaussian/model.json
+  n2n photo denoise noisy.jpg clean.png --model models/gaussian/model.json
+"""
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from n2n.errors import UserError
+from n2n.formats.atomic import atomic_path, write_text
+from n2n.formats.provenance import versions
+from n2n.formats.tables import read_json, write_json
+from n2n.log import logger
+from n2n.stages._photo_sources import Pairs, Synthetic
+from n2n.stages.train import add_device
+
+NOISES = ("gaussian", "poisson", "bernoulli", "text", "impulse", "camera")
+COLUMNS = "step,training_loss,validation_loss,validation_psnr,learning_rate,seconds"
+
+
+def add_arguments(parser) -> None:
+    """Declare the command's arguments."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    train = actions.add_parser("train", help="train a network and test it", description="Train a network and test it.")
+    data = train.add_argument_group("what to train on")
+    data.add_argument("--noise", choices=NOISES, help="synthetic noise, new at every step")
+    data.add_argument("--pairs", type=Path, nargs=2, metavar=("A", "B"), help="or: folders of your own noisy pairs")
+    data.add_argument("--photos", type=Path, help="folder of training photographs (default: a few of scikit-image's)")
+    data.add_argument("--valid", type=Path, help="folder of validation photographs")
+    data.add_argument("--test", type=Path, nargs="*", default=[], help="folders to test on (default: --valid)")
+    data.add_argument(
+        "--targets", choices=["noisy", "clean"], default="noisy", help="what the network is held against (noisy)"
+    )
+    recipe = train.add_argument_group("recipe")
+    recipe.add_argument("--network", choices=["paper", "ours"], default="paper", help="the paper's U-Net, or n2n's")
+    recipe.add_argument("--width", type=int, default=48, help="channels of the first layers (48)")
+    recipe.add_argument(
+        "--activation", default="leaky_relu", choices=["leaky_relu", "elu", "relu", "gelu", "silu"], help="(leaky_relu)"
+    )
+    recipe.add_argument("--loss", choices=["l2", "l1", "annealed_l0", "hdr"], help="default: what fits the noise")
+    recipe.add_argument("--steps", type=int, default=20000, help="training steps (20000)")
+    recipe.add_argument("--batch", type=int, default=4, help="crops a step (4)")
+    recipe.add_argument("--crop", type=int, default=256, help="side of a crop [px] (256)")
+    recipe.add_argument("--learning-rate", type=float, default=0.001, help="peak learning rate (0.001)")
+    recipe.add_argument("--seed", type=int, default=1, help="seed of weights, crops and noise (1)")
+    recipe.add_argument("--test-crop", type=int, default=0, help="test on the middle so many pixels; 0: on all (0)")
+    recipe.add_argument("--test-repeats", type=int, default=1, help="noise drawn so often for each test image (1)")
+    train.add_argument("-o", "--output", type=Path, required=True, help="model.json to write, the rest beside it")
+    denoise = actions.add_parser(
+        "denoise", help="denoise a photograph", description="Denoise a photograph; no noise is added."
+    )
+    denoise.add_argument("image", type=Path, help="photograph to denoise")
+    denoise.add_argument("output", type=Path, help="picture to write; the suffix decides the format (.png, .tif, .jpg)")
+    denoise.add_argument("--model", type=Path, required=True, help="model.json of `n2n photo train`")
+    for sub in (train, denoise):
+        add_device(sub)
+
+
+def run(args) -> None:
+    """Execute the stage."""
+    (train if args.action == "train" else denoise)(args)
+
+
+def train(args) -> None:
+    """Train, then test on whole photographs."""
+    import torch
+
+    from n2n.nets.device import choose_device, device_name, set_threads
+    from n2n.nets.model import save_weights
+    from n2n.nets.photo_training import PhotoRecipe, train_on_photographs
+    from n2n.nets.unet import parameters
+
+    if (args.noise is None) == (args.pairs is None):
+        raise UserError("say what to train on: either --noise KIND or --pairs A B")
+    if args.pairs and args.targets == "clean":
+        raise UserError("--targets clean: pairs of noisy photographs have no clean target")
+    device = choose_device(args.device, args.gpus)
+    set_threads(args.threads)
+    source = Pairs(args, device) if args.pairs else Synthetic(args, device)
+    fields = {key: getattr(args, key) for key in PhotoRecipe.__dataclass_fields__ if hasattr(args, key)}
+    recipe = PhotoRecipe(**fields | {"loss": args.loss or source.loss})
+    content = json.dumps([asdict(recipe), source.facts], sort_keys=True)
+    fingerprint = hashlib.sha256(content.encode()).hexdigest()
+    folder = args.output.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    logger.info("training on %s, %s targets (%s)", source.words, args.targets, device_name(device))
+    model, curves = train_on_photographs(
+        recipe,
+        source.draw,
+        source.validation,
+        device,
+        fingerprint=fingerprint,
+        state_path=folder / "state.pt",
+        validate_every=max(1, recipe.steps // 20),
+        report=logger.info,
+    )
+    lines = [f"{r[0]},{r[1]:.6f},{r[2]:.6f},{r[3]:.4f},{r[4]:.3e},{r[5]:.1f}" for r in curves.rows]
+    write_text(folder / "training.csv", "\n".join([COLUMNS, *lines]) + "\n")
+    sets = source.test(model, folder) if args.noise else {}
+    digest = save_weights(folder / "model.safetensors", model)
+    seconds = curves.rows[-1][-1]
+    write_json(
+        args.output,
+        {
+            "kind": "photo",
+            "noise": args.noise or "pairs",
+            "targets": args.targets,
+            "recipe": asdict(recipe),
+            "parameters": parameters(model),
+            "data": source.facts,
+            "sets": sets,
+            "weights_sha256": digest,
+            "final": dict(zip(COLUMNS.split(","), curves.rows[-1], strict=True)),
+            "crops_per_second": recipe.steps * recipe.batch / max(seconds, 1e-9),
+            "device": device_name(device),
+            "threads": torch.get_num_threads(),
+            "versions": versions(),
+        },
+    )
+    for name, scores in sets.items():
+        logger.info("%s: PSNR %.2f dB -> %.2f dB (%d images)", name, scores["noisy"], scores["psnr"], scores["images"])
+
+
+def denoise(args) -> None:
+    """Denoise the user's own photograph."""
+    import torch
+    from PIL import Image
+
+    from n2n.nets.device import choose_device, set_threads
+    from n2n.nets.photo_inference import denoise_photograph, to_bytes
+    from n2n.photos.photographs import read_photograph
+
+    device = choose_device(args.device, args.gpus)
+    set_threads(args.threads)
+    model = load_photo_model(args.model, device)
+    photograph = read_photograph(args.image)
+    image = torch.from_numpy(photograph.copy()).permute(2, 0, 1).float() / 255 - 0.5
+    picture = Image.fromarray(to_bytes(denoise_photograph(model, image)))
+    if args.output.suffix.lower() not in Image.registered_extensions():
+        raise UserError(f"{args.output}: unknown kind of picture; use .png, .tif or .jpg")
+    with atomic_path(args.output) as temporary:
+        picture.save(temporary, format=Image.registered_extensions()[args.output.suffix.lower()])
+    logger.info("%s written (%d x %d)", args.output, picture.width, picture.height)
+
+
+def load_photo_model(path: Path, device):
+    """Read a model of `n2n photo train`; UserError where it is not one."""
+    from n2n.nets.model import read_weights
+    from n2n.nets.photo_training import PhotoRecipe, build_network
+
+    facts = read_json(path)
+    if facts.get("kind") != "photo":
+        raise UserError(f"{path} is not a model for photographs; `n2n photo train` makes one")
+    model = build_network(PhotoRecipe(**facts["recipe"]))
+    model.load_state_dict(read_weights(path.parent, facts))
+    return model.to(device).eval()

@@ -1,0 +1,42 @@
+"""The notebooks, run from top to bottom as plain Python: they use no magics and need no Jupyter here."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def test_both_are_there():
+    assert {path.stem for path in NOTEBOOKS} == {"first_night", "activation_study"}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_outputs_are_stripped(path):
+    notebook = read(path)
+    nbformat.validate(notebook)
+    for cell in notebook.cells:
+        assert cell.cell_type != "code" or (not cell.outputs and cell.execution_count is None)
+
+
+@pytest.mark.workflow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_cell_runs(path, tmp_path):
+    script = tmp_path / "notebook.py"
+    script.write_text("\n\n".join(cell.source for cell in read(path).cells if cell.cell_type == "code"))
+    work = tmp_path / "work"
+    work.mkdir()
+    environment = os.environ | {"N2N_NOTEBOOK_FOLDER": str(work), "MPLBACKEND": "agg", "OMP_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    made = {"first_night": "results/*/*/denoised.fits", "activation_study": "verdict.md"}[path.stem]
+    assert list(work.glob(made))
