@@ -1,4 +1,4 @@
-"""The network: torch lives here and nowhere else."""
+"""The networks, their losses, sampling and training."""
 
 import os
 
