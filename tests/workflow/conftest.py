@@ -40,8 +40,9 @@ class Workspace:
     def command(self, *arguments: str) -> list[str]:
         """Arguments of a run on two cores without a GPU."""
         snakefile = str(self.source / "Snakefile")
+        # Targets among the arguments come first: --resources would take them for its own.
         standard = ["--snakefile", snakefile, "--cores", "2", "--resources", "gpu=0"]
-        return [sys.executable, "-m", "snakemake", *standard, *arguments]
+        return [sys.executable, "-m", "snakemake", *arguments, *standard]
 
     def environment(self) -> dict:
         """The tests' environment, with this workspace's sources first."""
