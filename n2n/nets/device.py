@@ -43,3 +43,26 @@ def set_threads(threads: int | None) -> None:
 def device_name(device: torch.device) -> str:
     """Plain name for headers, e.g. ``cpu`` or ``NVIDIA H200``."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def compiled(model: torch.nn.Module, device: torch.device):
+    """The model compiled for a GPU; on the CPU, and where compiling fails, the model itself.
+
+    A step of a small network is shorter than the launch of its kernels one by one. Compiling needs a C compiler,
+    which not every machine with a GPU has.
+    """
+    if device.type != "cuda":
+        return model
+    fast = torch.compile(model)
+    state = {"call": fast}
+
+    def call(*inputs):
+        if state["call"] is fast:
+            try:
+                return fast(*inputs)
+            except Exception as error:  # whatever the compiler says, the plain network works
+                logger.warning("the network could not be compiled (%s); training goes on slower", type(error).__name__)
+                state["call"] = model
+        return model(*inputs)
+
+    return call

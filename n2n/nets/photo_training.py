@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from n2n.errors import UserError
+from n2n.nets.device import compiled
 from n2n.nets.loop import Curves, fit, generator_of
 from n2n.nets.paper import MULTIPLE, PaperUNet
 from n2n.nets.photo_losses import photo_loss
@@ -80,8 +81,7 @@ def train_on_photographs(
         against clean images in dB (NaN where none), rate, seconds.
     """
     model = build_network(recipe).to(device)
-    # A step of a small network is shorter than the launch of its kernels one by one.
-    fast = torch.compile(model) if device.type == "cuda" else model
+    fast = compiled(model, device)
 
     def predict(source):
         source = source.to(memory_format=torch.channels_last)

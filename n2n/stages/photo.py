@@ -3,8 +3,8 @@
 Train on clean photographs with synthetic noise (--noise), or on your own pairs of noisy photographs of the same scene
 (--pairs A B: two folders with files of the same names). A killed training goes on where it was.
 
-  n2n photo train --noise gaussian --photos my/photographs -o models/gaussian/model.json
-  n2n photo denoise noisy.jpg clean.png --model models/gaussian/model.json
+  n2n photo train --noise gaussian --photos my/photographs -o models/photo/model.json
+  n2n photo denoise noisy.jpg better.png
 """
 
 import hashlib
@@ -21,6 +21,9 @@ from n2n.stages._photo_sources import Pairs, Synthetic
 from n2n.stages.train import add_device
 
 NOISES = ("gaussian", "poisson", "bernoulli", "text", "impulse", "camera")
+# Where `denoise` looks for a model when none is named.
+RUN = "runs/gaussian-leaky_relu-noisy-1/model.json"
+USUAL = [Path("models/photo/model.json"), Path("results/study/full") / RUN, Path("results/study/quick") / RUN]
 COLUMNS = "step,training_loss,validation_loss,validation_psnr,learning_rate,seconds"
 
 
@@ -57,7 +60,9 @@ def add_arguments(parser) -> None:
     )
     denoise.add_argument("image", type=Path, help="photograph to denoise")
     denoise.add_argument("output", type=Path, help="picture to write; the suffix decides the format (.png, .tif, .jpg)")
-    denoise.add_argument("--model", type=Path, required=True, help="model.json of `n2n photo train`")
+    denoise.add_argument(
+        "--model", type=Path, help=f"model.json of `n2n photo train` (default: {USUAL[0]}, else one of the study)"
+    )
     for sub in (train, denoise):
         add_device(sub)
 
@@ -138,7 +143,13 @@ def denoise(args) -> None:
 
     device = choose_device(args.device, args.gpus)
     set_threads(args.threads)
-    model = load_photo_model(args.model, device)
+    path = args.model or next((path for path in USUAL if path.exists()), None)
+    if path is None:
+        raise UserError(
+            f"no model; make one with `n2n photo train --noise gaussian -o {USUAL[0]}`, or name one by --model"
+        )
+    model = load_photo_model(path, device)
+    logger.info("denoising with %s", path)
     photograph = read_photograph(args.image)
     image = torch.from_numpy(photograph.copy()).permute(2, 0, 1).float() / 255 - 0.5
     picture = Image.fromarray(to_bytes(denoise_photograph(model, image)))

@@ -173,7 +173,7 @@ def verdict(runs: list[dict], found: list[dict]) -> str:
         f"{recipe['batch']} crops of {recipe['crop']} px), {seeds} seeds, {first['data']['training_images']} training "
         f"and {first['data']['validation_images']} validation photographs.",
         "",
-        "PSNR in dB, on clean images, after rounding to 8 bits; mean over seeds ± standard error.",
+        "PSNR in dB, on clean images, after rounding to 8 bits, and SSIM; mean over seeds ± standard error.",
         "",
         *score_lines(runs),
         "",
@@ -210,7 +210,7 @@ def score_lines(runs: list[dict]) -> list[str]:
     """Markdown table: a row a noise, activation and kind of target, a column a test set."""
     sets = list(dict.fromkeys(name for r in runs for name in r["sets"]))
     lines = [
-        "| noise | activation | targets | validation | " + " | ".join(f"{name} (noisy)" for name in sets) + " |",
+        "| noise | activation | targets | validation | " + " | ".join(f"{name}, SSIM (noisy)" for name in sets) + " |",
         "|---" * (4 + len(sets)) + "|",
     ]
     for key in dict.fromkeys((r["noise"], r["activation"], r["targets"]) for r in runs):
@@ -218,7 +218,8 @@ def score_lines(runs: list[dict]) -> list[str]:
         cells = [with_error([r["validation_psnr"] for r in chosen])]
         for name in sets:
             noisy = np.mean([r["sets"][name]["noisy"] for r in chosen])
-            cells.append(f"{with_error([r['sets'][name]['psnr'] for r in chosen])} ({noisy:.2f})")
+            ssim = np.mean([r["sets"][name]["ssim"] for r in chosen])
+            cells.append(f"{with_error([r['sets'][name]['psnr'] for r in chosen])}, {ssim:.3f} ({noisy:.2f})")
         lines.append(f"| {key[0]} | {NAMES[key[1]]} | {key[2]} | " + " | ".join(cells) + " |")
     return lines
 

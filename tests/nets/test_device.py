@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from n2n.errors import UserError
-from n2n.nets.device import choose_device, device_name, set_threads
+from n2n.nets.device import choose_device, compiled, device_name, set_threads
 
 
 @pytest.fixture
@@ -61,3 +61,23 @@ def test_threads_are_as_many_as_granted():
 
 def test_the_cpu_has_a_plain_name():
     assert device_name(torch.device("cpu")) == "cpu"
+
+
+class GPU:
+    type = "cuda"
+
+
+def test_where_compiling_fails_the_plain_network_goes_on(monkeypatch, caplog):
+    def broken(model):
+        def call(*inputs):
+            raise RuntimeError("no C compiler")
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", broken)
+    model = torch.nn.Linear(2, 1)
+    call = compiled(model, GPU())
+    x = torch.ones(3, 2)
+    assert torch.equal(call(x), model(x)) and torch.equal(call(x), model(x))
+    assert caplog.text.count("could not be compiled") == 1
+    assert compiled(model, torch.device("cpu")) is model

@@ -1,4 +1,5 @@
 import json
+import zlib
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ SMALL = ["--width", "6", "--steps", "12", "--batch", "2", "--crop", "32", "--gpu
 def paint(folder, count=4, size=(80, 112), seed=0, noise=0.0):
     """Photographs of smooth colour; the same scene for the same seed, whatever the noise."""
     folder.mkdir(parents=True, exist_ok=True)
-    rng, noisy = np.random.default_rng(seed), np.random.default_rng(hash(folder.name) % 1000)
+    rng, noisy = np.random.default_rng(seed), np.random.default_rng(zlib.crc32(folder.name.encode()))
     y, x = np.mgrid[: size[0], : size[1]] / 20
     for index in range(count):
         a, b, c = rng.uniform(0.3, 1.5, 3)
@@ -136,6 +137,16 @@ def test_a_nights_model_is_no_model_for_photographs(tmp_path, capsys, photograph
     command = ["photo", "denoise", photographs / "p0.png", tmp_path / "o.png", "--model", tmp_path / "model.json"]
     assert main([str(part) for part in command]) == 1
     assert "not a model for photographs" in capsys.readouterr().err
+
+
+def test_the_usual_model_is_found_and_named(tmp_path, monkeypatch, caplog, capsys, trained, photographs):
+    monkeypatch.chdir(tmp_path)
+    command = ["photo", "denoise", str(photographs / "p0.png"), "out.png", "--gpus", "0"]
+    assert main(command) == 1 and "n2n photo train" in capsys.readouterr().err
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/photo").symlink_to(trained.parent)
+    assert main(command) == 0 and (tmp_path / "out.png").exists()
+    assert "models/photo/model.json" in caplog.text
 
 
 def test_pairs_must_match(tmp_path, capsys):
