@@ -1,0 +1,70 @@
+"""Errors of stack and denoised image, measured on the held-out exposures of a group."""
+
+import numpy as np
+
+from n2n.fidelity.risk import difference_error, held_out_gain, product_error, unseen_error
+from n2n.fidelity.zones import ZONES
+from n2n.stages.pairs import Pairs
+
+
+def errors(pairs, denoised, mean, judge_mean, own, weight, zones, held_out, rest):
+    """Error of the stack and of the denoised image, pixel by pixel, times `weight`; only sums over many mean anything.
+
+    Parameters
+    ----------
+    denoised, mean, judge_mean, own, weight : ndarray, shape (h, w)
+        Denoised image and mean of A and B, mean of C, variance of the mean of A and B from its scatter and inverse
+        smooth variance, both 0 where not usable.
+    zones : ndarray, shape (h, w)
+    held_out, rest : int ndarray
+        Exposures of C, and the others.
+
+    Returns
+    -------
+    before, after : ndarray, shape (h, w)
+    """
+    usable = zones >= 0
+    denoised, mean, judge_mean = (np.where(usable, image, 0) for image in (denoised, mean, judge_mean))
+    before, after = weight * own, difference_error(denoised, mean, judge_mean, own, weight)
+    parts = ((*pairs.mean(part)[:2], judging) for part, judging in parts_of(pairs, held_out, rest))
+    faint = usable & (zones != ZONES.index("stars"))
+    judged, stack = product_error([denoised, mean], weight, faint, parts)
+    fair = np.isfinite(judged)
+    for index in range(len(ZONES)):
+        zone = fair & (zones == index)
+        after[zone] = judged[zone] + unseen_error(before, stack, zone)
+    return before, after
+
+
+def parts_of(pairs: Pairs, held_out: np.ndarray, rest: np.ndarray, most: int = 8):
+    """Divide the held-out exposures and the others into at most `most` parts each.
+
+    Exposures of one pointing share noise and stay together.
+
+    Yields
+    ------
+    part : int ndarray
+    judging : bool
+    """
+    for chosen, judging in ((held_out, True), (rest, False)):
+        pointing = [pairs.frames[index]["pointing"] for index in chosen]
+        rank = {unit: number % most for number, unit in enumerate(dict.fromkeys(pointing))}
+        label = np.array([rank[unit] for unit in pointing])
+        for number in range(min(len(rank), most)):
+            yield chosen[label == number], judging
+
+
+def single_exposure(pairs: Pairs, denoised, attributes, scatter, zones) -> dict:
+    """Gain for one held-out exposure, judged by the other held-out ones."""
+    single = int(attributes["single"])
+    others = np.array([i for i in attributes["held_out"] if i != single])
+    exposure, depth, _ = pairs.mean([single])
+    judge_mean, _, _ = pairs.mean(others)
+    usable = np.isfinite(exposure) & np.isfinite(judge_mean) & (zones >= 0)
+    own = np.where(usable, scatter / np.maximum(depth, 1e-6), 0)
+    weight = depth / pairs.variance
+    result = {"filename": pairs.frames[single]["path"]}
+    for index, name in [(None, "all"), *enumerate(ZONES)]:
+        chosen = usable if index is None else usable & (zones == index)
+        result[name] = held_out_gain(denoised, exposure, judge_mean, own, weight, chosen).as_dict()
+    return result
