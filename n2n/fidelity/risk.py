@@ -10,7 +10,7 @@ neither has seen, T the truth. Two estimates of the error of D, both unbiased:
    the product; no variance has to be known. The error is split with a smoothing G into its smooth part, ``G(D - C_i)
    G(D - C_j)``, where most of the noise is gone, and the rest, with L = 1 - G^2:
    ``D L D - 2 C L D + T L T``. There T L T, the same for any pointings of the group, comes from the products of all
-   of them. For sky and faint extended light, where form 1 has two to four times the noise.
+   of them. For sky and faint extended light, where form 1 has about twice the noise.
 """
 
 from dataclasses import dataclass

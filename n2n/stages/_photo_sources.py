@@ -29,10 +29,14 @@ class Synthetic:
         self.args, self.device, self.corruption = args, device, CORRUPTIONS[args.noise]
         if args.photos:
             training = read_folder(args.photos)
+            if not args.valid and len(training) < 2:
+                raise UserError(
+                    f"{args.photos} holds one photograph; 2 are needed, one of them to judge by, or --valid"
+                )
             valid = read_folder(args.valid) if args.valid else training[:: max(2, len(training) // 8)]
             if not args.valid:
                 names = {name for name, _ in valid}
-                training = [pair for pair in training if pair[0] not in names] or training
+                training = [pair for pair in training if pair[0] not in names]
         else:
             training, valid = builtin_photographs()
             valid = read_folder(args.valid) if args.valid else valid
@@ -160,10 +164,10 @@ class Pairs:
 
 
 def read_folder(folder: Path) -> list:
-    """(name, pixels) of every photograph in a folder."""
+    """(path below the folder, pixels) of every photograph in it: names alone may repeat between sub-folders."""
     from n2n.photos.photographs import find_photographs, read_photograph
 
-    return [(path.name, read_photograph(path)) for path in find_photographs(folder)]
+    return [(path.relative_to(folder).as_posix(), read_photograph(path)) for path in find_photographs(folder)]
 
 
 def digest_of(photographs: list) -> str:

@@ -149,6 +149,11 @@ def test_the_usual_model_is_found_and_named(tmp_path, monkeypatch, caplog, capsy
     assert "models/photo/model.json" in caplog.text
 
 
+def test_one_photograph_cannot_train_and_judge(tmp_path, capsys):
+    assert train(tmp_path / "m.json", "--noise", "gaussian", "--photos", paint(tmp_path / "one", count=1)) == 1
+    assert "2 are needed" in capsys.readouterr().err
+
+
 def test_pairs_must_match(tmp_path, capsys):
     first, second = paint(tmp_path / "a"), paint(tmp_path / "b", size=(80, 100))
     assert main(["photo", "train", "--pairs", str(first), str(second), *SMALL, "-o", str(tmp_path / "m.json")]) == 1
