@@ -14,6 +14,8 @@ from pathlib import Path
 from n2n.errors import UserError
 from n2n.formats.atomic import write_text_if_changed
 from n2n.formats.tables import csv_text, number, read_csv, read_json
+from n2n.library import Decision, Library
+from n2n.masters import Master, make_master, safe, typical
 
 # Raised when a stage makes other pixels from the same input; snakemake then runs it again.
 RECIPES = {
@@ -31,20 +33,6 @@ RECIPES = {
     "study": 1,
 }
 REFERENCE_EXPOSURES = 8  # later batches do not change the reference once this many lights are there
-MIN_CALIBRATION = 3  # frames a master needs
-SETUP = ("camera", "width", "height", "binning", "gain_setting", "offset")
-MAX_DEGREES = 2.0  # difference of sensor temperature between dark and light
-
-
-@dataclass(frozen=True)
-class Master:
-    """One master frame to make: its key (also its file name), kind, frames, and what to subtract first."""
-
-    key: str
-    kind: str
-    night: str
-    rows: tuple[dict, ...]
-    zero: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +45,7 @@ class Group:
     reference_chunks: tuple[str, ...]
     calibration: dict
     model: str | None
+    choice: str  # of calibration, in one line
 
     @property
     def lights(self) -> int:
@@ -135,7 +124,7 @@ def make_plan(config: dict, nights: list[str]) -> Plan:
     results = Path(config["results"])
     plan = Plan(nights)
     everything = {path.parent.name: read_csv(path) for path in sorted(results.glob("*/frames.csv"))}
-    library = {night: _masters(night, rows) for night, rows in everything.items()}
+    library = Library(everything)
     for night in nights:
         lights = [row for row in everything.get(night, []) if row["kind"] == "light"]
         named: dict[str, list[dict]] = {}
@@ -158,7 +147,11 @@ def make_plan(config: dict, nights: list[str]) -> Plan:
 
 
 def write_plan(config: dict, plan: Plan) -> None:
-    """Write the small files the jobs depend on; unchanged ones keep their time stamp."""
+    """Write the small files the jobs depend on; unchanged ones keep their time stamp.
+
+    A choice of calibration that is new or has changed is added to the plan's notes, so that a run which has nothing
+    new to do says nothing about it.
+    """
     from n2n.formats.frametable import FRAME_COLUMNS
 
     results = Path(config["results"])
@@ -166,7 +159,8 @@ def write_plan(config: dict, plan: Plan) -> None:
         folder = results / group.night / group.name
         for chunk, rows in group.chunks.items():
             write_text_if_changed(folder / "chunks" / f"{chunk}.csv", csv_text(rows, list(FRAME_COLUMNS)))
-        write_text_if_changed(folder / "calibration.json", json.dumps(group.calibration, indent=1) + "\n")
+        if write_text_if_changed(folder / "calibration.json", json.dumps(group.calibration, indent=1) + "\n"):
+            plan.notes.append(f"{group.night}/{group.name}: {group.choice}")
     for master in plan.masters.values():
         write_text_if_changed(
             results / "masters" / f"{master.key}.csv", csv_text(list(master.rows), list(FRAME_COLUMNS))
@@ -198,139 +192,36 @@ def _group(config, night, name, rows, library, plan: Plan) -> Group:
         inside = [row for row in rows if int(row["batch"]) == batch]
         reference += sorted({f"{int(row['chunk']):03d}" for row in inside})
         counted += len(inside)
-    first = rows[0]
-    chosen = _calibration(night, first, library, plan)
-    if not chosen["dark"]:
-        members = [row for chunk in sorted(set(reference)) for row in chunks[chunk]]
-        master = _make_master("defects", night, members)
-        plan.masters[master.key] = master
-        chosen["defects"] = master.key
-        chosen["reasons"].append("defects: found from the lights themselves, there being no dark")
-    chosen["e_per_adu"] = number(first["e_per_adu"])
+    first, members = rows[0], [row for chunk in sorted(set(reference)) for row in chunks[chunk]]
+    decisions, scale = library.choose(night, typical(members))
+    if not decisions[0].master:
+        why = "found from the lights themselves, there being no dark"
+        decisions.append(Decision("defects", make_master("defects", night, members), why))
+    plan.masters |= library.needed(decisions)
+    calibration = dict.fromkeys(("bias", "dark", "flat", "defects"))
+    calibration |= {decision.kind: decision.master.key for decision in decisions if decision.master}
+    calibration |= {
+        "dark_scale": scale,
+        "e_per_adu": number(first["e_per_adu"]),
+        "e_per_adu_by_user": _by_user(first, "e_per_adu"),
+        "read_noise_e": number(first["read_noise_e"]),
+        "reasons": [decision.sentence for decision in decisions],
+    }
     return Group(
         night,
         name,
         dict(sorted(chunks.items())),
         tuple(sorted(set(reference))),
-        chosen,
+        calibration,
         model_id(config, first) if len(rows) >= config["model"]["min_exposures"] else None,
+        "; ".join(decision.brief for decision in decisions),
     )
 
 
-def _masters(night: str, rows: list[dict]) -> list[Master]:
-    """Masters that the calibration frames of a night allow."""
-    sets: dict[tuple, list[dict]] = {}
-    for row in rows:
-        if row["kind"] not in ("bias", "dark", "flat", "darkflat"):
-            continue
-        key = [row["kind"], *(row[column] for column in SETUP)]
-        if row["kind"] in ("dark", "darkflat"):
-            key.append(round(number(row["exptime_s"], 0.0), 2))
-        if row["kind"] == "flat":
-            key += [row["filter"], row["filter_bw_nm"]]
-        sets.setdefault(tuple(key), []).append(row)
-    made = []
-    for key, rows in sets.items():
-        for members in _by_temperature(rows) if key[0] in ("dark", "darkflat") else [rows]:
-            if len(members) >= MIN_CALIBRATION:
-                made.append(_make_master(key[0], night, members))
-    zeros = [master for master in made if master.kind in ("darkflat", "bias", "dark")]
-    result = []
-    for master in made:
-        if master.kind == "flat":
-            zero = _zero_for_flat(master, zeros)
-            master = _make_master("flat", night, list(master.rows), zero)
-        result.append(master)
-    return result
-
-
-def _by_temperature(rows: list[dict]) -> list[list[dict]]:
-    """Split darks into sets that span at most `MAX_DEGREES`; those of unknown temperature stay together."""
-    degrees = {row["path"]: number(row["temperature_c"]) for row in rows}
-    starts: list[float] = []
-    for value in sorted(value for value in degrees.values() if value is not None):
-        if not starts or value - starts[-1] > MAX_DEGREES:
-            starts.append(value)
-    sets: dict[float | None, list[dict]] = {}
-    for row in rows:
-        value = degrees[row["path"]]
-        start = None if value is None else max(start for start in starts if start <= value)
-        sets.setdefault(start, []).append(row)
-    return list(sets.values())
-
-
-def _make_master(kind: str, night: str, rows: list[dict], zero: str | None = None) -> Master:
-    digest = hashlib.sha256("".join([*(row["sha256"] for row in rows), zero or ""]).encode()).hexdigest()[:10]
-    first = rows[0]
-    words = [kind, first["camera"], first["filter"] if kind in ("flat", "defects") else "", night, digest]
-    return Master("-".join(filter(None, map(_safe, words))), kind, night, tuple(rows), zero)
-
-
-def _zero_for_flat(flat: Master, zeros: list[Master]) -> str | None:
-    """Dark of the flat's own exposure, else the bias, both of the same set-up."""
-    first = flat.rows[0]
-    for kinds in (("darkflat", "dark"), ("bias",)):
-        for zero in zeros:
-            fits = zero.kind in kinds and _same_setup(zero.rows[0], first)
-            if fits and (zero.kind == "bias" or _same_exposure(zero.rows[0], first)):
-                return zero.key
-    return None
-
-
-def _calibration(night: str, light: dict, library: dict[str, list[Master]], plan: Plan) -> dict:
-    """Choose masters for a group, same night first, and say why."""
-    chosen: dict = {"bias": None, "dark": None, "flat": None, "defects": None, "reasons": []}
-    order = sorted(library)
-    near = (
-        sorted(order, key=lambda other: (abs(order.index(other) - order.index(night)), other))
-        if night in order
-        else order
-    )
-    for kind in ("dark", "bias", "flat"):
-        refused = f"{kind}: none of this camera and setting"
-        for other in near:
-            for master in library[other]:
-                if master.kind != kind or not _same_setup(master.rows[0], light):
-                    continue
-                problem = _problem(kind, master.rows[0], light)
-                if problem:
-                    refused = f"{kind}: {problem}"
-                elif chosen[kind] is None:
-                    chosen[kind] = master.key
-                    where = "the same night" if other == night else f"night {other}"
-                    chosen["reasons"].append(f"{kind}: {len(master.rows)} frames of {where} ({master.key})")
-                    _need(master, library, plan)
-        if chosen[kind] is None:
-            chosen["reasons"].append(refused)
-    return chosen
-
-
-def _need(master: Master, library: dict[str, list[Master]], plan: Plan) -> None:
-    plan.masters[master.key] = master
-    if master.zero:
-        zero = next(other for other in library[master.night] if other.key == master.zero)
-        plan.masters[zero.key] = zero
-
-
-def _problem(kind: str, master: dict, light: dict) -> str:
-    if kind == "dark":
-        if not _same_exposure(master, light):
-            return f"there are darks of {master['exptime_s']} s, the lights have {light['exptime_s']} s"
-        ours, theirs = number(light["temperature_c"]), number(master["temperature_c"])
-        if ours is not None and theirs is not None and abs(ours - theirs) > MAX_DEGREES:
-            return f"the darks were taken at {theirs:.1f} C, the lights at {ours:.1f} C"
-    if kind == "flat" and (master["filter"], master["filter_bw_nm"]) != (light["filter"], light["filter_bw_nm"]):
-        return f"none through {light['filter']}"
-    return ""
-
-
-def _same_setup(one: dict, other: dict) -> bool:
-    return all(one[column] == other[column] for column in SETUP)
-
-
-def _same_exposure(one: dict, other: dict) -> bool:
-    a, b = number(one["exptime_s"], 0.0), number(other["exptime_s"], 0.0)
-    return abs(a - b) <= max(0.05, 0.01 * max(a, b))
+def _by_user(row: dict, field: str) -> bool:
+    """Whether a field of the row comes from `overrides`, as ingest notes it."""
+    stated = [note for note in row["notes"].split("; ") if note.startswith("stated by overrides:")]
+    return any(field in note.split() for note in stated)
 
 
 def model_id(config: dict, light: dict) -> str:
@@ -339,7 +230,7 @@ def model_id(config: dict, light: dict) -> str:
     setup = [light["camera"], band, light["binning"], light["gain_setting"]]
     content = json.dumps({"setup": setup, "train": config["train"], "recipe": RECIPES["train"]}, sort_keys=True)
     digest = hashlib.sha256(content.encode()).hexdigest()[:12]
-    return f"{_safe(light['camera']) or 'camera'}_{_safe(band)}/{digest}"
+    return f"{safe(light['camera']) or 'camera'}_{safe(band)}/{digest}"
 
 
 def model_state(config: dict, model: str) -> str:
@@ -376,7 +267,3 @@ def _assign_training(config: dict, plan: Plan) -> None:
             continue
         first = min(group.night for group in candidates)
         plan.training[model] = [(g.night, g.name) for g in candidates if g.night == first]
-
-
-def _safe(text: str) -> str:
-    return "".join(c if c.isalnum() or c in "+.-" else "-" for c in str(text)).strip("-.")

@@ -132,13 +132,19 @@ def test_masters_of_another_set_up_are_refused(library, facts):
     chosen = library.add(number=5).calibrated(**facts).calibration()
     assert chosen["dark"] is chosen["bias"] is chosen["flat"] is None
     for kind in ("bias", "dark", "flat"):
-        assert why(chosen, kind) == f"{kind}: none of this camera and setting"
+        found, wanted = next((facts[key], library.tables[NIGHT][0][key]) for key in facts)
+        reason = why(chosen, kind)
+        assert reason.startswith(f"{kind}: none of this camera and setting: ")
+        assert f"{found} (lights: {wanted})" in reason
 
 
 @pytest.mark.parametrize(
     ("facts", "reason"),
     [
-        ({"exptime_s": "30"}, "dark: there are darks of 30 s, the lights have 60 s"),
+        (
+            {"exptime_s": "30"},
+            "dark: there are darks of 30 s, the lights have 60 s, and there is no bias to scale them with",
+        ),
         ({"temperature_c": "-5"}, "dark: the darks were taken at -5.0 C, the lights at -10.0 C"),
     ],
 )
@@ -159,7 +165,31 @@ def test_a_flat_through_another_filter_is_refused(library, facts, reason):
 
 
 def test_two_frames_are_no_master(library):
-    assert library.add(number=5).add(number=2, kind="dark").calibration()["dark"] is None
+    chosen = library.add(number=5).add(number=2, kind="dark").calibration()
+    assert chosen["dark"] is None and why(chosen, "dark") == f"dark: only 2 of night {NIGHT}, a master needs 3"
+
+
+def test_the_choice_is_told_in_one_line_when_it_is_new_or_changes_and_not_again(library):
+    library.add(number=5).add(number=4, kind="dark")
+    line = f"{NIGHT}/M-42_Ha: dark 4 frames of the same night; bias refused: there is none; flat refused: there is none"
+    assert library.plan(write=True).notes == [line]
+    assert library.plan(write=True).notes == []
+    library.add(number=1, batch=1)
+    assert library.plan(write=True).notes == []
+    library.add(number=4, kind="flat", filter="OIII")
+    assert library.plan(write=True).notes == [
+        line.replace("flat refused: there is none", "flat refused: none through Ha")
+    ]
+
+
+def test_what_the_header_says_of_the_gain_goes_along_and_what_the_user_says_is_marked(library):
+    library.add(number=5, e_per_adu="0.25", read_noise_e="1.5")
+    chosen = library.calibration()
+    assert (chosen["e_per_adu"], chosen["read_noise_e"], chosen["e_per_adu_by_user"]) == (0.25, 1.5, False)
+    library.tables.clear()
+    library.add(number=5, e_per_adu="0.3", notes="no camera profile; stated by overrides: camera e_per_adu")
+    chosen = library.calibration()
+    assert (chosen["e_per_adu"], chosen["e_per_adu_by_user"], chosen["dark_scale"]) == (0.3, True, 1.0)
 
 
 def test_the_fitting_dark_is_found_among_others(library):

@@ -1,40 +1,78 @@
 """The HDF5 files between the stages: registered chunks and the pairs of a group."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import h5py
 import numpy as np
 
 from n2n.errors import UserError
 from n2n.formats.atomic import atomic_path
+from n2n.formats.flags import DEFECT, NO_DATA, SATURATED
 
-TILE = 64  # chunk side in pixels: crops and strips both read few chunks
+TILE = 8  # rows of a chunk: strips and crops read little more than they need
+MAX_STRIP = 64  # rows worked on at once: more would leave the processor's cache
+BYTES_A_SAMPLE = 12  # value, flags, masks and what they are computed with
 
 
-def write_registered(path: Path, pixels, flags, frames: list[dict], meta: dict) -> None:
-    """Write the accepted exposures of one chunk.
+@contextlib.contextmanager
+def writing_registered(path: Path, shape: tuple[int, int]) -> Iterator["RegisteredWriter"]:
+    """Write a file of registered exposures, one exposure at a time; whole in the end, or not there at all.
 
     Parameters
     ----------
-    pixels : float32 ndarray, shape (n, h, w)
-    flags : uint8 ndarray, shape (n, h, w)
-    frames : list of dict
-        One entry for *every* exposure of the chunk, accepted (in the order of `pixels`) or not.
-    meta : dict
-        Facts about the group, e.g. the reference's header.
+    path : path
+        Final name.
+    shape : (int, int)
+        Height and width of the group's grid.
     """
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-        height, width = pixels.shape[1:]
-        chunk = (1, min(TILE, height), width)
-        if len(pixels):
-            file.create_dataset("pixels", data=pixels, chunks=chunk)
-            file.create_dataset("flags", data=flags, chunks=chunk, compression="gzip", compression_opts=1)
-        else:
-            file.create_dataset("pixels", data=pixels)
-            file.create_dataset("flags", data=flags)
-        file.attrs["frames"] = json.dumps(frames)
-        file.attrs["meta"] = json.dumps(meta)
+        yield RegisteredWriter(file, shape)
+
+
+class RegisteredWriter:
+    """Adds exposures to a registered file.
+
+    Beside pixels and flags it keeps `small`, the exposure in blocks of `small_step` pixels, in which trails are looked
+    for; NaN where more than half of a block is missing or saturated.
+    """
+
+    def __init__(self, file: h5py.File, shape: tuple[int, int]):
+        self.file, self.count = file, 0
+        self.step = small_step(shape)
+        kinds = {"pixels": (np.float32, None), "flags": (np.uint8, "lzf"), "small": (np.float32, None)}
+        for name, (kind, compression) in kinds.items():
+            sides = tuple(side // self.step for side in shape) if name == "small" else tuple(shape)
+            rows = (1, min(TILE, sides[0]), sides[1])
+            file.create_dataset(name, (0, *sides), kind, maxshape=(None, *sides), chunks=rows, compression=compression)
+
+    def append(self, pixels: np.ndarray, flags: np.ndarray) -> None:
+        """Add an exposure: float32 and uint8 ndarrays of the grid's shape."""
+        small = in_blocks(pixels, self.step)
+        small[in_blocks(((flags & (NO_DATA | SATURATED)) > 0).astype(np.float32), self.step) > 0.5] = np.nan
+        for name, image in (("pixels", pixels), ("flags", flags), ("small", small)):
+            self.file[name].resize(self.count + 1, axis=0)
+            self.file[name][self.count] = image
+        self.count += 1
+
+    def describe(self, frames: list[dict], meta: dict) -> None:
+        """Write one entry for *every* exposure of the chunk, accepted (in order) or not, and the group's facts."""
+        self.file.attrs["frames"] = json.dumps(frames)
+        self.file.attrs["meta"] = json.dumps(meta)
+
+
+def small_step(shape: tuple[int, int]) -> int:
+    """Side of the blocks of `small`: two pixels, more where an image would be larger than 1024 of them."""
+    return max(2, -(-max(shape) // 1024))
+
+
+def in_blocks(image: np.ndarray, step: int) -> np.ndarray:
+    """Mean over blocks of `step` x `step` pixels; what does not fill a block at the end is left out."""
+    height, width = (side // step * step for side in image.shape)
+    return cv2.resize(image[:height, :width], (width // step, height // step), interpolation=cv2.INTER_AREA)
 
 
 def read_attributes(path: Path) -> tuple[list[dict], dict]:
@@ -75,14 +113,15 @@ def virtual(paths: list[Path], name: str, beside: Path) -> h5py.VirtualLayout:
 
 
 def strips(height: int, width: int, exposures: int, budget_bytes: int = 256 * 2**20, overlap: int = 0):
-    """Cut an image into row strips whose exposures fit `budget_bytes`.
+    """Cut an image into row strips whose exposures fit `budget_bytes`, working arrays included.
 
     Yields
     ------
     (outer, inner, within) : slices
         Rows to read (with `overlap` more on both sides), rows to write, and those rows within the read.
     """
-    rows = max(8, int(budget_bytes / (max(exposures, 1) * width * 4 * 6)))
+    rows = int(budget_bytes / (max(exposures, 1) * width * BYTES_A_SAMPLE)) - 2 * overlap
+    rows = max(TILE, min(rows, MAX_STRIP) // TILE * TILE)
     for top in range(0, height, rows):
         bottom = min(top + rows, height)
         first, last = max(0, top - overlap), min(height, bottom + overlap)
@@ -99,7 +138,5 @@ def _relative(path: Path, folder: Path) -> str:
 
 def usable(flags: np.ndarray, reject: np.ndarray, *, keep_saturated: bool) -> np.ndarray:
     """Samples that may be averaged: covered, no defect, no outlier, optionally not saturated."""
-    from n2n.formats.flags import DEFECT, NO_DATA, SATURATED
-
     bad = NO_DATA | DEFECT | (0 if keep_saturated else SATURATED)
     return ((flags & bad) == 0) & ~reject

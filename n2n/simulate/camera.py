@@ -193,18 +193,21 @@ def cosmic_rays(
     return places, np.round([charge for _, charge in kept], 1)
 
 
-def satellite_trail(shape: tuple[int, int], rng: np.random.Generator, peak: float) -> NDArray[np.float64]:
-    """Straight bright line across the field with a Gaussian profile, sigma 1 px.
+def telegraph_pixels(
+    shape: tuple[int, int], rng: np.random.Generator, per_mpx: float
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Pixels that jump between two levels (random telegraph signal), on the sensor's amplifiers: in any frame.
 
     Returns
     -------
-    float64 array, shape `shape`, e-/px.
+    places : int array, shape (n, 2)
+        Column and row.
+    jump : float array, shape (n,)
+        Height of the upper level, 8 to 30 times the read noise.
     """
-    angle = rng.uniform(0.15, 0.85) * np.pi / 2 * rng.choice([-1, 1])
-    x0, y0 = rng.uniform(0.35, 0.65) * shape[1], rng.uniform(0.35, 0.65) * shape[0]
-    y, x = np.ogrid[: shape[0], : shape[1]]
-    distance = (x - x0) * np.sin(angle) - (y - y0) * np.cos(angle)
-    return peak * np.exp(-(distance**2) / 2)
+    height, width = shape
+    places = rng.choice(height * width, round(per_mpx * height * width / 1e6), replace=False)
+    return np.stack([places % width, places // width], axis=1), rng.uniform(8, 30, len(places))
 
 
 def expose(
@@ -233,7 +236,7 @@ def expose(
     rng : numpy Generator
         Source of all randomness.
     hits : (places, charge), optional
-        From `cosmic_rays`.
+        Charge in e- that is no light: `cosmic_rays`, telegraph pixels at their upper level.
 
     Returns
     -------
@@ -243,7 +246,7 @@ def expose(
     electrons = rng.poisson(expected).astype(np.float64)
     if hits is not None:
         places, charge = hits
-        electrons[places[:, 1], places[:, 0]] += charge
+        np.add.at(electrons, (places[:, 1], places[:, 0]), charge)
     electrons += gain.read_noise * rng.standard_normal(detector.shape)
     adu = electrons / gain.e_per_adu + OFFSET_ADU + detector.columns
     return np.clip(np.rint(adu), 0, SATURATION_ADU).astype(np.uint16)

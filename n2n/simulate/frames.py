@@ -11,16 +11,26 @@ from numpy.typing import NDArray
 
 from n2n.formats.atomic import atomic_path
 from n2n.simulate import recipe
-from n2n.simulate.camera import Detector, cosmic_rays, expose, flat_field, make_detector, satellite_trail
+from n2n.simulate.camera import (
+    DARK_CURRENT,
+    Detector,
+    cosmic_rays,
+    expose,
+    flat_field,
+    make_detector,
+    telegraph_pixels,
+)
 from n2n.simulate.dialects import DIALECTS, Facts, header
 from n2n.simulate.optics import render
 from n2n.simulate.recipe import CADENCE_S, Preset, Target, generator
 from n2n.simulate.scene import Scene
+from n2n.simulate.trails import KINDS, Trail, draw_trail, trail_light
 
 COSMIC_RAYS_PER_MPX = 8.0
 TRUNCATED_SHARE = 0.6
 SET_TEMPERATURE = -10.0
 OFFSET_SETTING = 50
+MISHAPS = ("cloudy", "elongated", "truncated", *KINDS)
 FOLDERS = {"light": "LIGHT", "bias": "BIAS", "dark": "DARK", "flat": "FLAT"}
 
 
@@ -38,6 +48,8 @@ class Sky:
     night : str
         Name of the night's folder; where it is a date, the headers carry it.
     dialect : str
+    telegraph : float
+        Telegraph pixels per million pixels.
     """
 
     seed: int
@@ -45,6 +57,7 @@ class Sky:
     shape: tuple[int, int]
     night: str
     dialect: str
+    telegraph: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +75,7 @@ class Job:
     start_s : float
         Start in s after 17:00 UTC.
     mishap : str
-        ``''``, ``cloudy``, ``trail``, ``elongated`` or ``truncated``.
+        ``''`` or one of `MISHAPS`.
     """
 
     kind: str
@@ -105,6 +118,14 @@ def flat_of(filter_name: str, shape: tuple[int, int], scene_seed: int) -> NDArra
     return flat_field(detector_of(shape, scene_seed), generator(scene_seed, "dust", filter_name))
 
 
+@functools.lru_cache(maxsize=2)
+def telegraph_of(
+    shape: tuple[int, int], scene_seed: int, per_mpx: float
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Telegraph pixels of a night's camera, kept for the frames to come."""
+    return telegraph_pixels(shape, generator(scene_seed, "telegraph"), per_mpx)
+
+
 def relative_path(job: Job, dialect: str) -> str:
     """Path of a frame below the night's folder."""
     return f"{FOLDERS[job.kind]}/{job.stem}.{DIALECTS[dialect].extension}"
@@ -143,7 +164,7 @@ def plan_jobs(plan: Preset, frames: int | None, start_index: int, only_lights: b
 
 
 def light_of_sky(job: Job, sky: Sky) -> tuple[NDArray[np.float32], dict]:
-    """Noiseless light frame and its entry in the truth (without cosmic rays)."""
+    """Noiseless light frame and its entry in the truth (neither holds trails or charge that is no light)."""
     now = recipe.conditions(job.target, sky.seed, sky.night, job.number, job.mishap)
     noiseless = render(scene_of(job.target, sky.shape, sky.scene_seed), sky.shape, now)
     entry = {
@@ -151,7 +172,7 @@ def light_of_sky(job: Job, sky: Sky) -> tuple[NDArray[np.float32], dict]:
         "group": job.target.group,
         "number": job.number,
         **dataclasses.asdict(now),
-        **{flag: job.mishap == flag for flag in ("cloudy", "trail", "elongated", "truncated")},
+        **{flag: job.mishap == flag for flag in MISHAPS},
     }
     return noiseless, entry
 
@@ -168,8 +189,9 @@ def make_frame(job: Job, sky: Sky, raw: Path, truth: Path) -> dict:
         with atomic_path(truth / f"{job.stem}.npy") as temporary, open(temporary, "wb") as file:
             np.save(file, noiseless)
         light, flat = noiseless, flat_of(target.filter, shape, sky.scene_seed)
-        if job.mishap == "trail":
-            light = light + satellite_trail(shape, rng, target.trail_peak)
+        trails = [_trail(job, sky, entry["sky"], rng)] if job.mishap in KINDS else []
+        light = sum((trail_light(trail, shape) for trail in trails), start=light)
+        entry["trails"] = [dataclasses.asdict(trail) for trail in trails]
     elif job.kind == "flat":
         light = 0.5 * target.gain.saturation * rng.uniform(0.97, 1.03)
         flat = flat_of(target.filter, shape, sky.scene_seed)
@@ -178,11 +200,31 @@ def make_frame(job: Job, sky: Sky, raw: Path, truth: Path) -> dict:
         rate = max(3.0, COSMIC_RAYS_PER_MPX * shape[0] * shape[1] / 983_040 * job.exptime / 60)
         hits = cosmic_rays(shape, rng, rate)
         entry["cosmic_rays"] = np.column_stack([*hits[0].T, hits[1]]).tolist()
+    if sky.telegraph:
+        high = _telegraph_charge(job, sky)
+        entry["telegraph"] = np.column_stack([*high[0].T, high[1]]).tolist()
+        hits = high if hits is None else tuple(map(np.concatenate, zip(hits, high, strict=True)))
     pixels = expose(light, flat, job.exptime, detector, target.gain, rng, hits)
     share = TRUNCATED_SHARE if job.mishap == "truncated" else 1.0
     facts = _facts(job, sky, rng)
     write_raw(raw / relative_path(job, sky.dialect), pixels, header(facts, sky.dialect, shape), share)
     return entry
+
+
+def _trail(job: Job, sky: Sky, level: float, rng: np.random.Generator) -> Trail:
+    """Trail of a light whose sky has `level` e-/px."""
+    target = job.target
+    noise = np.sqrt(level + DARK_CURRENT * target.exptime + target.gain.read_noise**2)
+    if job.mishap != "trail":
+        rng = generator(sky.seed, sky.night, job.stem, job.mishap)
+    return draw_trail(job.mishap, sky.shape, rng, target.trail_peak, float(noise))
+
+
+def _telegraph_charge(job: Job, sky: Sky) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Telegraph pixels that are at their upper level in this frame, and by how many e-."""
+    places, jump = telegraph_of(sky.shape, sky.scene_seed, sky.telegraph)
+    high = generator(sky.seed, sky.night, job.stem, "telegraph").random(len(places)) < 0.5
+    return places[high], np.round(jump[high] * job.target.gain.read_noise, 3)
 
 
 def write_raw(path: Path, pixels: NDArray[np.uint16], cards: fits.Header, share: float = 1.0) -> None:

@@ -14,7 +14,7 @@ from n2n.formats.atomic import write_text
 from n2n.simulate import recipe
 from n2n.simulate.camera import DARK_CURRENT, OFFSET_ADU
 from n2n.simulate.dialects import DIALECTS
-from n2n.simulate.frames import Job, Sky, detector_of, make_frame, plan_jobs, relative_path, scene_of
+from n2n.simulate.frames import Job, Sky, detector_of, make_frame, plan_jobs, relative_path, scene_of, telegraph_of
 from n2n.simulate.recipe import CADENCE_S, PRESETS, Target
 from n2n.simulate.truth import load_truth
 
@@ -49,7 +49,7 @@ def simulate_night(
     seed : int
         Noise, dithers and weather, together with `night`: another night is another sample.
     preset : str
-        ``demo``, ``tiny`` or ``pair``.
+        A key of `n2n.simulate.recipe.PRESETS`.
     dialect : str
         Capture program, a key of `n2n.simulate.dialects.DIALECTS`.
     frames : int, optional
@@ -84,7 +84,7 @@ def simulate_night(
         raise UserError(f"size {width}x{height} is too small; use at least 64x64")
     raw = Path(out) / night
     truth = Path(out).parent / "truth" / night if truth is None else Path(truth)
-    sky = Sky(seed, seed if scene_seed is None else scene_seed, (height, width), night, dialect)
+    sky = Sky(seed, seed if scene_seed is None else scene_seed, (height, width), night, dialect, plan.telegraph)
     jobs = plan_jobs(plan, frames, start_index, only_lights)
     account = {
         "night": {
@@ -96,7 +96,7 @@ def simulate_night(
             "only_lights": only_lights,
         },
     }
-    del account["night"]["shape"]
+    del account["night"]["shape"], account["night"]["telegraph"]
     if _is_there(raw, truth, jobs, account["night"]):
         report(f"simulate: {raw} is there already, nothing to do")
         return raw
@@ -132,10 +132,11 @@ def simulate_late_frame(raw_night_dir: str | Path, truth_dir: str | Path, group:
     """
     account = load_truth(truth_dir)
     how = account["night"]
-    targets = {target.group: target for target in recipe.preset_named(how["preset"]).targets}
+    plan = recipe.preset_named(how["preset"])
+    targets = {target.group: target for target in plan.targets}
     if group not in targets:
         raise UserError(f"no group {group!r} in {truth_dir}; there are {', '.join(targets)}")
-    sky = Sky(how["seed"], how["scene_seed"], tuple(how["size"][::-1]), how["night"], how["dialect"])
+    sky = Sky(how["seed"], how["scene_seed"], tuple(how["size"][::-1]), how["night"], how["dialect"], plan.telegraph)
     last = max(entry["number"] for entry in account["lights"] if entry["group"] == group)
     start_s = 3600 * 11 + CADENCE_S * (index - last)
     job = Job("light", targets[group], index, start_s)
@@ -190,6 +191,7 @@ def _is_there(raw: Path, truth: Path, jobs: list[Job], how: dict) -> bool:
 def _group_truth(target: Target, sky: Sky) -> dict:
     scene = scene_of(target, sky.shape, sky.scene_seed)
     detector = detector_of(sky.shape, sky.scene_seed)
+    places, jump = telegraph_of(sky.shape, sky.scene_seed, sky.telegraph)
     excess = detector.heat * target.gain.hot_mean * target.exptime / 60
     return {
         "target": target.name,
@@ -206,6 +208,10 @@ def _group_truth(target: Target, sky: Sky) -> dict:
         ],
         "hot_pixels": [
             [*place, round(heat, 3)] for place, heat in zip(detector.hot.tolist(), excess.tolist(), strict=True)
+        ],
+        "telegraph_pixels": [
+            [*place, round(height, 3)]
+            for place, height in zip(places.tolist(), (jump * target.gain.read_noise).tolist(), strict=True)
         ],
     }
 
@@ -233,7 +239,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="demo",
         choices=PRESETS,
         help="demo: two targets, 1024x960 px, about half a gigabyte with its truth; "
-        "tiny: one target, 256x240; pair: two targets, 256x240 (default: demo)",
+        "tiny: one target, 256x240; pair: two targets, 256x240; artefacts: two targets, 768x720, with every artefact "
+        "that has to be masked; stack: 16 Mpx (default: demo)",
     )
     parser.add_argument(
         "--seed",

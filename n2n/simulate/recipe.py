@@ -117,6 +117,8 @@ class Preset:
         Per gain setting; flats per filter.
     mishaps : tuple of str
         Each spoils one light per target.
+    telegraph : float
+        Telegraph pixels per million pixels.
     """
 
     size: tuple[int, int]
@@ -126,6 +128,7 @@ class Preset:
     dark: int
     flat: int
     mishaps: tuple[str, ...]
+    telegraph: float = 0.0
 
 
 # A small frame with as many stars as a larger one, so that it can be registered.
@@ -134,6 +137,19 @@ HA_CROWDED = dataclasses.replace(HA, star_density=4 * HA.star_density)
 PRESETS = {
     "demo": Preset((1024, 960), (HA, LUM), (24, 20), 16, 12, 12, ("cloudy", "trail", "elongated")),
     "tiny": Preset((256, 240), (HA_CROWDED,), (14,), 4, 4, 4, ("cloudy", "trail")),
+    # What benchmarks/stack times: 20 lights and 24 calibration frames of 16 Mpx.
+    "stack": Preset((4096, 4096), (LUM,), (20,), 8, 8, 8, ("trail",)),
+    # What benchmarks/artefacts measures: everything that masks and rejection have to find.
+    "artefacts": Preset(
+        (768, 720),
+        (HA_CROWDED, LUM),
+        (16, 16),
+        8,
+        8,
+        8,
+        ("trail", "faint_trail", "cloudy", "aircraft", "elongated", "faint_trail"),
+        telegraph=60.0,
+    ),
     "pair": Preset((256, 240), (HA_CROWDED, LUM), (14, 14), 4, 4, 4, ("cloudy", "trail")),
 }
 

@@ -26,13 +26,16 @@ def load_truth(truth_dir: str | Path) -> dict:
     ``lights``
         One dict per light: ``file, group, number``, the state of mount and sky (``dx, dy`` px, ``rotation``
         and ``track_angle`` in degrees, ``transparency``, ``fwhm`` px, ``sky`` e-/px, ``track_px``), the
-        flags ``cloudy, trail, elongated, truncated``, and ``cosmic_rays``: rows of column, row, e-.
+        flags ``cloudy, elongated, truncated, trail, faint_trail, aircraft``, ``cosmic_rays``: rows of column, row,
+        e-, and ``trails``: dicts of `n2n.simulate.trails.Trail`. Where the camera has telegraph pixels, every
+        frame lists those at their upper level as ``telegraph``: rows of column, row, e-.
     ``calibration``
         One dict per dark: ``file, kind, cosmic_rays``; for the other frames file and kind.
     ``groups``
         By name: ``target, filter, exptime`` s, ``sky`` e-/px, ``gain_setting, e_per_adu, read_noise`` e-,
         ``saturation`` e-, ``stars``: rows of x, y (reference coordinates, px) and flux (e- per exposure at
-        transparency 1), ``hot_pixels``: rows of column, row, excess e- per exposure.
+        transparency 1), ``hot_pixels``: rows of column, row, excess e- per exposure, ``telegraph_pixels``: rows
+        of column, row, jump e-.
     ``camera``
         ``dead_columns``, ``dead_pixels`` (rows of column, row), ``offset_adu``, ``dark_current`` e-/s.
     """

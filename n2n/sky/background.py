@@ -25,15 +25,20 @@ def match_sky(pixels: np.ndarray, reference: np.ndarray, usable: np.ndarray, blo
     """
     height, width = pixels.shape
     block = max(4, min(block, height // 4, width // 4))
+    block -= block % max(1, block // 16)
     rows, columns = height // block, width // block
-    cut = (slice(rows * block), slice(columns * block))
-    difference = np.where(usable, pixels - reference, np.nan)[cut]
-    tiles = difference.reshape(rows, block, columns, block).swapaxes(1, 2).reshape(rows * columns, -1)
-    enough = np.isfinite(tiles).mean(axis=1) > 0.5
+    thin = max(1, block // 16)  # 256 values a block are enough for its median
+    cut = (slice(0, rows * block, thin), slice(0, columns * block, thin))
+    difference = np.where(usable[cut], pixels[cut] - reference[cut], np.inf)
+    tiles = difference.reshape(rows, block // thin, columns, block // thin).swapaxes(1, 2)
+    tiles = np.sort(tiles.reshape(rows * columns, -1), axis=1)
+    count = np.isfinite(tiles).sum(axis=1)
+    enough = count > 0.5 * tiles.shape[1]
     if not enough.any():
         return np.zeros(3)
-    values = np.nanmedian(tiles[enough], axis=1)
-    y, x = (np.indices((rows, columns)).reshape(2, -1)[:, enough] + 0.5) * block
+    middle = np.stack([(count - 1) // 2, count // 2], axis=1)[enough]
+    values = np.take_along_axis(tiles[enough], middle, axis=1).mean(axis=1, dtype=float)
+    y, x = (np.indices((rows, columns)).reshape(2, -1)[:, enough] + 0.5) * block - (thin - 1) / 2
     design = np.column_stack([np.ones(len(x)), x - width / 2, y - height / 2])
     if len(values) < 12:
         return np.array([np.median(values), 0.0, 0.0])
@@ -54,9 +59,10 @@ def match_sky(pixels: np.ndarray, reference: np.ndarray, usable: np.ndarray, blo
 def plane(coefficients: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Evaluate `match_sky` coefficients; float32 ndarray of `shape`."""
     height, width = shape
-    y, x = np.ogrid[:height, :width]
     level, slope_x, slope_y = coefficients
-    return (level + slope_x * (x + 0.5 - width / 2) + slope_y * (y + 0.5 - height / 2)).astype(np.float32)
+    across = (slope_x * (np.arange(width) + 0.5 - width / 2)).astype(np.float32)
+    down = (level + slope_y * (np.arange(height) + 0.5 - height / 2)).astype(np.float32)
+    return across + down[:, None]
 
 
 def sky_level(pixels: np.ndarray, usable: np.ndarray) -> float:

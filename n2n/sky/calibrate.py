@@ -1,17 +1,23 @@
 """From raw counts to calibrated electrons, with a mask, in memory."""
 
+import functools
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from scipy import ndimage
 
 from n2n.formats.flags import DEFECT, NO_DATA, SATURATED
+from n2n.sky.order import masked_median, middle, sort_samples
 
 # Full-scale values of 12-, 14- and 16-bit converters, plain and shifted up to 16 bits.
 FULL_SCALES = (4095, 16383, 65535, 4095 * 16, 16383 * 4)
 # A flat below this fraction of its median holds too little light to divide by.
 DARKEST_FLAT = 0.05
-PATTERN_SCALES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # pixels; bands of `agreed_pattern`
+ROWS = 32  # rows worked on at once
+PIECE = 200_000  # pixels filled at once: 40 MB
+SAMPLE = 1_000_000  # values a robust scatter rests on: it is then known to 0.1 %
+NARROW_SCALES, WIDE_SCALES = (1.0, 2.0, 4.0), (8.0, 16.0, 32.0)  # pixels; bands of `agreed_pattern`
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,10 @@ class Calibration:
         e-/ADU; 1 where it is unknown, and the unit is then ADU.
     unit : str
         ``"electron"`` or ``"adu"``.
+    notes : tuple of str
+        What a person should know about the choice of the gain.
+    read_noise_e : float or None
+        Read noise of one exposure in electrons; None where it is unknown.
     """
 
     zero: np.ndarray | None = None
@@ -37,6 +47,23 @@ class Calibration:
     defects: np.ndarray | None = None
     gain: float = 1.0
     unit: str = "adu"
+    notes: tuple[str, ...] = ()
+    read_noise_e: float | None = None
+
+    @functools.cached_property
+    def sensitivity(self) -> np.ndarray | np.float32:
+        """What a difference in ADU is multiplied by; float32, shape (h, w) with a flat."""
+        if self.flat is None:
+            return np.float32(self.gain)
+        return np.float32(self.gain) / np.where(self.flat < DARKEST_FLAT, 1, self.flat).astype(np.float32)
+
+    @functools.cached_property
+    def flags(self) -> np.ndarray | None:
+        """DEFECT where a pixel is known to be bad or the flat too dark to divide by; uint8, shape (h, w)."""
+        bad = self.defects
+        if self.flat is not None:
+            bad = self.flat < DARKEST_FLAT if bad is None else bad | (self.flat < DARKEST_FLAT)
+        return None if bad is None else bad.view(np.uint8) * np.uint8(DEFECT)
 
 
 def saturation_level(raw: np.ndarray, stated: float | None = None) -> float:
@@ -75,18 +102,19 @@ def calibrate(
         In `calibration.unit`.
     flags : uint8 ndarray, shape (h, w)
     """
-    flags = np.where(invalid, NO_DATA, 0).astype(np.uint8)
-    flags[raw >= saturation_level(raw, saturate_adu)] |= SATURATED
-    zero = pedestal_adu if calibration.zero is None else calibration.zero
-    pixels = np.subtract(raw, zero, dtype=np.float32)
-    if calibration.flat is not None:
-        too_dark = calibration.flat < DARKEST_FLAT
-        flags[too_dark] |= DEFECT
-        pixels /= np.where(too_dark, 1, calibration.flat).astype(np.float32)
-    if calibration.defects is not None:
-        flags[calibration.defects] |= DEFECT
-    if calibration.gain != 1:
-        pixels *= np.float32(calibration.gain)
+    flags = np.zeros(raw.shape, np.uint8) if calibration.flags is None else calibration.flags.copy()
+    limit = saturation_level(raw, saturate_adu)
+    some_invalid, zero = invalid.any(), calibration.zero
+    pixels = np.empty(raw.shape, np.float32)
+    for top in range(0, len(raw), ROWS):  # so that rows stay in the processor's cache
+        rows = slice(top, top + ROWS)
+        np.subtract(raw[rows], pedestal_adu if zero is None else zero[rows], out=pixels[rows], casting="same_kind")
+        pixels[rows] *= calibration.sensitivity[rows] if calibration.flat is not None else calibration.sensitivity
+        full = raw[rows] >= limit
+        if full.any():
+            flags[rows][full] |= SATURATED
+        if some_invalid:
+            flags[rows][invalid[rows]] |= NO_DATA
     return pixels, flags
 
 
@@ -97,8 +125,33 @@ def hot_pixels(dark: np.ndarray, nsigma: float = 5.0) -> np.ndarray:
     -------
     ndarray of bool, shape (h, w)
     """
-    residual = dark - ndimage.median_filter(dark, 5, mode="mirror")
+    residual = dark - _median5(dark)
     return np.abs(residual) > nsigma * max(robust_sigma(residual), 1e-6)
+
+
+def unstable_pixels(frames: np.ndarray, nsigma: float = 4.5) -> np.ndarray:
+    """Pixels that jump between frames in which nothing changes: telegraph noise.
+
+    The second lowest and the second highest value lie far apart; a cosmic ray moves only one of them.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (n, h, w)
+        Darks; fewer than six tell nothing.
+    nsigma : float
+        In units of the typical distance of those two.
+
+    Returns
+    -------
+    ndarray of bool, shape (h, w)
+    """
+    if len(frames) < 6:
+        return np.zeros(frames.shape[1:], bool)
+    spread = np.empty(frames.shape[1:], np.float32)
+    for top in range(0, len(spread), ROWS):
+        ranks = sort_samples(frames[:, top : top + ROWS].astype(np.float32))
+        spread[top : top + ROWS] = ranks[-2] - ranks[1]
+    return spread > nsigma * max(float(np.median(spread[::3, ::3])), 1.0)
 
 
 def agreed_pattern(frames: np.ndarray, master: np.ndarray, nsigma: float = 4.0) -> np.ndarray:
@@ -121,25 +174,61 @@ def agreed_pattern(frames: np.ndarray, master: np.ndarray, nsigma: float = 4.0) 
     """
     if len(frames) < 4:
         return master
-    halves = [np.mean(frames[start::2], axis=0, dtype=np.float32) for start in (0, 1)]
     # Noise of the mean of all frames, without their pattern; exact for halves of one size.
-    noise = 0.5 * (halves[0] - halves[1])
-    noise -= np.median(noise)
-    lines = np.median(master, axis=0, keepdims=True)
-    lines = lines + np.median(master - lines, axis=1, keepdims=True)
-    pattern = (master - lines).astype(np.float32)
+    noise = np.zeros(master.shape, np.float32)
+    for index, frame in enumerate(frames):
+        half = (len(frames) + 1 - index % 2) // 2
+        noise += frame * np.float32((0.5 - index % 2) / half)
+    noise -= np.median(noise[::3, ::3])
+    thin = max(1, min(master.shape) // 1000)  # a thousand values are enough for the level of a line
+    lines = np.median(master[::thin], axis=0, keepdims=True)
+    lines = (lines + np.median(master[:, ::thin] - lines[:, ::thin], axis=1, keepdims=True)).astype(np.float32)
+    pattern = master - lines
     # Hot pixels and cosmic rays must not leak into the wide bands.
     top, ceiling = 5 * robust_sigma(pattern), 5 * robust_sigma(noise)
     rest, noise = np.clip(pattern, -top, top), np.clip(noise, -ceiling, ceiling)
-    result = lines + (pattern - rest)
-    for sigma in PATTERN_SCALES:
-        smooth, smooth_noise = (ndimage.gaussian_filter(image, sigma, truncate=3.0) for image in (rest, noise))
-        band, band_noise = rest - smooth, noise - smooth_noise
-        total = max(robust_sigma(band), 1e-9)
-        share = max(0.0, 1 - (robust_sigma(band_noise) / total) ** 2)
-        result += np.where(np.abs(band) > nsigma * total, 1.0, share) * band
-        rest, noise = smooth, smooth_noise
-    return (result + rest).astype(np.float32)
+    result = lines + pattern
+    result -= rest
+    for sigma in NARROW_SCALES:
+        rest, noise = _agree(result, rest, noise, sigma, nsigma)
+    # What is left is so smooth that a fourth of the pixels a side holds it.
+    wide = [cv2.resize(image, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA) for image in (rest, noise)]
+    agreed = np.zeros_like(wide[0])
+    for sigma in WIDE_SCALES:
+        wide = _agree(agreed, *wide, sigma / 4, nsigma)
+    agreed += wide[0]
+    result += cv2.resize(agreed, master.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return result
+
+
+def _agree(result, rest, noise, sigma: float, nsigma: float):
+    """Add to `result` what is true of the band narrower than `sigma`; return what is wider, and its noise."""
+    smooth, smooth_noise = _smooth(rest, sigma), _smooth(noise, sigma)
+    rest -= smooth
+    noise -= smooth_noise
+    total = max(robust_sigma(rest), 1e-9)
+    share = np.float32(max(0.0, 1 - (robust_sigma(noise) / total) ** 2))
+    sure = np.abs(rest) > nsigma * total
+    result[sure] += (1 - share) * rest[sure]
+    rest *= share
+    result += rest
+    return smooth, smooth_noise
+
+
+def _smooth(image: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian of `sigma` px; where it is wide three boxes of the same width do (variance (w^2 - 1) / 12 each)."""
+    if sigma <= 4:
+        side = 2 * int(3 * sigma + 0.5) + 1
+        return cv2.GaussianBlur(image, (side, side), sigma, borderType=cv2.BORDER_REFLECT)
+    side = 2 * round((np.sqrt(4 * sigma**2 + 1) - 1) / 2) + 1
+    for _ in range(3):
+        image = cv2.blur(image, (side, side), borderType=cv2.BORDER_REFLECT)
+    return image
+
+
+def _median5(image: np.ndarray) -> np.ndarray:
+    """Median over 5 x 5 pixels; float32 ndarray of the same shape."""
+    return cv2.medianBlur(np.ascontiguousarray(image, np.float32), 5)
 
 
 def persistent_defects(frames: np.ndarray, nsigma: float = 6.0) -> np.ndarray:
@@ -158,17 +247,22 @@ def persistent_defects(frames: np.ndarray, nsigma: float = 6.0) -> np.ndarray:
     -------
     ndarray of bool, shape (h, w)
     """
-    residual = np.empty_like(frames, dtype=np.float32)
-    for index, frame in enumerate(frames):
-        residual[index] = frame - ndimage.median_filter(frame, 5, mode="mirror")
-    centre = np.median(residual, axis=0)
-    limit = max(nsigma * robust_sigma(centre), 0.8 * robust_sigma(residual[0]), 1e-6)
+    centre, level = np.empty((2, *frames.shape[1:]), np.float32)
+    for top in range(0, len(centre), ROWS):
+        outer = slice(max(top - 2, 0), top + ROWS + 2)
+        within = slice(top - outer.start, top - outer.start + ROWS)
+        block = frames[:, outer].astype(np.float32)
+        residual = np.stack([frame - _median5(frame) for frame in block])
+        centre[top : top + ROWS] = middle(sort_samples(residual[:, within]))
+        level[top : top + ROWS] = middle(sort_samples(block[:, within]))
+    noise = robust_sigma(frames[0] - _median5(frames[0]))
+    limit = max(nsigma * robust_sigma(centre), 0.8 * noise, 1e-6)
     # The borders of many sensors are shaded or unread: judge them against the whole, row- and column-wise.
     found = np.abs(centre) > limit
     # Stars that never moved stay in the median, too. They are broad: their neighbours stand out with them.
     if found.any() and (_neighbour_peak(found.astype(np.float32))[found] > 0).mean() > 0.4:
         found &= _neighbour_peak(np.abs(centre)) < 0.3 * np.abs(centre)
-    return found | _bad_border(frames)
+    return found | _bad_border(level, robust_sigma(frames[0] - level))
 
 
 def _neighbour_peak(image: np.ndarray) -> np.ndarray:
@@ -178,14 +272,13 @@ def _neighbour_peak(image: np.ndarray) -> np.ndarray:
     return np.minimum(beside, above)
 
 
-def _bad_border(frames: np.ndarray, width: int = 16, nsigma: float = 8.0) -> np.ndarray:
+def _bad_border(level: np.ndarray, noise: float, width: int = 16, nsigma: float = 8.0) -> np.ndarray:
     """Rows and columns at the border whose level departs from the interior's trend."""
-    level = np.median(frames, axis=0)
     bad = np.zeros(level.shape, bool)
     for axis in (0, 1):
         profile = np.median(level, axis=1 - axis)
         step = np.abs(profile - ndimage.median_filter(profile, 4 * width + 1, mode="mirror"))
-        scatter = max(robust_sigma(np.diff(profile[width:-width])), 0.25 * robust_sigma(frames[0] - level), 1e-6)
+        scatter = max(robust_sigma(np.diff(profile[width:-width])), 0.25 * noise, 1e-6)
         odd = step > nsigma * scatter
         near = np.zeros(profile.size, bool)
         # Only an unbroken run from the edge inwards is a border.
@@ -206,21 +299,38 @@ def fill_flagged(pixels: np.ndarray, flags: np.ndarray) -> np.ndarray:
     """
     bad = (flags & (NO_DATA | DEFECT)) > 0
     filled = pixels.copy()
-    if not bad.any():
-        return filled
     rows, columns = np.nonzero(bad)
-    padded = np.pad(np.where(bad, np.nan, pixels), 2, constant_values=np.nan)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (5, 5))[rows, columns].reshape(len(rows), 25)
-    usable = np.isfinite(windows).any(axis=1)
-    values = np.full(len(rows), np.median(pixels[~bad]) if (~bad).any() else 0.0)
-    values[usable] = np.nanmedian(windows[usable], axis=1)
-    filled[rows, columns] = values
+    if len(rows) == 0:
+        return filled
+    some = pixels[::5, ::5][~bad[::5, ::5]]
+    level = np.median(some) if some.size else 0.0
+    for start in range(0, len(rows), PIECE):
+        piece = slice(start, start + PIECE)
+        values = np.full(len(rows[piece]), np.nan, np.float32)
+        for reach in (1, 2):  # the wider neighbourhood only where the nearer one tells too little
+            left = np.flatnonzero(np.isnan(values))
+            values[left] = _median_near(pixels, bad, rows[piece][left], columns[piece][left], reach)
+        filled[rows[piece], columns[piece]] = np.where(np.isfinite(values), values, level)
     return filled
 
 
+def _median_near(pixels, bad, rows, columns, reach: int) -> np.ndarray:
+    """Median of the good neighbours of some pixels; NaN with fewer than three within 1 px, without any within 2."""
+    height, width = pixels.shape
+    dy, dx = (step.reshape(-1, 1) - reach for step in np.mgrid[: 2 * reach + 1, : 2 * reach + 1])
+    y, x = rows + dy, columns + dx
+    good = (y >= 0) & (x >= 0) & (y < height) & (x < width)
+    near = np.clip(y, 0, height - 1) * width + np.clip(x, 0, width - 1)
+    good &= ~bad.ravel()[near]
+    values = masked_median(np.where(good, pixels.ravel()[near], 0), good)
+    return values if reach > 1 else np.where(good.sum(axis=0) >= 3, values, np.nan)
+
+
 def robust_sigma(values: np.ndarray) -> float:
-    """Standard deviation of a Gaussian from the median absolute deviation."""
+    """Standard deviation of a Gaussian from the median absolute deviation of up to 2 million of the values."""
     values = np.asarray(values).ravel()
     if values.size == 0:
         return 0.0
+    # A prime step walks through all columns of almost any image.
+    values = values[:: next((p for p in (1, 2, 3, 7, 17, 37, 79, 163, 331) if values.size <= 2 * p * SAMPLE), 661)]
     return float(1.4826 * np.median(np.abs(values - np.median(values))))

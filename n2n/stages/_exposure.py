@@ -5,11 +5,15 @@ Calibrated frames never hit the disk; the raw frame is read again instead.
 
 from pathlib import Path
 
+import numpy as np
+
 from n2n.errors import BadFrame
 from n2n.formats.fits import read_pixels
 from n2n.formats.products import read_product
 from n2n.formats.tables import number, read_json
+from n2n.log import logger
 from n2n.sky.calibrate import Calibration, calibrate, fill_flagged
+from n2n.sky.gain import Measured, settle
 
 
 def add_arguments(parser) -> None:
@@ -21,28 +25,46 @@ def add_arguments(parser) -> None:
 
 
 def load_calibration(path: Path, results: Path) -> Calibration:
-    """Read the masters that `calibration.json` names."""
+    """Read the masters that `calibration.json` names, and settle gain and read noise."""
     chosen = read_json(path)
     images = {}
     for kind in ("dark", "bias", "flat", "defects"):
         if chosen.get(kind):
             header, arrays = read_product(results / "masters" / f"{chosen[kind]}.fits", "DEFECTS")
             images[kind] = (header, arrays)
+    # The dark contains the bias: of the two only one is subtracted, or the dark scaled above the bias.
     zero = images.get("dark") or images.get("bias")
-    defects = [images[kind][1]["DEFECTS"] > 0 for kind in ("dark", "defects", "flat") if kind in images]
+    zero = zero[1]["IMAGE"] if zero else None
+    scale = chosen.get("dark_scale", 1.0)
+    if scale != 1 and "dark" in images:
+        bias = images["bias"][1]["IMAGE"]
+        zero = bias + np.float32(scale) * (zero - bias)
     merged = None
-    for plane in defects:
-        merged = plane if merged is None else merged | plane
-    gain = chosen.get("e_per_adu")
-    if not gain and "flat" in images:
-        gain = images["flat"][0].get("EGAINPT")
+    for kind in ("dark", "defects", "flat"):
+        if kind in images:
+            plane = images[kind][1]["DEFECTS"] > 0
+            merged = plane if merged is None else merged | plane
+    headers = {kind: header for kind, (header, _) in images.items()}
+    flats, lights = _measured(headers.get("flat")), _measured(headers.get("defects"))
+    gain, note = settle(chosen.get("e_per_adu"), flats, lights, binding=bool(chosen.get("e_per_adu_by_user")))
+    if note:
+        logger.warning(note)
+    noise = headers["bias"].get("NOISEADU") if "bias" in headers else None
     return Calibration(
-        zero=zero[1]["IMAGE"] if zero else None,
+        zero=zero,
         flat=images["flat"][1]["IMAGE"] if "flat" in images else None,
         defects=merged,
         gain=gain or 1.0,
         unit="electron" if gain else "adu",
+        notes=(note,) if note else (),
+        read_noise_e=noise * gain if noise and gain else chosen.get("read_noise_e"),
     )
+
+
+def _measured(header) -> Measured | None:
+    """Gain by photon transfer that a master's header holds; an error of 0 means that none was written."""
+    value = header.get("EGAINPT") if header else None
+    return Measured(value, header.get("EGAINPTE", 0.0)) if value else None
 
 
 def load_exposure(row: dict, raw: Path, calibration: Calibration):

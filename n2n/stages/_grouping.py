@@ -1,6 +1,7 @@
 """Groups, batches and chunks: which frames are worked on together, decided once and kept."""
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable
 
 from n2n.errors import BadFrame
@@ -46,7 +47,7 @@ def _same_setup(first: dict[str, str], row: dict[str, str]) -> bool:
 
 
 def number(fresh: list[dict[str, str]], kept: Iterable[dict[str, str]], chunk_size: int) -> None:
-    """Give new rows the next batch number and cut each group's part of them into chunks of its own.
+    """Give new rows the next batch number and cut each group's part of them into chunks of its own, of like size.
 
     Parameters
     ----------
@@ -55,7 +56,7 @@ def number(fresh: list[dict[str, str]], kept: Iterable[dict[str, str]], chunk_si
     kept : iterable of dict
         The rows that were there before; they are never touched.
     chunk_size : int
-        Rows a chunk.
+        Rows a chunk, at most. A group that would fill one is cut in two, so that two processors can share it.
     """
     batch = 0
     next_chunk: dict[str, int] = {}
@@ -63,9 +64,11 @@ def number(fresh: list[dict[str, str]], kept: Iterable[dict[str, str]], chunk_si
         batch = max(batch, int(row["batch"]) + 1)
         if row["group"]:
             next_chunk[row["group"]] = max(next_chunk.get(row["group"], 0), int(row["chunk"]) + 1)
-    counted: dict[str, int] = {}
+    total = Counter(row["group"] for row in fresh)
+    counted: Counter[str] = Counter()
     for row in fresh:
         row["batch"] = str(batch)
         if group := row["group"]:
-            position = counted[group] = counted.get(group, -1) + 1
-            row["chunk"] = str(next_chunk.get(group, 0) + position // chunk_size)
+            chunks = max(-(-total[group] // chunk_size), 2 if total[group] >= chunk_size // 2 else 1)
+            row["chunk"] = str(next_chunk.get(group, 0) + counted[group] * chunks // total[group])
+            counted[group] += 1

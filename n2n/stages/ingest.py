@@ -11,6 +11,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Container
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from n2n.formats.frametable import FRAME_COLUMNS, QUARANTINE_COLUMNS, cell, read
 
 _NAME = re.compile(r".+\.(fits?|fts)(\.(gz|fz))?$", re.I | re.S)
 _REPORT_EVERY_S = 1.5
+HASHERS = 4  # files hashed at once
 
 
 @dataclass
@@ -69,6 +71,7 @@ class _New:
     stat: os.stat_result
     stated: dict
     present: Container[str]
+    digest: Future | None = None
     sha256: str = ""
     examined: Any = None
 
@@ -79,7 +82,7 @@ def ingest(
     results: Path,
     *,
     overrides: dict[str, dict],
-    chunk_size: int = 32,
+    chunk_size: int = 16,
     max_image_bytes: int = 2**31,
     settle_seconds: float = 2.0,
     report: Callable[[str], None] = print,
@@ -227,12 +230,26 @@ def _read_all(new: list[_New], state: _Night, max_image_bytes: int, progress: _P
     """Hash and examine the files; quarantine the unusable ones."""
     owners = {row["sha256"]: path for path, row in state.frames.items()}
     # Known paths first: if their content changed, a copy of the old content is no duplicate.
-    for done, item in enumerate(sorted(new, key=lambda item: item.path not in state.frames)):
-        progress.step(done)
-        try:
-            _read(item, state, owners, max_image_bytes)
-        except BadFrame as error:
-            state.reject(item.path, error)
+    order = sorted(new, key=lambda item: item.path not in state.frames)
+    pool = ThreadPoolExecutor(HASHERS)  # hashing leaves the interpreter to others
+    try:
+        for item in order:
+            if not item.stated.get("skip"):
+                item.digest = pool.submit(_hash, item.file)
+        for done, item in enumerate(order):
+            progress.step(done)
+            try:
+                _read(item, state, owners, max_image_bytes)
+            except BadFrame as error:
+                state.reject(item.path, error)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _hash(file: Path) -> str:
+    from n2n.formats import fits
+
+    return fits.sha256_file(file)
 
 
 def _read(item: _New, state: _Night, owners: dict[str, str], max_image_bytes: int) -> None:
@@ -243,7 +260,7 @@ def _read(item: _New, state: _Night, owners: dict[str, str], max_image_bytes: in
         state.cache[item.path] = [*_signature(item.stat), "", mark]
         raise BadFrame("skipped", "left out by overrides in config/config.yaml")
     try:
-        item.sha256 = fits.sha256_file(item.file)
+        item.sha256 = item.digest.result()
     except OSError as error:
         raise BadFrame("unreadable", f"cannot be read: {error.strerror}") from error
     state.cache[item.path] = [*_signature(item.stat), item.sha256, mark]

@@ -4,7 +4,7 @@ Reads a list of frames (CSV, made by `n2n ingest`), writes one FITS file: the ma
 DEFECTS, and in the header what the frames say about gain and read noise (photon transfer).
 """
 
-import itertools
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +14,13 @@ from n2n.errors import BadFrame, UserError
 from n2n.formats.fits import read_pixels
 from n2n.formats.products import read_product, set_cards, write_fits
 from n2n.formats.tables import read_csv
-from n2n.sky.calibrate import agreed_pattern, hot_pixels, persistent_defects, robust_sigma, saturation_level
+from n2n.log import Progress
+from n2n.sky.calibrate import agreed_pattern, hot_pixels, persistent_defects, saturation_level, unstable_pixels
 from n2n.sky.combine import clipped_mean
+from n2n.sky.gain import gain_from_flats, gain_from_lights, read_noise_from_differences
 
 MAX_DEFECT_FRAMES = 24
+MAX_GAIN_SIDE = 2048  # pixels; gain and read noise are known well enough from the middle of a large frame
 
 
 def add_arguments(parser) -> None:
@@ -25,6 +28,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("frames", type=Path, help="CSV of the calibration frames, one master's worth")
     parser.add_argument("--raw", type=Path, default=Path("data/raw"), help="folder of the raw nights")
     parser.add_argument("--zero", type=Path, help="master bias or dark to subtract from flats")
+    parser.add_argument("--memory-mb", type=int, default=4000, help="memory to stay within [MB] (default: 4000)")
     parser.add_argument("-o", "--output", type=Path, required=True, help="master FITS file to write")
 
 
@@ -34,18 +38,10 @@ def run(args) -> None:
     kind = rows[0]["kind"] if rows else ""
     if kind == "light":
         rows = [rows[i] for i in np.unique(np.linspace(0, len(rows) - 1, MAX_DEFECT_FRAMES).astype(int))]
-    frames, used = read_frames(rows, args.raw)
-    cards = {"MASTER": (kind if kind != "light" else "defects", "kind of master")}
-    if kind == "flat":
-        zero = read_product(args.zero)[1]["IMAGE"] if args.zero else None
-        image, defects, facts = master_flat(frames, zero)
-    elif kind == "light":
-        image, defects, facts = np.zeros(frames.shape[1:], np.float32), persistent_defects(frames), {}
-    else:
-        image, facts = clipped_mean(frames), noise_facts(frames)
-        defects = hot_pixels(image)
-        image = agreed_pattern(frames, image)
-    cards |= facts
+    with tempfile.TemporaryFile(dir=args.output.parent) as spool:
+        frames, used = read_frames(rows, args.raw, args.memory_mb * 2**20, spool)
+        name, image, defects, cards = combine(kind, frames, args.zero)
+    cards = {"MASTER": (name, "kind of master")} | cards
     cards["NCOMBINE"] = (len(used), "frames combined")
     cards["NDEFECT"] = (int(defects.sum()), "defective pixels")
     header = fits.Header()
@@ -59,31 +55,94 @@ def run(args) -> None:
     print(f"{cards['MASTER'][0]} from {len(used)} frames, {defects.sum()} defective pixels")
 
 
-def read_frames(rows: list[dict], raw: Path) -> tuple[np.ndarray, list[dict]]:
-    """Read frames of one size, in ADU; unreadable ones are left out with a message.
+def combine(kind: str, frames: np.ndarray, zero_file: Path | None):
+    """Make the master of a set of frames.
 
     Returns
     -------
-    frames : float32 ndarray, shape (n, h, w)
+    name : str
+        Kind of master.
+    image : float32 ndarray, shape (h, w)
+    defects : ndarray of bool, shape (h, w)
+    cards : dict
+    """
+    if kind == "flat":
+        zero = read_product(zero_file)[1]["IMAGE"] if zero_file else None
+        return kind, *master_flat(frames, zero)
+    if kind == "light":
+        cards = measured("EGAINPT", "[e-/adu] by photon transfer from lights", gain_from_lights(middle(frames)))
+        return "defects", np.zeros(frames.shape[1:], np.float32), persistent_defects(frames), cards
+    image = clipped_mean(frames)
+    defects = hot_pixels(image) | unstable_pixels(frames)
+    cards = measured(
+        "NOISEADU", "[adu] noise of one frame, by differences", read_noise_from_differences(middle(frames))
+    )
+    return kind, agreed_pattern(frames, image), defects, cards
+
+
+def read_frames(rows: list[dict], raw: Path, memory: int, spool) -> tuple[np.ndarray, list[dict]]:
+    """Read frames of one size, in ADU; unreadable ones are left out with a message.
+
+    Parameters
+    ----------
+    memory : int
+        Bytes the job may take; frames that would fill more than half of it are kept in a file.
+    spool : file
+        An open, nameless file for that.
+
+    Returns
+    -------
+    frames : ndarray, shape (n, h, w)
+        uint16 where the numbers allow it, else float32.
     used : list of dict
         The rows behind them.
     """
-    frames, used = [], []
-    for row in rows:
+    frames, used = None, []
+    for row in Progress(rows, "read"):
         try:
             pixels, invalid = read_pixels(raw / row["path"])
         except BadFrame as error:
             print(f"left out {row['path']}: {error}")
             continue
-        if frames and pixels.shape != frames[0].shape:
-            print(f"left out {row['path']}: {pixels.shape} pixels, the others have {frames[0].shape}")
+        if frames is not None and pixels.shape != frames.shape[1:]:
+            print(f"left out {row['path']}: {pixels.shape} pixels, the others have {frames.shape[1:]}")
             continue
-        pixels[invalid] = np.median(pixels)
-        frames.append(pixels)
+        if invalid.any():
+            pixels[invalid] = np.rint(np.median(pixels))
+        counts = _as_counts(pixels)
+        if frames is None:
+            shape = (len(rows), *pixels.shape)
+            small = counts.itemsize * np.prod(shape) <= memory // 2
+            frames = np.empty(shape, counts.dtype) if small else np.memmap(spool, counts.dtype, "w+", shape=shape)
+        elif frames.dtype != np.float32 and counts.dtype == np.float32:
+            frames = frames.astype(np.float32)
+        frames[len(used)] = counts
         used.append(row)
-    if not frames:
+    if frames is None:
         raise UserError(f"none of the {len(rows)} frames of this master can be read; first: {rows[0]['path']}")
-    return np.stack(frames), used
+    return frames[: len(used)], used
+
+
+def _as_counts(pixels: np.ndarray) -> np.ndarray:
+    """The same numbers in half the memory, where they are whole and fit; uint16 or float32 ndarray."""
+    if pixels.min() >= 0 and pixels.max() <= 65535:
+        counts = pixels.astype(np.uint16)
+        if np.array_equal(counts, pixels):
+            return counts
+    return pixels
+
+
+def middle(frames: np.ndarray) -> np.ndarray:
+    """The middle of large frames, at most eight of them, float32."""
+    top, left = (max(0, (side - MAX_GAIN_SIDE) // 2) for side in frames.shape[1:])
+    return np.asarray(frames[:8, top : top + MAX_GAIN_SIDE, left : left + MAX_GAIN_SIDE], np.float32)
+
+
+def measured(keyword: str, comment: str, found) -> dict:
+    """Cards of a measured number and its standard error; none where nothing was found."""
+    if found is None:
+        return {}
+    return {keyword: (found.value, comment), f"{keyword[:7]}E": (found.error, f"standard error of {keyword}")}
 
 
 def master_flat(frames: np.ndarray, zero: np.ndarray | None):
@@ -97,48 +156,22 @@ def master_flat(frames: np.ndarray, zero: np.ndarray | None):
 
     Returns
     -------
-    flat, defects, facts
+    flat, defects, cards
     """
-    saturated = np.array([np.mean(frame >= saturation_level(frame)) for frame in frames]) > 0.01
-    if saturated.all():
+    fair = [i for i, frame in enumerate(frames) if np.mean(frame >= saturation_level(frame)) <= 0.01]
+    if not fair:
         raise UserError("every flat of this set is saturated; take new ones at half of full scale")
-    frames = frames[~saturated] - (0 if zero is None else zero)
-    facts = gain_from_flats(frames) if zero is not None else {}
-    levels = np.median(frames.reshape(len(frames), -1), axis=1)
+    frames = frames if len(fair) == len(frames) else frames[fair]
+    dark = np.zeros((1, 1), np.float32) if zero is None else zero
+    thin = np.s_[::3, ::3]
+    levels = np.array([np.median(frame[thin] - dark[thin]) for frame in frames])
     if (levels <= 0).any():
         raise UserError("a flat of this set is not brighter than its bias; remove it or take new ones")
-    flat = clipped_mean(frames / levels[:, None, None].astype(np.float32))
+    cards = {}
+    if zero is not None:
+        found = gain_from_flats(middle(frames), middle(zero[None])[0])
+        cards = measured("EGAINPT", "[e-/adu] by photon transfer", found)
+    flat = clipped_mean(frames, zero=zero, scales=levels)
     flat /= np.median(flat)
-    facts["FLATLEVL"] = (float(np.median(levels)), "[adu] typical level of the flats")
-    return flat, hot_pixels(flat, nsigma=20.0), facts
-
-
-def noise_facts(frames: np.ndarray) -> dict:
-    """Read noise (ADU) from differences of consecutive bias or dark frames."""
-    if len(frames) < 2:
-        return {}
-    sigma = [_clipped_sigma(b - a) / np.sqrt(2) for a, b in itertools.pairwise(frames)]
-    return {"NOISEADU": (float(np.median(sigma)), "[adu] noise of one frame, from differences")}
-
-
-def _clipped_sigma(steps: np.ndarray) -> float:
-    """Standard deviation without cosmic rays; a median of whole numbers would be a whole number."""
-    limit = 5 * max(robust_sigma(steps), 1.0)
-    return float(np.std(steps[np.abs(steps - np.median(steps)) <= limit]))
-
-
-def gain_from_flats(frames: np.ndarray) -> dict:
-    """e-/ADU by photon transfer: twice the level over the variance of the difference of two flats.
-
-    The read noise is small against the light of a flat and left out; the frames must be
-    bias-subtracted.
-    """
-    gains = []
-    for a, b in zip(frames[::2], frames[1::2], strict=False):
-        low, high = np.percentile(a, [25, 95])
-        fair = (a > low) & (a < high)
-        ratio = a[fair].mean() / b[fair].mean()
-        variance = robust_sigma(a[fair] - ratio * b[fair]) ** 2
-        if variance > 0:
-            gains.append(a[fair].mean() * (1 + ratio) / variance)
-    return {"EGAINPT": (float(np.median(gains)), "[e-/adu] by photon transfer")} if gains else {}
+    cards["FLATLEVL"] = (float(np.median(levels)), "[adu] typical level of the flats")
+    return flat, hot_pixels(flat, nsigma=20.0), cards

@@ -5,6 +5,7 @@ a whole: blocks, weights, rejected samples, and the variance map that training u
 """
 
 import contextlib
+import functools
 import json
 import tempfile
 from pathlib import Path
@@ -15,11 +16,10 @@ import numpy as np
 from n2n.config import add_settings
 from n2n.errors import UserError
 from n2n.formats.atomic import atomic_path
-from n2n.formats.store import TILE, open_store, read_attributes, strips, usable, virtual
-from n2n.log import Progress, logger
-from n2n.sky.background import sky_level
-from n2n.sky.calibrate import robust_sigma
-from n2n.sky.combine import masked_median, outliers, sample_variance, smooth_variance, weighted_mean
+from n2n.formats.store import open_store, read_attributes, strips, usable, virtual
+from n2n.log import logger
+from n2n.sky.combine import sample_variance, weighted_mean
+from n2n.stages._pairs_analysis import analyse
 
 # Eight dither positions: three each for A and B, two for C, spread so that each block sees the whole night.
 PATTERN = "ABACBABC"
@@ -30,6 +30,8 @@ def add_arguments(parser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("registered", type=Path, nargs="+", help="chunks of `n2n register`, in order")
     parser.add_argument("-o", "--output", type=Path, required=True, help="pairs.h5 to write")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
+    parser.add_argument("--memory-mb", type=int, default=4000, help="memory to stay within [MB] (default: 4000)")
     add_settings(parser, "pairs")
 
 
@@ -50,7 +52,7 @@ def run(args) -> None:
         h5py.File(temporary, "w") as file,
     ):
         link(file, args.registered, args.output)
-        analyse(source, file, frames, args, meta)
+        analyse(source, file, frames, meta, args)
         file.attrs["frames"] = json.dumps(frames)
         file.attrs["left_out"] = json.dumps([entry for entry in everything if entry["rejected"]])
         file.attrs["meta"] = json.dumps(meta)
@@ -60,7 +62,7 @@ def run(args) -> None:
 
 def link(file: h5py.File, chunks: list[Path], final: Path) -> None:
     """Make the virtual datasets; links are relative to the folder of `final`."""
-    for name in ("pixels", "flags"):
+    for name in ("pixels", "flags", "small"):
         file.create_virtual_dataset(name, virtual(chunks, name, final))
 
 
@@ -125,89 +127,6 @@ def pointings(matrices: list, first: int | None = None) -> np.ndarray:
     return units
 
 
-def analyse(source: h5py.File, file: h5py.File, frames: list[dict], settings, meta: dict) -> None:
-    """Find weights, rejected samples and the variance map in `source`; add them to `file`."""
-    pixels, flags = source["pixels"], source["flags"]
-    n, height, width = pixels.shape
-    training = np.array([entry["block"] != "C" for entry in frames])
-    if training.sum() < 2:
-        training[:] = True
-    sigma, sky = frame_noise(pixels, flags, training)
-    # Inverse variance relative to a typical exposure.
-    weights = np.median(sigma[training]) ** 2 / sigma**2
-    for entry, weight, noise in zip(frames, weights, sigma, strict=True):
-        entry["weight"], entry["noise"] = float(weight), float(noise)
-    meta["sky"] = sky
-    reject = file.create_dataset(
-        "reject", (n, height, width), bool, chunks=(1, min(TILE, height), width), compression="gzip", compression_opts=1
-    )
-    sample = np.full((height, width), np.nan, np.float32)
-    units = np.array([entry["pointing"] for entry in frames])[training]
-    shot = 1.0 if meta["unit"] == "electron" else 0.0
-    for outer, inner, within in Progress(strips(height, width, n, overlap=4), "reject outliers"):
-        values, mask = pixels[:, outer], flags[:, outer]
-        valid = usable(mask, np.zeros(mask.shape, bool), keep_saturated=True)
-        found = outliers(
-            values, valid, training, sigma, nsigma=settings.nsigma, slope=settings.slope, signal_variance=shot
-        )
-        reject[:, inner] = found[:, within]
-        good = (valid & ~found)[training]
-        mean, _ = weighted_mean(values[training], good, weights[training])
-        variance = sample_variance(values[training], good, weights[training], mean, units)
-        sample[inner] = variance[within]
-    saturated, judged = np.zeros((height, width), bool), np.zeros((height, width), bool)
-    for outer, inner, _ in strips(height, width, n):
-        full = (flags[:, outer] & 2) > 0
-        saturated[inner], judged[inner] = full.any(axis=0), full[training].any(axis=0)
-    variance, background = smooth_variance(sample, ~judged, len(set(units)))
-    meta["variance_background"] = background if training.sum() > 1 else float(np.median(sigma) ** 2)
-    if training.sum() < 2:
-        variance[:] = meta["variance_background"]
-    file["variance"] = variance
-    file["saturated"] = saturated
-    logger.info("rejected %.3f %% of the samples", 100 * rejected_share(reject, height, width, n))
-
-
-def rejected_share(reject, height: int, width: int, n: int) -> float:
-    """Share of samples rejected across the stack."""
-    total = sum(int(reject[:, outer].sum()) for outer, _, _ in strips(height, width, n))
-    return total / (n * height * width)
-
-
-def frame_noise(pixels, flags, training: np.ndarray, sample_rows: int = 256):
-    """Noise of every exposure where there is only sky, against the median of the training exposures.
-
-    Returns
-    -------
-    sigma : ndarray, shape (n,)
-    sky : float
-        Level of the group's sky.
-    """
-    n, height, _ = pixels.shape
-    rows = np.unique(np.linspace(0, height - 1, min(height, sample_rows)).astype(int))
-    values, mask = pixels[:, rows], flags[:, rows]
-    valid = usable(mask, np.zeros(mask.shape, bool), keep_saturated=False)
-    centre = masked_median(values[training], valid[training])
-    known = np.isfinite(centre)
-    sky = sky_level(np.nan_to_num(centre).astype(np.float32), known)
-    spread = robust_sigma(centre[known])
-    # Only places near the sky level: stars would add their own noise.
-    dark = known & (np.nan_to_num(centre) < sky + 3 * max(spread, 1e-9))
-    sigma = np.empty(n)
-    if n == 1:
-        sigma[0] = robust_sigma(np.diff(values[0], axis=1)) / np.sqrt(2)
-        return np.maximum(sigma, 1e-9), sky
-    count = int(training.sum())
-    for index in range(n):
-        chosen = dark & valid[index]
-        residual = values[index][chosen] - centre[chosen]
-        # Variance of the difference to a median (its own is 1.57 / count) the exposure is part of, or not.
-        shrink = 1 - 0.43 / count if training[index] else 1 + 1.57 / count
-        sigma[index] = robust_sigma(residual) / np.sqrt(max(shrink, 0.25)) if residual.size > 50 else np.nan
-    sigma[~np.isfinite(sigma) | (sigma <= 0)] = np.nanmedian(sigma) if np.isfinite(sigma).any() else 1.0
-    return np.maximum(sigma, 1e-9), sky
-
-
 class Pairs:
     """An open pairs file: exposures, blocks, weights and masks of one group.
 
@@ -220,9 +139,6 @@ class Pairs:
     meta : dict
         Facts about the group: header, unit, sky level, background variance.
     blocks, weights : ndarray, shape (n,)
-    variance : float32 ndarray, shape (h, w)
-        Variance of one standard exposure (weight 1), from A and B alone.
-    saturated : ndarray of bool, shape (h, w)
     """
 
     def __init__(self, path: Path):
@@ -233,8 +149,16 @@ class Pairs:
         self.meta = json.loads(self.file.attrs["meta"])
         self.blocks = np.array([entry["block"] for entry in self.frames])
         self.weights = np.array([entry["weight"] for entry in self.frames])
-        self.variance = self.file["variance"][:]
-        self.saturated = self.file["saturated"][:]
+
+    @functools.cached_property
+    def variance(self) -> np.ndarray:
+        """Variance of one standard exposure (weight 1), from A and B alone; float32, shape (h, w)."""
+        return self.file["variance"][:]
+
+    @functools.cached_property
+    def saturated(self) -> np.ndarray:
+        """Pixels saturated in any exposure; bool, shape (h, w)."""
+        return self.file["saturated"][:]
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -13,7 +13,8 @@ from n2n.errors import UserError
 from n2n.formats.tables import read_json, write_json
 from n2n.sky.match import NoMatch, match_stars
 
-MAX_MATCHED = 32
+MAX_MATCHED = 12
+FEW_STARS = 5  # fewer come and go with the noise and tell nothing of clouds
 
 
 def add_arguments(parser) -> None:
@@ -63,7 +64,9 @@ def quality_limits(frames: list[dict], settings: dict) -> dict:
         "fwhm_px": upper("fwhm_px", settings["fwhm_factor"]),
         "ellipticity": upper("ellipticity", 1.0, settings["ellipticity_margin"]),
         "background_rms": upper("background_rms", settings["noise_factor"]),
-        "n_stars": float(np.median(stars) * settings["stars_factor"]) if stars.size >= 3 else None,
+        "n_stars": float(np.median(stars) * settings["stars_factor"])
+        if stars.size >= 3 and np.median(stars) >= FEW_STARS
+        else None,
     }
 
 
@@ -98,7 +101,7 @@ def choose(frames: list[dict]) -> dict:
 
     ranked = sorted(frames, key=lambda f: (-quality(f), f["path"]))
     best = ranked[0]
-    step = max(1, len(frames) // MAX_MATCHED)
+    step = -(-len(frames) // MAX_MATCHED)
     centre = np.median(np.array(best["stars"])[:, :2], axis=0) if len(best["stars"]) else np.zeros(2)
     offsets = []
     for frame in ranked[::step]:

@@ -1,10 +1,12 @@
 """Stage `register`: bring a chunk of lights onto the reference's grid, scale and sky.
 
-Every accepted exposure is calibrated in memory, matched by its stars, resampled once, divided by its
-transparency and freed of the difference of its sky to the reference's. The file holds those pixels, their
-flags, and one entry for every exposure of the chunk, with the reason where it was left out.
+Every accepted exposure is calibrated in memory, matched by its stars (where they are few, by its pixels),
+resampled once, divided by its transparency and freed of the difference of its sky to the reference's. The file
+holds those pixels, their flags, and one entry for every exposure of the chunk, with the reason where it was left
+out.
 """
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -15,16 +17,19 @@ from n2n.errors import BadFrame
 from n2n.formats.fits import read_header
 from n2n.formats.flags import DEFECT, NO_DATA, OUTLIER, SATURATED
 from n2n.formats.products import clean_header
-from n2n.formats.store import write_registered
+from n2n.formats.store import writing_registered
 from n2n.formats.tables import number, read_csv, read_json
 from n2n.log import Progress, logger
 from n2n.sky.background import match_sky, plane
+from n2n.sky.correlate import match_images
+from n2n.sky.distortion import distort
 from n2n.sky.match import NoMatch, match_stars
-from n2n.sky.warp import warp
+from n2n.sky.warp import noise_kept, warp
 from n2n.stages import _exposure as exposure
 from n2n.stages.reference import reasons
 
 BAD = NO_DATA | DEFECT | OUTLIER | SATURATED
+FEW_STARS = 25  # with more of them in both exposures, stars that do not match are a reason, not a lack
 
 
 def add_arguments(parser) -> None:
@@ -47,43 +52,37 @@ def run(args) -> None:
         header = clean_header(read_header(args.raw / chosen["reference"]["path"])[0])
     except BadFrame as error:
         raise BadFrame(error.reason_code, f"the reference exposure cannot be read: {error}") from error
-    pixels, flags, entries = [], [], []
-    for row in Progress(rows, "register"):
-        entry = {key: value for key, value in measured[row["path"]].items() if key != "stars"}
-        entry["rejected"] = reasons(measured[row["path"]], chosen["limits"])
-        if not entry["rejected"] or row["path"] == chosen["reference"]["path"]:
-            entry["rejected"] = []
-            try:
-                image, mask = place(row, measured[row["path"]], entry, chosen, calibration, target, target_flags, args)
-                pixels.append(image)
-                flags.append(mask)
-            except NoMatch as error:
-                entry["rejected"] = [f"no match with the reference: {error}"]
-            except BadFrame as error:
-                entry["rejected"] = [str(error)]
-        if entry["rejected"]:
-            logger.info("left out %s: %s", Path(row["path"]).name, "; ".join(entry["rejected"]))
-        entries.append(entry)
-    shape = target.shape
-    meta = {
-        "reference": chosen["reference"]["path"],
-        "header": header.tostring(sep="\n", endcard=False, padding=False),
-        "unit": calibration.unit,
-        "gain": calibration.gain if calibration.unit == "electron" else None,
-        "e_per_adu": number(rows[0]["e_per_adu"]),
-        "read_noise_e": number(rows[0]["read_noise_e"]),
-        "fwhm_px": chosen["reference"]["fwhm_px"],
-        "row": rows[0],
-        "limits": chosen["limits"],
-    }
-    write_registered(
-        args.output,
-        np.stack(pixels) if pixels else np.empty((0, *shape), np.float32),
-        np.stack(flags) if flags else np.empty((0, *shape), np.uint8),
-        entries,
-        meta,
-    )
-    logger.info("%d of %d exposures registered", len(pixels), len(rows))
+    entries = []
+    with writing_registered(args.output, target.shape) as store:
+        for row in Progress(rows, "register"):
+            entry = {key: value for key, value in measured[row["path"]].items() if key != "stars"}
+            entry["rejected"] = reasons(measured[row["path"]], chosen["limits"])
+            if not entry["rejected"] or row["path"] == chosen["reference"]["path"]:
+                entry["rejected"] = []
+                try:
+                    found = place(row, measured[row["path"]], entry, chosen, calibration, target, target_flags, args)
+                    store.append(*found)
+                except NoMatch as error:
+                    entry["rejected"] = [f"no match with the reference: {error}"]
+                except BadFrame as error:
+                    entry["rejected"] = [str(error)]
+            if entry["rejected"]:
+                logger.info("left out %s: %s", Path(row["path"]).name, "; ".join(entry["rejected"]))
+            entries.append(entry)
+        meta = {
+            "reference": chosen["reference"]["path"],
+            "header": header.tostring(sep="\n", endcard=False, padding=False),
+            "unit": calibration.unit,
+            "gain": calibration.gain if calibration.unit == "electron" else None,
+            "e_per_adu": calibration.gain if calibration.unit == "electron" else None,
+            "read_noise_e": calibration.read_noise_e or number(rows[0]["read_noise_e"]),
+            "notes": list(calibration.notes),
+            "fwhm_px": chosen["reference"]["fwhm_px"],
+            "row": rows[0],
+            "limits": chosen["limits"],
+        }
+        store.describe(entries, meta)
+    logger.info("%d of %d exposures registered", store.count, len(rows))
 
 
 def place(row, measured, entry, chosen, calibration, target, target_flags, settings):
@@ -103,11 +102,25 @@ def place(row, measured, entry, chosen, calibration, target, target_flags, setti
     if itself:
         pixels, flags = target.copy(), target_flags.copy()
         entry |= {"matrix": [[1, 0, 0], [0, 1, 0]], "rms_px": 0.0, "n_matched": len(reference["stars"])}
-        entry |= {"transparency": 1.0, "sky": [0.0, 0.0, 0.0], "overlap": 1.0}
+        entry |= {"transparency": 1.0, "sky": [0.0, 0.0, 0.0], "overlap": 1.0, "noise_kept": 1.0, "noise_beside": 0.0}
         pixels[(flags & NO_DATA) > 0] = 0
         return pixels, flags
-    match = match_stars(reference["stars"], measured["stars"])
+    pixels, flags = exposure.load_exposure(row, settings.raw, calibration)
+    try:
+        match = match_stars(reference["stars"], measured["stars"])
+        entry["aligned_by"] = "stars"
+    except NoMatch as too_few:
+        # Too few stars for a pattern: a nebula may still show where everything is.
+        if min(len(reference["stars"]), len(measured["stars"])) > FEW_STARS:
+            raise
+        try:
+            match = match_images(target, pixels, (target_flags & BAD) == 0, (flags & BAD) == 0)
+        except NoMatch as error:
+            raise NoMatch(f"{too_few}; {error}") from error
+        entry["aligned_by"] = "pixels"
     entry |= {"matrix": match.matrix.tolist(), "rms_px": match.rms_px, "n_matched": match.n}
+    if match.distortion is not None:
+        entry["distortion"] = match.distortion.tolist()
     if match.rms_px > settings.max_rms_px:
         raise BadFrame("registration", f"stars match only to {match.rms_px:.2f} px, limit {settings.max_rms_px}")
     # A ratio no better known than 10 % would add more error than it removes.
@@ -115,8 +128,8 @@ def place(row, measured, entry, chosen, calibration, target, target_flags, setti
     entry["transparency"] = transparency
     if transparency < settings.min_transparency:
         raise BadFrame("clouds", f"transparency {transparency:.2f} of the reference, limit {settings.min_transparency}")
-    pixels, flags = exposure.load_exposure(row, settings.raw, calibration)
-    pixels, flags = warp(pixels, flags, match.matrix, target.shape)
+    pixels, flags = warp(pixels, flags, match.matrix, target.shape, displacement(entry))
+    entry["noise_kept"], entry["noise_beside"] = noise_kept(match.matrix)
     overlap = float(((flags & NO_DATA) == 0).mean())
     entry["overlap"] = overlap
     if overlap < settings.min_overlap:
@@ -128,6 +141,13 @@ def place(row, measured, entry, chosen, calibration, target, target_flags, setti
     pixels -= plane(sky, pixels.shape)
     pixels[(flags & NO_DATA) > 0] = 0
     return pixels, flags
+
+
+def displacement(entry: dict):
+    """The distortion of a registered exposure as `warp` wants it; None where there is none."""
+    if "distortion" not in entry:
+        return None
+    return functools.partial(distort, distortion=np.array(entry["distortion"]))
 
 
 def reference_header(meta: dict) -> fits.Header:

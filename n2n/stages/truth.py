@@ -22,6 +22,7 @@ from n2n.simulate import load_truth, noiseless
 from n2n.sky.background import plane
 from n2n.sky.warp import warp
 from n2n.stages.pairs import Pairs
+from n2n.stages.register import displacement
 
 
 def add_arguments(parser) -> None:
@@ -126,7 +127,7 @@ def truth_stack(pairs: Pairs, truth_folder: Path, scale: float) -> np.ndarray:
         flags = np.where(light > full, SATURATED, 0).astype(np.uint8)
         light = np.minimum(light, full)
         if frame["path"] != pairs.meta["reference"]:
-            light, _ = warp(light, flags, np.array(frame["matrix"], float), pairs.shape)
+            light, _ = warp(light, flags, np.array(frame["matrix"], float), pairs.shape, displacement(frame))
         placed = light / frame["transparency"] - plane(np.array(frame["sky"]), pairs.shape) - pairs.meta["sky"]
         _, valid = pairs.load([index])
         share = valid[0] * pairs.weights[index]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from n2n.errors import UserError
 from n2n.formats.flags import BYPASS, DEFECT, NO_DATA, SATURATED
-from n2n.formats.store import open_store, read_attributes, strips, usable, virtual, write_registered
+from n2n.formats.store import open_store, read_attributes, strips, usable, virtual, writing_registered
 
 
 def chunk(path, n, seed, shape=(70, 80)):
@@ -17,7 +17,10 @@ def chunk(path, n, seed, shape=(70, 80)):
     frames = [{"path": f"{path.stem}/{i}.fits", "rejected": []} for i in range(n)] + [
         {"path": "bad", "rejected": ["why"]}
     ]
-    write_registered(path, pixels, flags, frames, {"unit": "electron", "sky": 1.5})
+    with writing_registered(path, shape) as store:
+        for one, marks in zip(pixels, flags, strict=True):
+            store.append(one, marks)
+        store.describe(frames, {"unit": "electron", "sky": 1.5})
     return pixels, flags, frames
 
 

@@ -58,10 +58,15 @@ def test_cosmic_rays_are_short_and_listed_once():
     assert np.mean([len(places) for places, _ in tracks]) < 8 * 12
 
 
-def test_a_trail_is_narrow_and_crosses_the_field():
-    trail = camera.satellite_trail((200, 300), np.random.default_rng(1), 100.0)
-    assert trail.max() == pytest.approx(100, rel=0.01)
-    bright = trail > 50
-    edges = [bright[0].any(), bright[-1].any(), bright[:, 0].any(), bright[:, -1].any()]
-    assert sum(edges) == 2
-    assert bright.mean() < 0.03
+def test_telegraph_pixels_jump_far_above_the_read_noise():
+    places, jump = camera.telegraph_pixels((500, 400), np.random.default_rng(1), 60.0)
+    assert len({tuple(place) for place in places.tolist()}) == len(jump) == 12
+    assert jump.min() >= 8
+    assert jump.max() <= 30
+
+
+def test_charge_that_hits_a_pixel_twice_adds_up():
+    detector = camera.make_detector(SHAPE, np.random.default_rng(2))
+    hits = np.array([[5, 6], [5, 6]]), np.array([1000.0, 3000.0])
+    adu = camera.expose(0.0, 1.0, 0.0, detector, recipe.HA.gain, np.random.default_rng(0), hits)
+    assert adu[6, 5] == pytest.approx(500 + 4000 / 0.25, rel=0.01)

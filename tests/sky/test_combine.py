@@ -1,5 +1,3 @@
-import warnings
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +5,6 @@ from hypothesis import strategies as st
 
 from n2n.sky.combine import (
     clipped_mean,
-    masked_median,
     outliers,
     sample_variance,
     smooth_variance,
@@ -26,22 +23,6 @@ def reject(values, valid=None, judges=None, sigma=1.0, **settings):
     valid = np.ones(values.shape, bool) if valid is None else valid
     judges = np.ones(n, bool) if judges is None else judges
     return outliers(values, valid, judges, np.full(n, sigma), **settings)
-
-
-@given(n=st.integers(1, 9), share=st.floats(0, 1), seed=st.integers(0, 10_000))
-@settings(max_examples=40, deadline=None)
-def test_the_masked_median_is_numpys(n, share, seed):
-    rng = np.random.default_rng(seed)
-    values, valid = rng.normal(size=(n, 6, 7)), rng.random((n, 6, 7)) < share
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        expected = np.nanmedian(np.where(valid, values, np.nan), axis=0)
-    np.testing.assert_allclose(masked_median(values, valid), expected, rtol=1e-12)
-
-
-def test_the_masked_median_ignores_what_invalid_samples_hold():
-    values = np.array([1.0, np.nan, np.inf, 3.0])[:, None]
-    assert masked_median(values, np.array([True, False, False, True])[:, None]) == [2.0]
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 16])

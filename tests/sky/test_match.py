@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from n2n.sky.distortion import distort
 from n2n.sky.match import NoMatch, match_stars
 
 SIZE = 1000.0
@@ -146,3 +147,106 @@ def test_small_unrelated_fields_of_few_stars_are_hardly_ever_matched():
             continue
         wrong += 1
     assert wrong <= 1
+
+
+def affine(turn, shift):
+    turn = turn * np.eye(2)
+    centre = np.array([SIZE / 2, SIZE / 2])
+    return np.column_stack([turn, centre + shift - turn @ centre])
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    angle=st.one_of(st.floats(-0.02, 0.02), st.floats(np.pi - 0.02, np.pi + 0.02)),
+    scale=st.floats(0.998, 1.002),
+    shift=st.tuples(st.floats(-60, 60), st.floats(-60, 60)),
+)
+@settings(max_examples=25, deadline=None, derandomize=True)
+def test_positions_are_predicted_to_a_tenth_of_a_pixel(seed, angle, scale, shift):
+    stars = field(seed)
+    frame, matrix = moved(stars, angle, scale, np.array(shift), seed, spurious=0.2)
+    match = match_stars(stars, frame)
+    homogeneous = np.column_stack([stars[:, :2], np.ones(len(stars))])
+    assert match.distortion is None
+    assert np.sqrt(np.mean((homogeneous @ (match.matrix - matrix).T) ** 2)) < 0.1
+
+
+@pytest.mark.parametrize("degrees, shift", [(0.3, (12.0, -31.0)), (180.5, (-20.0, 8.0))])
+def test_shift_rotation_and_scale_cost_no_import_of_triangles(degrees, shift, monkeypatch):
+    stars = field(11, 300)
+    frame, matrix = moved(stars, np.radians(degrees), 1.002, np.array(shift), 11)
+    monkeypatch.setattr("n2n.sky.match._from_triangles", lambda *_: pytest.fail("the vote was enough"))
+    assert corner_rms(match_stars(stars, frame).matrix, matrix) < 0.05
+
+
+def test_another_scale_is_left_to_triangles():
+    stars = field(12)
+    frame, matrix = moved(stars, 0.2, 1.3, np.array([5.0, 5.0]), 12)
+    assert corner_rms(match_stars(stars, frame).matrix, matrix) < 0.15
+
+
+@pytest.mark.parametrize("turn", [1.0, -1.0])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_field_of_five_stars_with_a_false_one_in_either_list(seed, turn):
+    stars, rng = field(seed, 5), np.random.default_rng(seed)
+    matrix = affine(turn, [6.2, -9.1])
+    frame = np.column_stack([stars[:, :2] @ matrix[:, :2].T + matrix[:, 2], stars[:, 2]])
+    frame[:, :2] += rng.normal(0, 0.05, (5, 2))
+    frame[seed, :2] = rng.uniform(0, SIZE, 2)
+    match = match_stars(stars, frame)
+    assert match.n == 4 and corner_rms(match.matrix, matrix) < 0.4
+
+
+def with_hot_pixels(stars, number, seed):
+    rng = np.random.default_rng(seed + 77)
+    hot = np.column_stack([rng.uniform(0, SIZE, (number, 2)), rng.uniform(100, 5000, number)])
+    stars = np.vstack([stars, hot])
+    return stars[np.argsort(-stars[:, 2], kind="stable")]
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("real, hot", [(25, 60), (10, 60), (10, 200)])
+def test_hot_pixels_in_both_lists_do_not_hold_the_sky(seed, real, hot):
+    stars = field(seed, real)
+    frame, matrix = moved(stars, 0.0, 1.0, np.array([8.0, -5.0]), seed, spurious=0)
+    match = match_stars(with_hot_pixels(stars, hot, seed), with_hot_pixels(frame, hot, seed))
+    assert corner_rms(match.matrix, matrix) < 0.2 and match.n <= real
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_undithered_frames_with_hot_pixels_stay_where_they_are(seed):
+    stars = field(seed, 25)
+    frame, matrix = moved(stars, 0.0, 1.0, np.zeros(2), seed, jitter=0.2, spurious=0.2)
+    match = match_stars(with_hot_pixels(stars, 60, seed), with_hot_pixels(frame, 60, seed))
+    assert corner_rms(match.matrix, matrix) < 0.2
+
+
+def bent(points, pixels=1.5, side=2000.0):
+    """Radial distortion of the third order about the centre, `pixels` in the corners."""
+    u = (points - side / 2) / (side / 2)
+    radius2 = np.sum(u**2, axis=1, keepdims=True) / 2
+    return points + pixels * u / np.sqrt(2) * radius2
+
+
+@pytest.mark.parametrize("pixels", [1.5, 6.0])
+@pytest.mark.parametrize("turn", [1.0, -1.0])
+def test_distortion_is_found_where_it_is(pixels, turn):
+    # The optics bend the sky as the detector sees it, before and after the mount has moved.
+    rng = np.random.default_rng(21)
+    sky, flux = rng.uniform(0, 2000, (200, 2)), np.sort(rng.pareto(1.0, 200) * 100 + 50)[::-1]
+    where = turn * (sky - 1000) + 1000 + [140.0, -90.0]
+    there, here = bent(where, pixels) + rng.normal(0, 0.05, (200, 2)), bent(sky, 0.2 * pixels)
+    match = match_stars(np.column_stack([here, flux]), np.column_stack([there, flux]))
+    assert match.distortion is not None and match.n > 180 and match.rms_px < 0.08
+    sky = rng.uniform(50, 1950, (200, 2))
+    here, there = bent(sky, 0.2 * pixels), bent(turn * (sky - 1000) + 1000 + [140.0, -90.0], pixels)
+    predicted = here @ match.matrix[:, :2].T + match.matrix[:, 2] + np.column_stack(distort(*here.T, match.distortion))
+    assert np.sqrt(np.mean((predicted - there) ** 2)) < 0.1
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("number", [70, 250])
+def test_without_distortion_none_is_invented(seed, number):
+    stars = field(seed, number)
+    frame, _ = moved(stars, np.pi, 1.001, np.array([5.0, 5.0]), seed, jitter=0.1, spurious=0)
+    assert match_stars(stars, frame).distortion is None

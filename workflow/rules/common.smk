@@ -15,11 +15,16 @@ except UserError as error:
     raise WorkflowError(str(error))
 
 RAW, RESULTS, MODELS = CONFIG["raw"], CONFIG["results"], CONFIG["models"]
+MEMORY_MB = round(1000 * CONFIG["memory_gb"])
 GROUP = f"{RESULTS}/{{night}}/{{group}}"
 LOGS = f"{RESULTS}/logs/{{night}}/{{group}}"
 
 # Jobs find the n2n that belongs to this snakemake, also when its environment is not activated.
-shell.prefix(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"; ')
+# Images come and go by the hundred; given back to the system each time, their pages would cost a fifth of the work.
+shell.prefix(
+    f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"'
+    " MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296; "
+)
 
 
 wildcard_constraints:

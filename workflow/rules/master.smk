@@ -10,10 +10,10 @@ rule master:
     conda:
         "../envs/n2n.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=MEMORY_MB,
         raw=RAW,
     params:
         recipe=planning.RECIPES["master"],
         zero=lambda wildcards, input: f"--zero '{input.zero}'" if input.zero else "",
     shell:
-        "n2n master '{input.frames}' --raw '{resources.raw}' {params.zero} --output '{output}' --log '{log}'"
+        "n2n master '{input.frames}' --raw '{resources.raw}' {params.zero} --memory-mb {resources.mem_mb} --output '{output}' --log '{log}'"

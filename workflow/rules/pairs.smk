@@ -8,10 +8,11 @@ rule pairs:
         f"{LOGS}/pairs.log",
     conda:
         "../envs/n2n.yaml"
+    threads: 64
     resources:
-        mem_mb=2000,
+        mem_mb=MEMORY_MB,
     params:
         options=options(CONFIG, "pairs"),
         recipe=planning.RECIPES["pairs"],
     shell:
-        "n2n pairs {input:q} {params.options} --output '{output}' --log '{log}'"
+        "n2n pairs {input:q} {params.options} --threads {threads} --memory-mb {resources.mem_mb} --output '{output}' --log '{log}'"

@@ -1,0 +1,180 @@
+"""The library of calibration frames of all nights: which masters a group of lights takes, and why.
+
+A group takes the nearest night's master that fits, and says why it took it, or why it took none: nothing is ever
+refused in silence. Which masters there are and what fits is told by `n2n.masters`.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+
+from n2n.formats.tables import number
+from n2n.masters import Master, enough, make_master, masters_of, misfit, same_exposure, same_setup, turn_between
+
+# A dark's noise, and whatever in it does not grow with time (glow of the amplifier), grow with the factor.
+MAX_DARK_SCALE = 1.5
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was decided about one kind of master, and why."""
+
+    kind: str
+    master: Master | None
+    why: str
+
+    @property
+    def sentence(self) -> str:
+        """For calibration.json and the report: the reason, with the master's key."""
+        return f"{self.kind}: {self.why}" + (f" ({self.master.key})" if self.master else "")
+
+    @property
+    def brief(self) -> str:
+        """For the terminal."""
+        return f"{self.kind} {self.why}" if self.master else f"{self.kind} refused: {self.why}"
+
+
+class Library:
+    """All masters that the calibration frames of all nights allow.
+
+    Parameters
+    ----------
+    nights : dict
+        The rows of frames.csv by night.
+    """
+
+    def __init__(self, nights: dict[str, list[dict]]):
+        names = sorted(nights)
+        try:
+            self.day = {name: date.fromisoformat(name[:10]).toordinal() for name in names}
+        except ValueError:  # folders may have any name
+            self.day = {name: place for place, name in enumerate(names)}
+        made = [master for night in names for master in masters_of(night, nights[night])]
+        zeros = [master for master in made if master.kind != "flat"]
+        self.masters: dict[str, Master] = {}
+        for master in made:
+            if master.kind == "flat":
+                zero = self._zero_for(master, zeros)
+                master = make_master("flat", master.night, list(master.rows), zero and zero.key)
+            self.masters[master.key] = master
+
+    def choose(self, night: str, light: dict) -> tuple[list[Decision], float]:
+        """Choose the masters for a group of lights.
+
+        Parameters
+        ----------
+        night : str
+            The lights' night; its own masters come first, then those of the nearest night.
+        light : dict
+            Row of frames.csv that stands for the group (`typical`).
+
+        Returns
+        -------
+        decisions : list of Decision
+            Dark, bias and flat, in this order.
+        dark_scale : float
+            Factor for (dark - bias); 1 where the dark is of the lights' own exposure, or where there is none.
+        """
+        dark, bias, flat = (self._fitting(kind, night, light) for kind in ("dark", "bias", "flat"))
+        scale = 1.0
+        if dark.master:
+            bias = _remark(bias, "for the read noise only: the dark contains it")
+        else:
+            dark, scale = self._scaled_dark(night, light, bias, dark)
+            if dark.master:
+                bias = _remark(bias, "to scale the dark")
+        if flat.master:
+            zero = self.masters.get(flat.master.zero)
+            if zero is None:
+                flat = _remark(flat, "nothing subtracted from them: no bias, no dark of their exposure")
+            elif zero.night != flat.master.night:
+                flat = _remark(flat, f"their {zero.kind} of night {zero.night}")
+        return [dark, bias, flat], scale
+
+    def needed(self, decisions: list[Decision]) -> dict[str, Master]:
+        """Masters to make for these decisions, by key: the chosen ones and what is subtracted from flats."""
+        chosen = [decision.master for decision in decisions if decision.master]
+        zeros = [self.masters[master.zero] for master in chosen if master.zero]
+        return {master.key: master for master in chosen + zeros}
+
+    def _near(self, masters, night: str) -> list[Master]:
+        """Masters of the same night first, then those of the nearest; the earlier of two equally near."""
+        day = self.day[night]
+        return sorted(masters, key=lambda master: (master.night != night, abs(self.day[master.night] - day)))
+
+    def _of_kind(self, kind: str, night: str) -> list[Master]:
+        return self._near([master for master in self.masters.values() if master.kind == kind], night)
+
+    def _fitting(self, kind: str, night: str, light: dict) -> Decision:
+        """The nearest master without a misfit; among those of one night the one whose fit is best known."""
+        candidates = self._of_kind(kind, night)
+        fitting = [master for master in candidates if not misfit(master, light)]
+        if fitting:
+            nearest = [master for master in fitting if master.night == fitting[0].night]
+            return _chosen(min(nearest, key=lambda master: _distance(master, light)), night, light)
+        if not candidates:
+            return Decision(kind, None, "there is none")
+        # What nearly fitted is what its owner will ask about.
+        _, why = max((misfit(master, light) for master in candidates), key=lambda found: found[0])
+        return Decision(kind, None, why)
+
+    def _scaled_dark(self, night: str, light: dict, bias: Decision, refused: Decision) -> tuple[Decision, float]:
+        """A dark of another exposure: the longest of the nearest night, where a bias tells what grows with time."""
+        alike = [m for m in self._of_kind("dark", night) if not misfit(m, light, any_exposure=True) and m.exposure > 0]
+        if not alike:
+            return refused, 1.0
+        _, other_exposure = misfit(alike[0], light)
+        if not bias.master:
+            return Decision("dark", None, f"{other_exposure}, and there is no bias to scale them with"), 1.0
+        exposure = number(light["exptime_s"], 0.0)
+        usable = [master for master in alike if exposure / master.exposure <= MAX_DARK_SCALE]
+        if not usable:
+            factor = exposure / max(master.exposure for master in alike)
+            why = f"{other_exposure}; scaled by {factor:.3g}, more than {MAX_DARK_SCALE}, they bring too much noise"
+            return Decision("dark", None, why), 1.0
+        nearest = [master for master in usable if master.night == usable[0].night]
+        master = max(nearest, key=lambda master: master.exposure)
+        scale = exposure / master.exposure
+        what = f"of {master.exposure:g} s, scaled by {scale:.3g}, there being no master of {exposure:g} s"
+        return _remark(_chosen(master, night, light), what), scale
+
+    def _zero_for(self, flat: Master, zeros: list[Master]) -> Master | None:
+        """Dark of the flat's own exposure, else the bias, of the same set-up; its own night's first."""
+        near = self._near([m for m in zeros if enough(m) and same_setup(m.rows[0], flat.rows[0])], flat.night)
+        for night in dict.fromkeys(master.night for master in near):
+            for kinds in (("darkflat", "dark"), ("bias",)):
+                for zero in near:
+                    suits = zero.kind == "bias" or same_exposure(zero.rows[0], flat.rows[0])
+                    if zero.night == night and zero.kind in kinds and suits:
+                        return zero
+        return None
+
+
+def _chosen(master: Master, night: str, light: dict) -> Decision:
+    where = "the same night" if master.night == night else f"night {master.night}"
+    decision = Decision(master.kind, master, f"{len(master.rows)} frames of {where}")
+    if master.kind == "dark":
+        degrees = (("their", master.temperature), ("the lights'", number(light["temperature_c"])))
+        unknown = " and ".join(whose for whose, value in degrees if value is None)
+        if unknown:
+            decision = _remark(decision, f"{unknown} temperature unknown")
+    if master.kind == "flat":
+        angles = (("their", master.rows[0]["rotator_deg"]), ("the lights'", light["rotator_deg"]))
+        unknown = [whose for whose, angle in angles if angle == ""]
+        if len(unknown) == 1:  # where neither is known there is no rotator
+            decision = _remark(decision, f"{unknown[0]} rotator angle unknown")
+    return decision
+
+
+def _remark(decision: Decision, text: str) -> Decision:
+    return Decision(decision.kind, decision.master, f"{decision.why}, {text}") if decision.master else decision
+
+
+def _distance(master: Master, light: dict) -> float:
+    """How far a fitting master is from the light in what may differ; what is not known comes last."""
+    if master.kind == "flat":
+        turned = turn_between(master.rows[0], light)
+        return float("inf") if turned is None else turned
+    if master.kind == "dark":
+        ours, theirs = number(light["temperature_c"]), master.temperature
+        return float("inf") if ours is None or theirs is None else abs(ours - theirs)
+    return -len(master.rows)

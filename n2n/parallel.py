@@ -1,0 +1,49 @@
+"""Work side by side in several processes, results in order."""
+
+import multiprocessing
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+_work: Callable | None = None
+
+
+def in_order(work: Callable[[Any], Any], items: Iterable, processes: int) -> Iterator:
+    """Results of `work` for all `items`, in their order; only a few more than `processes` are waiting at a time.
+
+    The processes are forks, so `work` may be any function and see everything that is there when the first result is
+    asked for; what it changes stays in its fork. With one process it is called here. Threads would wait for one
+    another: numpy's short calls keep the interpreter's lock busy.
+
+    Parameters
+    ----------
+    work : callable
+        Takes an item; what it returns must be picklable.
+    items : iterable
+    processes : int
+    """
+    global _work
+    items = list(items)
+    processes = min(processes, len(items))
+    if processes <= 1 or "fork" not in multiprocessing.get_all_start_methods():
+        yield from map(work, items)
+        return
+    _work = work
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("fork")) as pool:
+        waiting = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(_call, item))
+                if len(waiting) > processes + 1:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            _work = None
+            for future in waiting:
+                future.cancel()
+
+
+def _call(item):
+    return _work(item)

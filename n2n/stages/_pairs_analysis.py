@@ -1,0 +1,272 @@
+"""What belongs to a group as a whole, found in one pass over its exposures: weights, outliers, mean and variance.
+
+Rejection, weights and the variance map for training rest on the blocks A and B alone; the mean takes all exposures.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import h5py
+import numpy as np
+
+from n2n.formats import flags as bits
+from n2n.formats.store import TILE, small_step, strips, usable
+from n2n.log import Progress, logger
+from n2n.parallel import in_order
+from n2n.sky.background import sky_level
+from n2n.sky.calibrate import robust_sigma
+from n2n.sky.combine import mean_variance, outliers, sample_variance, smooth_variance, weighted_mean
+from n2n.sky.order import masked_median, median_and_scatter
+from n2n.sky.trails import find_trails
+
+OVERLAP = 8  # rows; what rejecting a strip has to know of its neighbours
+MAP_BYTES = 48  # a pixel of the group's maps
+FOR_TRAILS = 48  # exposures whose median shows the sky without trails
+
+
+@dataclass(frozen=True)
+class Exposures:
+    """What all strips of a group have in common; arrays have one element an exposure.
+
+    Attributes
+    ----------
+    training : ndarray of bool
+        Exposures of blocks A and B.
+    sigma, weights : ndarray
+        Noise where there is only sky; inverse variance, times what seeing takes off.
+    photon_noise : ndarray
+        Variance that a unit of signal adds; 0 where the gain is unknown.
+    pointings : int ndarray
+    sky : float
+    """
+
+    training: np.ndarray
+    sigma: np.ndarray
+    weights: np.ndarray
+    photon_noise: np.ndarray
+    pointings: np.ndarray
+    sky: float
+
+
+def analyse(source: h5py.File, file: h5py.File, frames: list[dict], meta: dict, settings) -> None:
+    """Find weights, rejected samples, mean and variances in `source`; add them to `file`, `frames` and `meta`."""
+    cv2.setNumThreads(1)  # strips run side by side, in processes of their own
+    pixels, flags = source["pixels"], source["flags"]
+    n, height, width = pixels.shape
+    exposures = describe(pixels, flags, frames, meta, settings)
+    for entry, weight, noise in zip(frames, exposures.weights, exposures.sigma, strict=True):
+        entry["weight"], entry["noise"] = float(weight), float(noise)
+    meta["sky"] = exposures.sky
+    reject = file.create_dataset(
+        "reject", (n, height, width), bool, chunks=(1, min(TILE, height), width), compression="lzf"
+    )
+    maps = {
+        "sample": np.full((height, width), np.nan, np.float32),
+        "mean": np.full((height, width), np.nan, np.float32),
+        "weight": np.zeros((height, width), np.float32),
+        "photon": np.zeros((height, width), np.float32),
+        "count": np.zeros((height, width), np.uint16),
+        "mask": np.zeros((height, width), np.uint8),
+        "judged": np.zeros((height, width), bool),
+    }
+    spare = settings.memory_mb * 2**20 - MAP_BYTES * height * width
+    processes = max(1, settings.threads)
+    budget = max(spare // (processes + 2), 2**24)
+    parts = list(strips(height, width, n, budget_bytes=budget, overlap=OVERLAP))
+
+    trails = trails_of(source["small"], exposures, processes)
+
+    def work(part):
+        outer, inner, within = part
+        lines = on_rows(trails, inner, (height, width), n)
+        found, results = strip(pixels[:, outer], flags[:, outer], within, lines, exposures, settings)
+        return np.flatnonzero(found), results
+
+    rejected = 0
+    for part, (found, results) in zip(Progress(parts, "combine"), in_order(work, parts, processes), strict=True):
+        inner = part[1]
+        block = np.zeros((n, inner.stop - inner.start, width), bool)
+        block.flat[found] = True
+        reject[:, inner] = block
+        rejected += len(found)
+        for name, rows in results.items():
+            maps[name][inner] = rows
+    finish(file, maps, exposures, meta)
+    logger.info("rejected %.3f %% of the samples", 100 * rejected / (n * height * width))
+
+
+def describe(pixels, flags, frames: list[dict], meta: dict, settings) -> Exposures:
+    """Noise, weights and sky of a group's exposures."""
+    training = np.array([entry["block"] != "C" for entry in frames])
+    if training.sum() < 2:
+        training[:] = True
+    sigma, sky = frame_noise(pixels, flags, training)
+    # Inverse variance relative to a typical exposure.
+    weights = np.median(sigma[training]) ** 2 / sigma**2
+    if settings.seeing:
+        weights *= seeing_factor(np.array([entry.get("fwhm_px") or np.nan for entry in frames], float), training)
+    photon_noise = np.zeros(len(frames))
+    if meta["unit"] == "electron":
+        # A unit of signal in a dimmed exposure stands for fewer electrons; resampling averages some noise away.
+        photon_noise = np.array([entry["noise_kept"] / entry["transparency"] for entry in frames])
+    pointings = np.array([entry["pointing"] for entry in frames])
+    return Exposures(training, sigma, weights, photon_noise, pointings, sky)
+
+
+def seeing_factor(fwhm: np.ndarray, training: np.ndarray) -> np.ndarray:
+    """What poor seeing takes off a weight: (median / FWHM)^2, at most 1.
+
+    That is how the signal-to-noise ratio of a faint star falls with its width. Exposures sharper than most gain
+    nothing: nebulae do not profit, and weights would leave the inverse variance needlessly.
+    """
+    known = fwhm[training & np.isfinite(fwhm)]
+    if known.size == 0:
+        return np.ones(fwhm.shape)
+    return np.where(np.isfinite(fwhm), np.minimum(1, (np.median(known) / fwhm) ** 2), 1.0)
+
+
+def trails_of(small, exposures: Exposures, processes: int) -> dict[int, np.ndarray]:
+    """Masks of the exposures that something crossed, in blocks of `small_step` pixels."""
+    judges = np.flatnonzero(exposures.training)
+    if len(judges) < 3:
+        return {}
+    judges = judges[np.unique(np.linspace(0, len(judges) - 1, FOR_TRAILS).astype(int))]
+    values = small[judges.tolist()]
+    known = np.isfinite(values)
+    centre, scatter = median_and_scatter(np.where(known, values, 0), known)
+    seen = np.isfinite(centre) & np.isfinite(scatter)
+    # Stars scatter more than the sky does, and must not line up to trails.
+    sigma = np.maximum(np.where(seen, scatter, 1), np.median(scatter[seen]) if seen.any() else 1).astype(np.float32)
+    relative = exposures.sigma / np.median(exposures.sigma)
+
+    def work(index):
+        residual = small[index] - centre
+        valid = seen & np.isfinite(residual)
+        return find_trails(np.where(valid, residual, 0).astype(np.float32), sigma * relative[index], valid)
+
+    found = enumerate(in_order(work, range(len(exposures.sigma)), processes))
+    return {index: mask for index, mask in found if mask.any()}
+
+
+def on_rows(trails: dict[int, np.ndarray], rows: slice, shape: tuple[int, int], n: int) -> np.ndarray | None:
+    """Trails on the pixels of some rows: ndarray of bool, shape (n, rows, w), or None without any."""
+    if not trails:
+        return None
+    step = small_step(shape)
+    result = np.zeros((n, rows.stop - rows.start, shape[1]), bool)
+    for index, mask in trails.items():
+        y, x = (np.minimum(np.arange(side) // step, limit - 1) for side, limit in zip(shape, mask.shape, strict=True))
+        result[index] = mask[np.ix_(y[rows], x)]
+    return result
+
+
+def strip(values, flags, within, trails, exposures: Exposures, settings) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Everything about one strip of rows.
+
+    Parameters
+    ----------
+    values, flags : ndarray, shape (n, rows, w)
+    within : slice
+        Rows that are wanted; the others only tell about them.
+    trails : ndarray of bool, shape (n, rows wanted, w), or None
+        Samples to reject whatever the others say.
+
+    Returns
+    -------
+    rejected : ndarray of bool, shape (n, rows wanted, w)
+    results : dict of ndarray, shape (rows wanted, w)
+    """
+    training = exposures.training
+    valid = usable(flags, np.zeros(flags.shape, bool), keep_saturated=True)
+    found = outliers(
+        values,
+        valid,
+        training,
+        exposures.sigma,
+        nsigma=settings.nsigma,
+        slope=settings.slope,
+        signal_variance=float(exposures.photon_noise.any()),
+        level=exposures.sky,
+    )[:, within]
+    if trails is not None:
+        found = found | (trails & valid[:, within])
+    values, flags, valid = values[:, within], flags[:, within], valid[:, within] & ~found
+    mean, weight = weighted_mean(values, valid, exposures.weights)
+    weights = exposures.weights
+    judge_mean, _ = weighted_mean(values[training], valid[training], weights[training])
+    saturated = (flags & bits.SATURATED) > 0
+    mask = np.bitwise_or.reduce(flags & (bits.SATURATED | bits.DEFECT), axis=0)
+    mask[found.any(axis=0)] |= bits.OUTLIER
+    return found, {
+        "sample": sample_variance(
+            values[training], valid[training], weights[training], judge_mean, exposures.pointings[training]
+        ),
+        "mean": mean - np.float32(exposures.sky),
+        "weight": weight,
+        "photon": weighted_mean(
+            np.broadcast_to((weights * exposures.photon_noise).astype(np.float32)[:, None, None], values.shape),
+            valid,
+            weights,
+        )[0],
+        "count": valid.sum(axis=0, dtype=np.uint16),
+        "mask": mask,
+        "judged": saturated[training].any(axis=0),
+    }
+
+
+def finish(file: h5py.File, maps: dict, exposures: Exposures, meta: dict) -> None:
+    """Turn the strips' maps into what the file keeps."""
+    training = exposures.training
+    variance, background = smooth_variance(maps["sample"], ~maps["judged"], len(set(exposures.pointings[training])))
+    meta["variance_background"] = background if training.sum() > 1 else float(np.median(exposures.sigma) ** 2)
+    if training.sum() < 2:
+        variance[:] = meta["variance_background"]
+    maps["mask"][maps["count"] == 0] |= bits.NO_DATA
+    file["variance"] = variance
+    file["saturated"] = (maps["mask"] & bits.SATURATED) > 0
+    if exposures.photon_noise.any():
+        variance = mean_variance(maps["mean"], maps["weight"], maps["photon"], maps["sample"], background)
+    else:
+        with np.errstate(divide="ignore"):
+            variance = np.where(maps["weight"] > 0, variance / maps["weight"], np.nan)
+    stack = file.create_group("stack")
+    stack["variance"] = variance.astype(np.float32)
+    for name in ("mean", "weight", "count", "mask"):
+        stack[name] = maps[name]
+
+
+def frame_noise(pixels, flags, training: np.ndarray, sample: int = 262_144):
+    """Noise of every exposure where there is only sky, against the median of the training exposures.
+
+    Returns
+    -------
+    sigma : ndarray, shape (n,)
+    sky : float
+        Level of the group's sky.
+    """
+    n, height, width = pixels.shape
+    # Whole tiles of rows, spread over the height: single rows would read the same tiles as often.
+    tiles = np.unique(np.linspace(0, max(height // TILE - 1, 0), max(4, sample // width // TILE)).astype(int)) * TILE
+    rows = [slice(top, min(top + TILE, height)) for top in tiles]
+    values = np.concatenate([pixels[:, part] for part in rows], axis=1)
+    mask = np.concatenate([flags[:, part] for part in rows], axis=1)
+    valid = usable(mask, np.zeros(mask.shape, bool), keep_saturated=False)
+    centre = masked_median(values[training], valid[training])
+    known = np.isfinite(centre)
+    sky = sky_level(np.nan_to_num(centre).astype(np.float32), known)
+    spread = robust_sigma(centre[known])
+    # Only places near the sky level: stars would add their own noise.
+    dark = known & (np.nan_to_num(centre) < sky + 3 * max(spread, 1e-9))
+    sigma = np.empty(n)
+    if n == 1:
+        sigma[0] = robust_sigma(np.diff(values[0], axis=1)) / np.sqrt(2)
+        return np.maximum(sigma, 1e-9), sky
+    count = int(training.sum())
+    for index in range(n):
+        chosen = dark & valid[index]
+        residual = values[index][chosen] - centre[chosen]
+        # Variance of the difference to a median (its own is 1.57 / count) the exposure is part of, or not.
+        shrink = 1 - 0.43 / count if training[index] else 1 + 1.57 / count
+        sigma[index] = robust_sigma(residual) / np.sqrt(max(shrink, 0.25)) if residual.size > 50 else np.nan
+    sigma[~np.isfinite(sigma) | (sigma <= 0)] = np.nanmedian(sigma) if np.isfinite(sigma).any() else 1.0
+    return np.maximum(sigma, 1e-9), sky

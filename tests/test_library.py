@@ -1,0 +1,247 @@
+import json
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from hypothesis import given
+from hypothesis import strategies as st
+
+from n2n.formats.products import write_fits
+from n2n.library import MAX_DARK_SCALE, Library
+from n2n.masters import MAX_TURN, masters_of, split, turn_between, typical
+from n2n.stages._exposure import load_calibration
+
+NIGHT = "2026-01-05"
+FACTS = {
+    "camera": "Cam",
+    "width": "80",
+    "height": "70",
+    "binning": "1x1",
+    "gain_setting": "100",
+    "offset": "50",
+    "filter": "",
+    "filter_bw_nm": "",
+    "temperature_c": "-10",
+    "rotator_deg": "",
+}
+EXPOSURES = {"bias": "0", "dark": "60", "flat": "2", "darkflat": "2", "light": "60"}
+
+
+def frames(kind, number=4, **facts):
+    """Rows of a kind; every call's frames differ from all others'."""
+    through = {"filter": "Ha"} if kind in ("flat", "light") else {}
+    row = FACTS | {"kind": kind, "exptime_s": EXPOSURES[kind]} | through | facts
+    frames.count = getattr(frames, "count", 0) + number
+    names = [f"{frames.count - index:06d}" for index in range(number)]
+    return [row | {"path": f"{kind}{name}", "sha256": name} for name in names]
+
+
+def choose(light=None, nights=None, **facts):
+    """Decisions by kind, and the scale of the dark, for a light of NIGHT."""
+    nights = {NIGHT: []} | (nights or {})
+    decisions, scale = Library(nights).choose(NIGHT, light or frames("light", 1, **facts)[0])
+    return {decision.kind: decision for decision in decisions}, scale
+
+
+def test_a_dark_of_another_exposure_is_scaled_where_there_is_a_bias():
+    found, scale = choose(nights={NIGHT: frames("bias") + frames("dark", exptime_s="300")})
+    assert found["dark"].master.exposure == 300 and scale == pytest.approx(0.2)
+    assert "of 300 s, scaled by 0.2" in found["dark"].why and "to scale the dark" in found["bias"].why
+
+
+def test_the_longest_dark_is_scaled():
+    darks = [row for exptime in ("50", "600", "120") for row in frames("dark", exptime_s=exptime)]
+    found, scale = choose(nights={NIGHT: frames("bias") + darks})
+    assert found["dark"].master.exposure == 600 and scale == pytest.approx(0.1)
+
+
+def test_an_exact_dark_is_never_scaled_even_of_a_far_night():
+    nights = {NIGHT: frames("bias") + frames("dark", exptime_s="300"), "2025-01-01": frames("dark", exptime_s="60.5")}
+    found, scale = choose(nights=nights)
+    assert found["dark"].master.night == "2025-01-01" and scale == 1
+    assert "the dark contains it" in found["bias"].why
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        (frames("dark", exptime_s="300"), "darks of 300 s, the lights have 60 s, and there is no bias to scale"),
+        (frames("bias") + frames("dark", exptime_s="30"), "scaled by 2, more than 1.5"),
+        (frames("bias") + frames("dark", exptime_s="300", temperature_c="0"), "taken at 0.0 C, the lights at -10.0 C"),
+        (frames("bias") + frames("dark", exptime_s="300", gain_setting="0"), "gain setting 0 (lights: 100)"),
+        (frames("bias") + frames("dark", 2), "only 2 of night"),
+        (frames("bias"), "there is none"),
+    ],
+)
+def test_a_dark_that_cannot_be_scaled_is_refused_with_its_reason(rows, reason):
+    found, scale = choose(nights={NIGHT: rows})
+    assert found["dark"].master is None and scale == 1 and reason in found["dark"].why
+    assert found["dark"].brief.startswith("dark refused: ")
+
+
+def test_a_dark_is_not_scaled_beyond_the_limit():
+    exptime = 60 / MAX_DARK_SCALE
+    assert choose(nights={NIGHT: frames("bias") + frames("dark", exptime_s=f"{exptime + 0.1}")})[0]["dark"].master
+    assert not choose(nights={NIGHT: frames("bias") + frames("dark", exptime_s=f"{exptime - 0.1}")})[0]["dark"].master
+
+
+@pytest.mark.parametrize(
+    ("dark", "light", "whose"),
+    [("", "-10", "their"), ("-10", "", "the lights'"), ("", "", "their and the lights'")],
+)
+def test_an_unknown_temperature_is_accepted_and_told(dark, light, whose):
+    found, _ = choose(nights={NIGHT: frames("dark", temperature_c=dark)}, temperature_c=light)
+    assert f"{whose} temperature unknown" in found["dark"].why
+
+
+def test_a_dark_of_known_temperature_is_taken_before_one_of_unknown():
+    rows = frames("dark", temperature_c="") + frames("dark", temperature_c="-9") + frames("dark", temperature_c="-11.5")
+    assert choose(nights={NIGHT: rows})[0]["dark"].master.temperature == -9
+
+
+def test_a_group_has_the_temperature_of_most_of_its_lights():
+    lights = [frames("light", 1, temperature_c=value)[0] for value in ("5", "-10", "-10.2", "", "-9.8")]
+    assert typical(lights)["temperature_c"] == "-9.9" and typical(lights)["path"] == lights[0]["path"]
+    assert typical(lights[3:4])["temperature_c"] == ""
+
+
+@pytest.mark.parametrize(
+    ("flat", "light", "fits_"),
+    [("10", "10.9", True), ("359.6", "0.3", True), ("10", "12", False), ("10", "190", False), ("-1", "359", True)],
+)
+def test_flats_are_matched_by_the_rotators_angle(flat, light, fits_):
+    found, _ = choose(nights={NIGHT: frames("bias") + frames("flat", rotator_deg=flat)}, rotator_deg=light)
+    assert bool(found["flat"].master) == fits_
+    if not fits_:
+        assert found["flat"].why == f"the flats have the rotator at {flat} degrees, the lights at {light}"
+
+
+@pytest.mark.parametrize(("flat", "light", "whose"), [("", "10", "their"), ("10", "", "the lights'"), ("", "", "")])
+def test_an_unknown_angle_matches_any(flat, light, whose):
+    found, _ = choose(nights={NIGHT: frames("bias") + frames("flat", rotator_deg=flat)}, rotator_deg=light)
+    assert found["flat"].master and ("rotator angle unknown" in found["flat"].why) == bool(whose)
+    assert whose in found["flat"].why
+
+
+def test_flats_of_different_angles_make_different_masters_and_the_right_one_is_taken():
+    rows = frames("flat", rotator_deg="90") + frames("flat", rotator_deg="359.7") + frames("flat", rotator_deg="0.2")
+    masters = masters_of(NIGHT, rows)
+    assert sorted(len(master.rows) for master in masters) == [4, 8]
+    found, _ = choose(nights={NIGHT: rows}, rotator_deg="0")
+    assert len(found["flat"].master.rows) == 8
+
+
+@given(st.lists(st.floats(-720, 720), min_size=1, max_size=12))
+def test_splitting_angles_keeps_every_frame_once_and_no_set_spans_more_than_allowed(angles):
+    rows = [{"path": str(i), "rotator_deg": str(angle)} for i, angle in enumerate(angles)]
+    sets = split(rows, "rotator_deg", MAX_TURN, period=360.0)
+    assert sorted(int(row["path"]) for members in sets for row in members) == list(range(len(rows)))
+    for members in sets:
+        assert all(turn_between(a, b) <= MAX_TURN + 1e-6 for a in members for b in members)
+
+
+@given(st.floats(-10, 370), st.floats(-0.49, 0.49), st.floats(-0.49, 0.49))
+def test_angles_within_the_tolerance_stay_together_also_across_north(angle, one, other):
+    rows = [{"rotator_deg": str(angle + turn)} for turn in (0, one, other)]
+    assert len(split(rows, "rotator_deg", MAX_TURN, period=360.0)) == 1
+
+
+def test_the_nearest_night_is_nearest_by_date():
+    nights = {"2025-12-01": frames("dark"), "2026-01-12": frames("dark"), "2026-01-13": frames("dark")}
+    found, _ = choose(nights=nights)
+    assert found["dark"].master.night == "2026-01-12" and "night 2026-01-12" in found["dark"].why
+
+
+def test_nights_may_have_any_name():
+    decisions, _ = Library({"a": frames("dark"), "b": [], "d": frames("dark")}).choose("b", frames("light", 1)[0])
+    assert decisions[0].master.night == "a"
+
+
+def test_flats_borrow_the_bias_of_another_night_and_say_so():
+    nights = {NIGHT: frames("flat"), "2026-01-01": frames("bias")}
+    library = Library(nights)
+    decisions, _ = library.choose(NIGHT, frames("light", 1)[0])
+    flat = next(decision for decision in decisions if decision.kind == "flat")
+    assert "their bias of night 2026-01-01" in flat.why
+    assert flat.master.zero in library.needed(decisions)
+
+
+def test_flats_without_any_zero_say_so():
+    found, _ = choose(nights={NIGHT: frames("flat")})
+    assert "nothing subtracted" in found["flat"].why and found["flat"].master.zero is None
+
+
+def test_darkflats_come_before_the_bias_also_of_fewer_frames_than_a_master_needs():
+    for number, kind in ((3, "darkflat"), (2, "bias")):
+        library = Library({NIGHT: frames("flat") + frames("bias") + frames("darkflat", number)})
+        flat = next(master for master in library.masters.values() if master.kind == "flat")
+        assert library.masters[flat.zero].kind == kind
+
+
+# What `load_calibration` makes of the choice.
+
+
+def prepare(folder, chosen, **masters):
+    """Write masters of constant level and calibration.json; a master is (level, cards, defect pixels)."""
+    for kind, (level, cards, bad) in masters.items():
+        defects = np.zeros((6, 7), np.uint8)
+        for place in bad:
+            defects[place] = 1
+        header = fits.Header()
+        header.update(cards)
+        image = np.full((6, 7), level, np.float32)
+        write_fits(
+            folder / "masters" / f"{kind}.fits",
+            [fits.PrimaryHDU(image, header), fits.ImageHDU(defects, name="DEFECTS")],
+        )
+    path = folder / "calibration.json"
+    path.write_text(json.dumps({kind: kind for kind in masters} | chosen))
+    return load_calibration(path, folder)
+
+
+def test_the_zero_is_the_dark_alone_though_there_is_a_bias(tmp_path):
+    found = prepare(tmp_path, {}, bias=(500, {}, []), dark=(530, {}, [(1, 2)]))
+    assert (found.zero == 530).all() and found.defects.sum() == 1
+
+
+def test_a_scaled_dark_stands_on_the_bias_and_its_hot_pixels_count(tmp_path):
+    found = prepare(tmp_path, {"dark_scale": 0.2}, bias=(500, {}, [(0, 0)]), dark=(600, {}, [(1, 2)]))
+    np.testing.assert_allclose(found.zero, 520)
+    assert found.zero.dtype == np.float32 and found.defects[1, 2] and found.defects.sum() == 1
+
+
+def test_the_bias_is_the_zero_where_there_is_no_dark(tmp_path):
+    found = prepare(tmp_path, {}, bias=(500, {}, []), defects=(0, {}, [(3, 3)]))
+    assert (found.zero == 500).all() and found.defects[3, 3]
+
+
+@pytest.mark.parametrize(
+    ("stated", "flat", "lights", "by_user", "gain", "told"),
+    [
+        (0.8, {}, {}, False, 0.8, False),
+        (0.8, {"EGAINPT": 0.85, "EGAINPTE": 0.001}, {}, False, 0.8, False),
+        (0.8, {"EGAINPT": 0.25, "EGAINPTE": 0.002}, {}, False, 0.25, True),
+        (0.8, {"EGAINPT": 0.25, "EGAINPTE": 0.002}, {}, True, 0.8, True),
+        (0.8, {"EGAINPT": 0.25, "EGAINPTE": 0.2}, {}, False, 0.8, False),
+        (0.8, {"EGAINPT": 0.25, "EGAINPTE": 0.02}, {}, False, 0.8, True),
+        (0.8, {"EGAINPT": 0.25}, {}, False, 0.8, True),
+        (0.8, {}, {"EGAINPT": 0.25, "EGAINPTE": 0.002}, False, 0.8, False),
+        (None, {"EGAINPT": 0.25}, {"EGAINPT": 0.3, "EGAINPTE": 0.01}, False, 0.25, True),
+        (None, {}, {"EGAINPT": 0.3, "EGAINPTE": 0.01}, False, 0.3, True),
+        (None, {}, {}, False, None, False),
+    ],
+)
+def test_the_gain_is_the_headers_unless_sure_flats_contradict_it(tmp_path, stated, flat, lights, by_user, gain, told):
+    chosen = {"e_per_adu": stated, "e_per_adu_by_user": by_user}
+    found = prepare(tmp_path, chosen, flat=(1, flat, []), defects=(0, lights, []))
+    assert (found.gain, found.unit) == ((gain, "electron") if gain else (1.0, "adu"))
+    assert len(found.notes) == told
+    if told and stated:
+        assert "0.8" in found.notes[0] and "0.25" in found.notes[0]
+
+
+def test_the_read_noise_is_the_biases_and_else_the_headers(tmp_path):
+    chosen = {"e_per_adu": 0.5, "read_noise_e": 9.0}
+    assert prepare(tmp_path, chosen, bias=(500, {"NOISEADU": 6.0}, [])).read_noise_e == pytest.approx(3.0)
+    assert prepare(tmp_path, chosen, dark=(500, {"NOISEADU": 6.0}, [])).read_noise_e == 9.0
+    assert prepare(tmp_path, {}, bias=(500, {"NOISEADU": 6.0}, [])).read_noise_e is None
