@@ -106,7 +106,7 @@ def read_header(
 
 @_guarded
 def read_pixels(
-    path: str | os.PathLike, max_bytes: int = MAX_BYTES, *, min_side: int = MIN_SIDE
+    path: str | os.PathLike, max_bytes: int = MAX_BYTES, *, min_side: int = MIN_SIDE, counts: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """Read the one 2-D image of a file in the file's physical units (ADU for a raw frame).
 
@@ -114,10 +114,12 @@ def read_pixels(
     ----------
     path, max_bytes, min_side
         As for `read_header`.
+    counts : bool
+        Leave 16-bit whole numbers as uint16, which are quicker and half the size.
 
     Returns
     -------
-    pixels : ndarray of float32, shape (height, width)
+    pixels : ndarray of float32 (or uint16), shape (height, width)
         C-contiguous, native byte order, ``BSCALE`` and ``BZERO`` applied; 0 where `invalid`.
     invalid : ndarray of bool, shape (height, width)
         True where the file holds NaN, an infinity or its ``BLANK`` value.
@@ -128,6 +130,8 @@ def read_pixels(
         For every file that is not one complete 2-D image.
     """
     image = choose(walk(path, max_bytes, keep=True), min_side)
+    if counts and (found := _counts(path, image)) is not None:
+        return found, np.zeros(found.shape, bool)
     return _physical(path, image)
 
 
@@ -185,6 +189,20 @@ def _as_file(image: Hdu) -> bytes:
     return primary + image.raw + image.data + bytes(-len(image.data) % BLOCK)
 
 
+def _counts(path: Path, image: Hdu) -> np.ndarray | None:
+    """Numbers 0 ... 65535 as cameras write them, 16 bits from BZERO 32768 on; None where a file is otherwise."""
+    plain = image.bitpix == 16 and "BLANK" not in image.cards and number(image.cards, "BSCALE", 1.0) == 1
+    if not plain or number(image.cards, "BZERO", 0.0) != 32768:
+        return None
+    raw = _raw_array(path, image)
+    if raw.dtype.kind != "i" or raw.dtype.itemsize != 2:
+        return None
+    # Adding 32768 to a signed number flips the highest bit of its unsigned twin.
+    found = raw.astype(raw.dtype.newbyteorder("=")).view(np.uint16)
+    found ^= np.uint16(32768)
+    return np.ascontiguousarray(found)
+
+
 def _physical(path: Path, image: Hdu) -> tuple[np.ndarray, np.ndarray]:
     raw = _raw_array(path, image)
     bscale, bzero = number(image.cards, "BSCALE", 1.0), number(image.cards, "BZERO", 0.0)
@@ -209,10 +227,25 @@ def _physical(path: Path, image: Hdu) -> tuple[np.ndarray, np.ndarray]:
 
 def _clipped_fraction(path: Path, image: Hdu) -> float:
     """Fraction of pixels at the lowest storable number or at a physical zero, on every 7th row."""
-    raw = _raw_array(path, image)[::7]
+    raw = _some_rows(path, image, 7)
     bscale, bzero = number(image.cards, "BSCALE", 1.0), number(image.cards, "BZERO", 0.0)
     bottom = max(np.iinfo(raw.dtype).min, round(-bzero / bscale))
     return float(np.mean(raw <= bottom))
+
+
+def _some_rows(path: Path, image: Hdu, step: int) -> np.ndarray:
+    """Every `step`-th row of the stored numbers; of a plain file no others are read."""
+    if image.data is not None:
+        return _raw_array(path, image)[::step]
+    height, width = squeezed(image.shape)
+    kind = np.dtype(DTYPES[image.bitpix])
+    rows = np.empty((len(range(0, height, step)), width), kind)
+    with open(path, "rb") as file:
+        for index, row in enumerate(rows):
+            file.seek(image.offset + index * step * width * kind.itemsize)
+            if file.readinto(memoryview(row).cast("B")) < row.nbytes:
+                raise BadFrame("truncated", "the file became shorter while it was read")
+    return rows
 
 
 def _verify_checksums(path: Path, primary: Hdu, image: Hdu, notes: list[str]) -> bool:

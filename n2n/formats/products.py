@@ -41,6 +41,11 @@ def clean_header(header: fits.Header) -> fits.Header:
     return result
 
 
+def reference_header(meta: dict) -> fits.Header:
+    """Header of the group's reference exposure."""
+    return fits.Header.fromstring(meta["header"], sep="\n")
+
+
 def set_cards(header: fits.Header, cards: dict) -> None:
     """Set ``{keyword: (value, comment)}``; None and non-finite numbers are left out."""
     for keyword, (value, comment) in cards.items():

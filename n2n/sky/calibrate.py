@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from scipy import ndimage
 
 from n2n.formats.flags import DEFECT, NO_DATA, SATURATED
 from n2n.sky.order import masked_median, middle, sort_samples
@@ -267,6 +266,8 @@ def persistent_defects(frames: np.ndarray, nsigma: float = 6.0) -> np.ndarray:
 
 def _neighbour_peak(image: np.ndarray) -> np.ndarray:
     """What a pixel's neighbours reach both beside and above or below it: 0 for points and for bad columns."""
+    from scipy import ndimage  # only jobs that look for defects in lights should pay
+
     beside = ndimage.maximum_filter(image, footprint=np.array([[1, 0, 1]], bool), mode="constant")
     above = ndimage.maximum_filter(image, footprint=np.array([[1], [0], [1]], bool), mode="constant")
     return np.minimum(beside, above)
@@ -274,6 +275,8 @@ def _neighbour_peak(image: np.ndarray) -> np.ndarray:
 
 def _bad_border(level: np.ndarray, noise: float, width: int = 16, nsigma: float = 8.0) -> np.ndarray:
     """Rows and columns at the border whose level departs from the interior's trend."""
+    from scipy import ndimage
+
     bad = np.zeros(level.shape, bool)
     for axis in (0, 1):
         profile = np.median(level, axis=1 - axis)

@@ -243,7 +243,9 @@ def smooth_variance(sample: np.ndarray, usable: np.ndarray, exposures: int) -> t
 def mean_variance(mean, weight, photon, sample, background: float, block: int = 64) -> np.ndarray:
     """Variance of a stack in electrons: what the sky's scatter shows, plus the photon noise of the sources.
 
-    The scatter between exposures itself would also hold what seeing does to stars.
+    ``VAR = field (B + photon S) / weight``, with S the signal, B the variance of one standard exposure where there is
+    only sky, and the field how noise varies with the vignette. The scatter between exposures itself would also hold
+    what seeing does to stars.
 
     Parameters
     ----------
@@ -252,9 +254,9 @@ def mean_variance(mean, weight, photon, sample, background: float, block: int = 
     photon : ndarray, shape (h, w)
         Weighted mean of weight times the variance that an electron of signal adds to an exposure.
     sample : ndarray, shape (h, w)
-        `sample_variance`: shows how noise varies over the field (vignette).
+        `sample_variance`.
     background : float
-        Its level where there is only sky.
+        About B; says which light is faint.
 
     Returns
     -------
@@ -262,39 +264,45 @@ def mean_variance(mean, weight, photon, sample, background: float, block: int = 
         NaN where `weight` is 0.
     """
     covered = weight > 0
-    field = _field(np.where(covered & (np.nan_to_num(mean) ** 2 < 9 * background), sample, np.nan), block)
-    signal = np.nan_to_num(mean).astype(np.float32)
+    signal = np.where(covered, mean, 0).astype(np.float32)
     near = cv2.GaussianBlur(signal, (7, 7), 1.5)
+    dark = covered & (near**2 < background)
+    sky = _surface(np.where(dark, sample - photon * near, np.nan), block)
+    if sky is None:  # nothing but sources
+        sky = np.full(mean.shape, background, np.float32)
+    field = sky / np.median(sky[::8, ::8])
     with np.errstate(invalid="ignore", divide="ignore"):
-        noise = np.sqrt(background / weight)
+        noise = np.sqrt(sky / weight)
         # Faint light is averaged over its neighbours, so that the noise of a pixel does not choose its own variance.
         signal = np.maximum(np.where(signal > 10 * noise, signal, near), 0)
-        return np.where(covered, field * (background + photon * signal) / weight, np.nan).astype(np.float32)
+        return np.where(covered, (sky + field * photon * signal) / weight, np.nan).astype(np.float32)
 
 
-def _field(sample: np.ndarray, block: int) -> np.ndarray:
-    """How a variance map varies over wide distances, relative to its median; float32, 1 where nothing is known."""
+def _surface(sample: np.ndarray, block: int) -> np.ndarray | None:
+    """Quadratic surface through the means of blocks; float32 ndarray, or None with too few of them.
+
+    Vignettes need no more, and no block's own scatter shows. Means, because samples of a variance are skewed.
+    """
     height, width = sample.shape
     block = max(8, min(block, height // 4, width // 4))
     rows, columns = height // block, width // block
     tiles = sample[: rows * block, : columns * block].reshape(rows, block, columns, block).swapaxes(1, 2)
     tiles = tiles.reshape(rows, columns, -1)
-    known = np.isfinite(tiles).mean(axis=2) > 0.3
+    count = np.isfinite(tiles).sum(axis=2)
+    known = count > 0.2 * tiles.shape[2]
     if known.sum() < 9:
-        return np.ones(sample.shape, np.float32)
-    values = np.full((rows, columns), np.nan)
-    values[known] = np.nanmean(tiles[known], axis=1)
-    filled = np.where(known, values, np.median(values[known]))
-    # A quadratic surface: vignettes need no more, and a block's scatter must not show.
+        return None
+    values = np.nansum(tiles, axis=2) / np.maximum(count, 1)
     y, x = np.mgrid[:rows, :columns]
     y, x = (y + 0.5) * block / height - 0.5, (x + 0.5) * block / width - 0.5
     design = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
-    keep = known.copy()
+    keep = known
     for _ in range(4):
-        fit = np.linalg.lstsq(design[keep], filled[keep], rcond=None)[0]
-        residual = np.abs(filled - design @ fit)
+        fit = np.linalg.lstsq(design[keep], values[keep], rcond=None)[0]
+        residual = np.abs(values - design @ fit)
         keep = known & (residual <= 4 * 1.4826 * np.median(residual[keep]) + 1e-12)
     y, x = ((np.arange(side, dtype=np.float32) + 0.5) / side - 0.5 for side in (height, width))
     y = y[:, None]
-    a, b, c, d, e, f = (fit / np.median(values[known])).astype(np.float32)
-    return np.clip(a + b * x + c * y + d * x * x + e * x * y + f * y * y, 0.3, 5)
+    a, b, c, d, e, f = fit.astype(np.float32)
+    level = np.median(values[known])
+    return np.clip(a + b * x + c * y + d * x * x + e * x * y + f * y * y, 0.3 * level, 5 * level).astype(np.float32)

@@ -10,18 +10,18 @@ pixels, dust, the pattern of the sensor. Its variance is the sum of both frames'
 tiles, so that a gradient over the frame is no noise.
 """
 
+import math
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from scipy import ndimage, special
 
 TILE = 32  # pixels; the level may not change much over a tile, and 1000 pixels give a variance to 4.5 %
 ENOUGH = 2_000_000  # pixels of a frame to look at: 2000 tiles
 MAX_LIGHT_ERROR = 0.10  # relative; with a larger error lights tell nothing worth dividing by
 _CLIP = 3.5  # sigma, of the differences of neighbours; what stars and cosmic rays leave lies beyond
 # Variance of a normal distribution that is cut at _CLIP sigma, as a share of the whole one's.
-_INSIDE = 1 - np.sqrt(2 / np.pi) * _CLIP * np.exp(-(_CLIP**2) / 2) / special.erf(_CLIP / np.sqrt(2))
+_INSIDE = 1 - np.sqrt(2 / np.pi) * _CLIP * np.exp(-(_CLIP**2) / 2) / math.erf(_CLIP / np.sqrt(2))
 
 
 class Measured(NamedTuple):
@@ -203,6 +203,8 @@ def _transfer(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray] | N
     total, steps = a + b, a - b
     if min(a.shape) < 2 * TILE:
         return None
+    from scipy import ndimage  # only nights without flats should pay for it
+
     smooth = ndimage.uniform_filter(total, 3, mode="nearest")
     tiles = _tiles(smooth)
     limit = np.median(tiles, axis=1) + 4 * np.maximum(_mad(tiles), 0.3)

@@ -1,9 +1,9 @@
 """Sort the samples of every pixel over the exposures: medians and quartiles."""
 
 import functools
+from statistics import NormalDist
 
 import numpy as np
-from scipy.special import ndtri
 
 CACHE = 1 << 20  # bytes worked on at once, so that they stay in the processor's cache
 
@@ -110,4 +110,4 @@ def _rank(ordered, place):
 def _quartile_factor(n: int) -> float:
     """Standard deviation over the distance of the samples nearest the quartiles (Blom's normal scores)."""
     rank = n - (n - 1) // 4
-    return float(1 / (2 * max(ndtri((rank - 0.375) / (n + 0.25)), 0.1)))
+    return float(1 / (2 * max(NormalDist().inv_cdf((rank - 0.375) / (n + 0.25)), 0.1)))

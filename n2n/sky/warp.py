@@ -1,6 +1,7 @@
 """Resample one exposure onto the reference grid, once."""
 
 import functools
+import itertools
 
 import cv2
 import numpy as np
@@ -9,12 +10,17 @@ from n2n.formats.flags import NO_DATA, SATURATED
 
 # Lanczos-4 keeps 0.83 of the noise's variance at a random shift and correlates it least with the next pixel (0.09),
 # blurs stars less than a cubic spline (0.73, 0.15), and takes a fraction of its time: benchmarks/kernels.
-KERNEL = cv2.INTER_LANCZOS4
-EDGE = 1.0  # the outermost pixels lack neighbours
+REACH = 4
+TAPS = np.arange(1 - REACH, REACH + 1)
 # Lanczos rings at the cliffs of saturated and bleeding stars; within this many pixels of one, its reach,
 # interpolate linearly. More would soften the flanks of stars.
-CLIFF = 4
-BAND = 64  # rows worked on at once, so that they stay in the cache
+CLIFF = REACH
+EDGE = 1  # the outermost pixels lack neighbours
+BAND = 16  # rows worked on at once, so that they stay in the cache
+PHASES = 2048  # steps a pixel in which the kernel is tabulated
+STRAIGHT = 0.04  # px that the shift may change along a piece of a row; that much is made good to first order
+STILL = 5e-4  # px; less of it is not worth the time
+MOST_PIECES = 64  # a row; with more, rotation is too large to take rows and columns one after the other
 
 
 def warp(
@@ -46,38 +52,27 @@ def warp(
         A pixel carries every flag of the four frame pixels around it, and NO_DATA outside the frame.
     """
     matrix = np.asarray(matrix, float)
-    height, width = pixels.shape
-    warped, result = np.empty(shape, np.float32), np.zeros(shape, np.uint8)
-    touching = _touching(flags)
-    cliffs = flags & SATURATED
-    cliffs = cv2.dilate(cliffs, np.ones((2 * CLIFF + 1,) * 2, np.uint8)) if cliffs.any() else None
-    area = abs(np.linalg.det(matrix[:, :2]))
-    for top in range(0, shape[0], BAND):
-        rows = slice(top, min(top + BAND, shape[0]))
-        # A row more on either side for the gradient.
-        x, y = _positions(matrix, np.arange(max(top - 1, 0), min(rows.stop + 1, shape[0])), shape[1], displace)
-        inner = slice(top - max(top - 1, 0), top - max(top - 1, 0) + rows.stop - top)
-        sampler = _Sampler(x, y, matrix[:, :2])
-        if displace is not None:
-            area = _jacobian(x, y)[inner]
-        band = sampler.exactly(pixels)
-        if cliffs is not None:
-            sampler.soften(band, pixels, sampler.nearest(cliffs) > 0)
-        band = band[inner]
-        warped[rows] = band if np.ndim(area) == 0 and area == 1 else band * np.asarray(area, np.float32)
-        result[rows] = sampler.nearest(touching if sampler.part.any() else flags)[inner]
-        x, y = x[inner], y[inner]
-        outside = (x < EDGE) | (y < EDGE) | (x > width - 1 - EDGE) | (y > height - 1 - EDGE)
-        if outside.any():
-            result[rows][outside] |= NO_DATA
-            warped[rows][outside] = 0
+    if matrix[0, 0] < 0 and matrix[1, 1] < 0:  # after a meridian flip: turn the frame, which moves no light
+        pixels, flags = pixels[::-1, ::-1], flags[::-1, ::-1]
+        matrix = np.array([[-1.0], [-1.0]]) * matrix + [[0, 0, pixels.shape[1] - 1], [0, 0, pixels.shape[0] - 1]]
+        before, displace = displace, None if displace is None else lambda x, y: [-shift for shift in before(x, y)]
+    pixels, flags = np.ascontiguousarray(pixels), np.ascontiguousarray(flags)
+    place = functools.partial(_place, matrix, displace)
+    if displace is None and _pieces(matrix, shape) <= MOST_PIECES:
+        warped = _rows_then_columns(pixels, matrix, shape)
+    else:
+        warped = _anywhere(pixels, matrix, shape, place)
+    result = _move_flags(flags, matrix, shape, place if displace is not None else None)
+    _soften_cliffs(warped, result, pixels, place)
+    warped *= np.float32(abs(np.linalg.det(matrix[:, :2]))) if displace is None else _area(place, shape)
+    warped[(result & NO_DATA) > 0] = 0
     return warped, result
 
 
 def noise_kept(matrix: np.ndarray, side: int = 256, seed: int = 0) -> tuple[float, float]:
     """Share of the variance of white noise that resampling by `matrix` leaves, and its correlation with the next pixel.
 
-    Measured on simulated noise, because opencv's kernel has no closed form; within 1 %.
+    Measured on simulated noise; within 1 %.
     """
     noise = np.random.default_rng(seed).standard_normal((side + 32, side + 32)).astype(np.float32)
     matrix = np.array(matrix, float)
@@ -91,99 +86,188 @@ def noise_kept(matrix: np.ndarray, side: int = 256, seed: int = 0) -> tuple[floa
     return variance, beside / variance
 
 
-def _touching(flags: np.ndarray) -> np.ndarray:
-    """Flags of the four pixels around every place between a pixel and the next ones right and below."""
-    result = flags.copy()
-    result[:, :-1] |= flags[:, 1:]
-    result[:-1] |= result[1:]
+@functools.cache
+def _weights() -> tuple[np.ndarray, np.ndarray]:
+    """Lanczos' weights for every phase, and how they change with it; float32, shape (PHASES + 1, 2 REACH).
+
+    Their sum is made 1 and their centre the place asked for, which Lanczos misses by up to 0.013 px: both together
+    keep light where it was.
+    """
+    phase = np.linspace(0, 1, PHASES + 1)[:, None]
+    away = TAPS - phase
+    weights = np.sinc(away) * np.sinc(away / REACH)
+    weights /= weights.sum(axis=1, keepdims=True)
+    # The correction follows the kernel's own slope, so that it is smooth in the phase and nothing at whole pixels.
+    slope = np.gradient(weights, phase[:, 0], axis=0)
+    slope -= slope.mean(axis=1, keepdims=True)
+    missing = phase[:, 0] - (weights * TAPS).sum(axis=1)
+    weights += (missing / (slope * TAPS).sum(axis=1))[:, None] * slope
+    slope = np.gradient(weights, phase[:, 0], axis=0, edge_order=2)
+    return weights.astype(np.float32), slope.astype(np.float32)
+
+
+def _rows_then_columns(pixels, matrix, shape) -> np.ndarray:
+    """Resample along rows, then along columns (Catmull & Smith 1980): two times 8 taps instead of 64.
+
+    With ``x' = a x + b y + c`` and ``y' = d x + e y + f``, the first pass takes frame column x' for reference column
+    x and frame row y', ``x' = (a - b d / e) x + (b / e) (y' - f) + c``; the second y' for every column.
+    """
+    (a, b, c), (d, e, f) = matrix
+    rows = np.arange(pixels.shape[0])
+    half = _along_rows(pixels, a - b * d / e, (b / e) * (rows - f) + c, shape[1])
+    columns = np.arange(shape[1])
+    return cv2.transpose(_along_rows(cv2.transpose(half), e, d * columns + f, shape[0]))
+
+
+def _pieces(matrix, shape) -> int:
+    """Pieces into which rows, and then columns, are cut at most."""
+    (a, b, _), (d, e, _) = matrix
+    if abs(e) < 0.5:
+        return MOST_PIECES + 1
+    return max(_count(scale, width) for scale, width in ((a - b * d / e, shape[1]), (e, shape[0])))
+
+
+def _count(scale, width) -> int:
+    return max(1, int(np.ceil(abs(scale - 1) * width / STRAIGHT)))
+
+
+def _along_rows(image, scale: float, starts: np.ndarray, width: int) -> np.ndarray:
+    """Rows sampled at ``scale * x + start`` for x in 0 ... `width` - 1, each with a start of its own."""
+    result = np.empty((len(image), width), np.float32)
+    bounds = np.linspace(0, width, _count(scale, width) + 1).astype(int)
+    for left, right in itertools.pairwise(bounds):
+        middle = (left + right - 1) / 2
+        # The shift in the middle of a piece holds for all of it, but for this drift.
+        drift = ((scale - 1) * (np.arange(left, right) - middle)).astype(np.float32)
+        _shift_rows(image, starts + (scale - 1) * middle, left, drift, result[:, left:right])
     return result
 
 
-# Pixels with neighbours on both sides, those before and those after them, along rows and along columns.
-_ACROSS = np.s_[:, 1:-1], np.s_[:, :-2], np.s_[:, 2:]
-_DOWN = np.s_[1:-1], np.s_[:-2], np.s_[2:]
+def _shift_rows(image, shifts, left: int, drift, out) -> None:
+    """Fill `out` with what every row holds at ``left + i + shift + drift[i]``."""
+    steps = np.rint(shifts * PHASES).astype(int)
+    whole = steps // PHASES
+    weights, slopes = (table[steps % PHASES] for table in _weights())
+    width = out.shape[1]
+    first = left + whole.min() + TAPS[0]
+    padded = _columns(image, first, left + whole.max() + width + TAPS[-1] + 1)
+    spare, other = np.empty((2, BAND, width), np.float32)
+    moving = width > 0 and np.abs(drift).max() > STILL
+    for top, bottom in _bands(len(image), np.flatnonzero(np.diff(whole)) + 1):
+        taken = [padded[top:bottom, start : start + width] for start in left + whole[top] + TAPS - first]
+        band = _combine(taken, weights[top:bottom], out[top:bottom], spare[: bottom - top])
+        if moving:
+            slope = _combine(taken, slopes[top:bottom], other[: bottom - top], spare[: bottom - top])
+            slope *= drift
+            band += slope
 
 
-class _Sampler:
-    """Takes samples of images at given positions, `exactly` where it counts.
+def _combine(taken, weights, out, spare):
+    """Sum of blocks, every row of them with weights of its own."""
+    np.multiply(taken[0], weights[:, 0, None], out=out)
+    for tap in range(1, len(taken)):
+        np.multiply(taken[tap], weights[:, tap, None], out=spare)
+        out += spare
+    return out
 
-    opencv rounds positions to 1/32 px, and Lanczos' weights have their centre up to 0.013 px beside the place asked
-    for; both would move light by more than registration errs. `exactly` makes that good along the gradient.
+
+def _bands(height: int, cuts) -> list[tuple[int, int]]:
+    edges = [0, *cuts, height]
+    return [
+        (top, min(top + BAND, stop)) for start, stop in itertools.pairwise(edges) for top in range(start, stop, BAND)
+    ]
+
+
+def _columns(image, low: int, high: int) -> np.ndarray:
+    """Columns `low` to `high` of an image, mirrored where they lie outside."""
+    width = image.shape[1]
+    before, after = max(0, -low), max(0, high - width)
+    inner = image[:, max(0, min(low, width - 1)) : max(1, min(high, width))]
+    if not before and not after:
+        return inner
+    return cv2.copyMakeBorder(inner, 0, 0, before, after, cv2.BORDER_REPLICATE)[:, : high - low]
+
+
+def _place(matrix, displace, x, y):
+    """Frame (x, y) of reference positions."""
+    dx, dy = (0.0, 0.0) if displace is None else displace(x, y)
+    return (
+        matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2] + dx,
+        matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2] + dy,
+    )
+
+
+def _anywhere(pixels, matrix, shape, place, rows: int = 64) -> np.ndarray:
+    """Resample at any places with opencv's Lanczos-4: for large rotations and for distortion.
+
+    opencv rounds positions to 1/32 px, and Lanczos' centre is off; what is missing is made good along the gradient.
     """
-
-    def __init__(self, x: np.ndarray, y: np.ndarray, linear: np.ndarray):
-        self.whole = np.empty((*x.shape, 2), np.int16)
+    warped = np.empty(shape, np.float32)
+    back = np.linalg.inv(matrix[:, :2]).astype(np.float32)
+    for top in range(0, shape[0], rows):
+        # A row more on either side for the gradient.
+        low, high = max(top - 1, 0), min(top + rows + 1, shape[0])
+        y, x = np.mgrid[low:high, : shape[1]].astype(float)
+        whole = np.empty((*x.shape, 2), np.int16)
         parts, missing = [], []
-        for axis, position in enumerate((x, y)):
-            fine = position * np.float32(32)
-            step = np.rint(fine)
-            fine -= step
-            fine *= np.float32(1 / 32)
-            step = np.clip(step, -(2**19), 2**19).astype(np.int32)
-            part = step & 31
-            fine -= _offsets()[part]
-            self.whole[..., axis] = step >> 5
-            parts.append(part)
-            missing.append(fine)
-        self.part = ((parts[1] << 5) | parts[0]).astype(np.uint16)
-        # Along the axes of the reference, in which the gradient is taken.
-        back = np.linalg.inv(linear).astype(np.float32)
-        if np.abs(back - np.eye(2)).max() > 0.02:
-            missing = [row[0] * missing[0] + row[1] * missing[1] for row in back]
-        self.missing = missing
-
-    def nearest(self, image: np.ndarray) -> np.ndarray:
-        """The pixel left of and above every place."""
-        return cv2.remap(image, self.whole, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101)
-
-    def soften(self, band: np.ndarray, image: np.ndarray, near: np.ndarray) -> None:
-        """Put linear interpolation in place of Lanczos' where `near` says so."""
-        rows, columns = np.nonzero(near)
-        if len(rows):
-            places = self.whole[rows, columns][:, None], self.part[rows, columns][:, None]
-            linear = cv2.remap(image, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-            band[rows, columns] = linear[:, 0]
-
-    def exactly(self, image: np.ndarray) -> np.ndarray:
-        """Lanczos samples, moved the rest of the way along the gradient."""
-        sampled = cv2.remap(image, self.whole, self.part, KERNEL, borderMode=cv2.BORDER_REFLECT_101)
-        dx, dy = self.missing
-        if min(sampled.shape) < 3 or max(np.abs(dx).max(), np.abs(dy).max()) < 1e-6:
-            return sampled
-        result = sampled.copy()
-        for (middle, before, after), missing in ((_ACROSS, dx), (_DOWN, dy)):
-            slope = sampled[after] - sampled[before]
-            slope *= missing[middle]
-            slope *= np.float32(0.5)
-            result[middle] += slope
-        return result
+        for axis, position in enumerate(place(x, y)):
+            step = np.clip(np.rint(position * 32), -(2**19), 2**19).astype(np.int32)
+            whole[..., axis] = step >> 5
+            parts.append(step & 31)
+            missing.append((position - step / 32 - _offsets()[step & 31]).astype(np.float32))
+        part = ((parts[1] << 5) | parts[0]).astype(np.uint16)
+        band = cv2.remap(pixels, whole, part, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE)
+        if min(band.shape) > 2:
+            across, down = (row[0] * missing[0] + row[1] * missing[1] for row in back)
+            slope_y, slope_x = np.gradient(band)
+            band += across * slope_x + down * slope_y
+        warped[top : top + rows] = band[top - low : top - low + rows]
+    return warped
 
 
 @functools.cache
 def _offsets() -> np.ndarray:
-    """How far beside 0/32 ... 31/32 px samples lie that are asked for there: what they show of a ramp."""
+    """How far beside 0/32 ... 31/32 px opencv's samples lie that are asked for there: what they show of a ramp."""
     ramp = np.tile(np.arange(32, dtype=np.float32) - 16, (16, 1))
-    whole = np.full((1, 32, 2), (16, 8), np.int16)
     steps = np.arange(32, dtype=np.uint16)
-    return cv2.remap(ramp, whole, steps[None], KERNEL)[0].astype(np.float32) - steps.astype(np.float32) / 32
+    whole = np.full((1, 32, 2), (16, 8), np.int16)
+    return cv2.remap(ramp, whole, steps[None], cv2.INTER_LANCZOS4)[0] - steps.astype(np.float32) / 32
 
 
-def _positions(matrix, rows: np.ndarray, width: int, displace) -> tuple[np.ndarray, np.ndarray]:
-    """Frame x and y of whole reference rows; two float32 ndarrays, shape (rows, width)."""
-    columns = np.arange(width, dtype=float)
-    shifts = (0.0, 0.0)
-    if displace is not None:
-        shifts = displace(*np.broadcast_arrays(columns, rows[:, None].astype(float)))
-    return tuple(
-        (across * columns + start).astype(np.float32) + (down * rows).astype(np.float32)[:, None]
-        if displace is None
-        else (across * columns + start + (down * rows)[:, None] + shift).astype(np.float32)
-        for (across, down, start), shift in zip(matrix, shifts, strict=True)
-    )
+def _area(place, shape, step: int = 16) -> np.ndarray:
+    """Frame area a reference pixel covers, the Jacobian of the map; smooth, hence on a coarse grid first."""
+    y, x = np.mgrid[: shape[0] + 2 * step : step, : shape[1] + 2 * step : step].astype(float)
+    (ax, ay), (bx, by) = place(x + 0.5, y), place(x - 0.5, y)
+    (cx, cy), (dx, dy) = place(x, y + 0.5), place(x, y - 0.5)
+    coarse = np.abs((ax - bx) * (cy - dy) - (cx - dx) * (ay - by)).astype(np.float32)
+    matrix = np.array([[1 / step, 0, 0], [0, 1 / step, 0]])
+    return cv2.warpAffine(coarse, matrix, shape[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
 
 
-def _jacobian(x, y):
-    """Frame area that a reference pixel covers."""
-    dxdy, dxdx = np.gradient(x)
-    dydy, dydx = np.gradient(y)
-    return np.abs(dxdx * dydy - dxdy * dydx).astype(np.float32)
+def _move_flags(flags, matrix, shape, place=None) -> np.ndarray:
+    """Flags of the four frame pixels around every place; NO_DATA where one of them is missing or at the edge."""
+    source = flags.copy()
+    for edge in (np.s_[:EDGE], np.s_[-EDGE:], np.s_[:, :EDGE], np.s_[:, -EDGE:]):
+        source[edge] |= NO_DATA
+    whole = place is None and np.array_equal(matrix, np.rint(matrix)) and np.array_equal(matrix[:, :2], np.eye(2))
+    if not whole:
+        source[:, :-1] |= source[:, 1:]
+        source[:-1] |= source[1:]
+    # The nearest to half a pixel before is the pixel before.
+    border = {"borderMode": cv2.BORDER_CONSTANT, "borderValue": NO_DATA}
+    if place is None:
+        before = np.asarray(matrix) - [[0, 0, 0.5], [0, 0, 0.5]] if not whole else np.asarray(matrix, float)
+        return cv2.warpAffine(source, before, shape[::-1], flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP, **border)
+    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
+    x, y = (np.asarray(position - 0.5, np.float32) for position in place(x, y))
+    return cv2.remap(source, x, y, cv2.INTER_NEAREST, **border)
+
+
+def _soften_cliffs(warped, result, pixels, place) -> None:
+    """Put linear interpolation around saturated pixels."""
+    cliffs = result & SATURATED
+    if not cliffs.any():
+        return
+    rows, columns = np.nonzero(cv2.dilate(cliffs, np.ones((2 * CLIFF + 1,) * 2, np.uint8)))
+    x, y = (position.astype(np.float32)[:, None] for position in place(columns.astype(float), rows.astype(float)))
+    warped[rows, columns] = cv2.remap(pixels, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[:, 0]

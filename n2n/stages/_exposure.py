@@ -81,7 +81,7 @@ def load_exposure(row: dict, raw: Path, calibration: Calibration):
     BadFrame
         When the file has become unreadable or does not fit its calibration.
     """
-    pixels, invalid = read_pixels(raw / row["path"])
+    pixels, invalid = read_pixels(raw / row["path"], counts=True)
     for name in ("zero", "flat", "defects"):
         image = getattr(calibration, name)
         if image is not None and image.shape != pixels.shape:

@@ -15,6 +15,7 @@ from n2n.formats.fits import read_pixels
 from n2n.formats.products import read_product, set_cards, write_fits
 from n2n.formats.tables import read_csv
 from n2n.log import Progress
+from n2n.parallel import in_order
 from n2n.sky.calibrate import agreed_pattern, hot_pixels, persistent_defects, saturation_level, unstable_pixels
 from n2n.sky.combine import clipped_mean
 from n2n.sky.gain import gain_from_flats, gain_from_lights, read_noise_from_differences
@@ -28,6 +29,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("frames", type=Path, help="CSV of the calibration frames, one master's worth")
     parser.add_argument("--raw", type=Path, default=Path("data/raw"), help="folder of the raw nights")
     parser.add_argument("--zero", type=Path, help="master bias or dark to subtract from flats")
+    parser.add_argument("--threads", type=int, default=1, help="processes side by side (default: 1)")
     parser.add_argument("--memory-mb", type=int, default=4000, help="memory to stay within [MB] (default: 4000)")
     parser.add_argument("-o", "--output", type=Path, required=True, help="master FITS file to write")
 
@@ -40,7 +42,7 @@ def run(args) -> None:
         rows = [rows[i] for i in np.unique(np.linspace(0, len(rows) - 1, MAX_DEFECT_FRAMES).astype(int))]
     with tempfile.TemporaryFile(dir=args.output.parent) as spool:
         frames, used = read_frames(rows, args.raw, args.memory_mb * 2**20, spool)
-        name, image, defects, cards = combine(kind, frames, args.zero)
+        name, image, defects, cards = combine(kind, frames, args.zero, args.threads)
     cards = {"MASTER": (name, "kind of master")} | cards
     cards["NCOMBINE"] = (len(used), "frames combined")
     cards["NDEFECT"] = (int(defects.sum()), "defective pixels")
@@ -55,7 +57,7 @@ def run(args) -> None:
     print(f"{cards['MASTER'][0]} from {len(used)} frames, {defects.sum()} defective pixels")
 
 
-def combine(kind: str, frames: np.ndarray, zero_file: Path | None):
+def combine(kind: str, frames: np.ndarray, zero_file: Path | None, processes: int = 1):
     """Make the master of a set of frames.
 
     Returns
@@ -68,11 +70,11 @@ def combine(kind: str, frames: np.ndarray, zero_file: Path | None):
     """
     if kind == "flat":
         zero = read_product(zero_file)[1]["IMAGE"] if zero_file else None
-        return kind, *master_flat(frames, zero)
+        return kind, *master_flat(frames, zero, processes)
     if kind == "light":
         cards = measured("EGAINPT", "[e-/adu] by photon transfer from lights", gain_from_lights(middle(frames)))
         return "defects", np.zeros(frames.shape[1:], np.float32), persistent_defects(frames), cards
-    image = clipped_mean(frames)
+    image = mean_of(frames, processes=processes)
     defects = hot_pixels(image) | unstable_pixels(frames)
     cards = measured(
         "NOISEADU", "[adu] noise of one frame, by differences", read_noise_from_differences(middle(frames))
@@ -100,7 +102,7 @@ def read_frames(rows: list[dict], raw: Path, memory: int, spool) -> tuple[np.nda
     frames, used = None, []
     for row in Progress(rows, "read"):
         try:
-            pixels, invalid = read_pixels(raw / row["path"])
+            pixels, invalid = read_pixels(raw / row["path"], counts=True)
         except BadFrame as error:
             print(f"left out {row['path']}: {error}")
             continue
@@ -125,6 +127,8 @@ def read_frames(rows: list[dict], raw: Path, memory: int, spool) -> tuple[np.nda
 
 def _as_counts(pixels: np.ndarray) -> np.ndarray:
     """The same numbers in half the memory, where they are whole and fit; uint16 or float32 ndarray."""
+    if pixels.dtype == np.uint16:
+        return pixels
     if pixels.min() >= 0 and pixels.max() <= 65535:
         counts = pixels.astype(np.uint16)
         if np.array_equal(counts, pixels):
@@ -133,9 +137,9 @@ def _as_counts(pixels: np.ndarray) -> np.ndarray:
 
 
 def middle(frames: np.ndarray) -> np.ndarray:
-    """The middle of large frames, at most eight of them, float32."""
+    """The middle of large frames, at most six of them, float32."""
     top, left = (max(0, (side - MAX_GAIN_SIDE) // 2) for side in frames.shape[1:])
-    return np.asarray(frames[:8, top : top + MAX_GAIN_SIDE, left : left + MAX_GAIN_SIDE], np.float32)
+    return np.asarray(frames[:6, top : top + MAX_GAIN_SIDE, left : left + MAX_GAIN_SIDE], np.float32)
 
 
 def measured(keyword: str, comment: str, found) -> dict:
@@ -145,7 +149,17 @@ def measured(keyword: str, comment: str, found) -> dict:
     return {keyword: (found.value, comment), f"{keyword[:7]}E": (found.error, f"standard error of {keyword}")}
 
 
-def master_flat(frames: np.ndarray, zero: np.ndarray | None):
+def mean_of(frames, zero=None, scales=None, processes: int = 1, rows: int = 256) -> np.ndarray:
+    """`clipped_mean`, pieces of the image side by side."""
+    parts = [slice(top, top + rows) for top in range(0, frames.shape[1], rows)]
+
+    def work(part):
+        return clipped_mean(frames[:, part], None if zero is None else zero[part], scales)
+
+    return np.concatenate(list(in_order(work, parts, processes)))
+
+
+def master_flat(frames: np.ndarray, zero: np.ndarray | None, processes: int = 1):
     """Combine flats: each is set to median 1 first, so that dusk does not matter.
 
     Parameters
@@ -171,7 +185,7 @@ def master_flat(frames: np.ndarray, zero: np.ndarray | None):
     if zero is not None:
         found = gain_from_flats(middle(frames), middle(zero[None])[0])
         cards = measured("EGAINPT", "[e-/adu] by photon transfer", found)
-    flat = clipped_mean(frames, zero=zero, scales=levels)
+    flat = mean_of(frames, zero, levels, processes)
     flat /= np.median(flat)
     cards["FLATLEVL"] = (float(np.median(levels)), "[adu] typical level of the flats")
     return flat, hot_pixels(flat, nsigma=20.0), cards

@@ -19,7 +19,6 @@ from n2n.formats.atomic import atomic_path
 from n2n.formats.store import open_store, read_attributes, strips, usable, virtual
 from n2n.log import logger
 from n2n.sky.combine import sample_variance, weighted_mean
-from n2n.stages._pairs_analysis import analyse
 
 # Eight dither positions: three each for A and B, two for C, spread so that each block sees the whole night.
 PATTERN = "ABACBABC"
@@ -37,6 +36,8 @@ def add_arguments(parser) -> None:
 
 def run(args) -> None:
     """Execute the stage."""
+    from n2n.stages._pairs_analysis import analyse  # those who only read the file need none of it
+
     chunks = [read_attributes(path) for path in args.registered]
     meta = chunks[0][1]
     everything = [entry for frames, _ in chunks for entry in frames]

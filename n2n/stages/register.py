@@ -10,7 +10,6 @@ import functools
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
 
 from n2n.config import add_settings
 from n2n.errors import BadFrame
@@ -21,7 +20,6 @@ from n2n.formats.store import writing_registered
 from n2n.formats.tables import number, read_csv, read_json
 from n2n.log import Progress, logger
 from n2n.sky.background import match_sky, plane
-from n2n.sky.correlate import match_images
 from n2n.sky.distortion import distort
 from n2n.sky.match import NoMatch, match_stars
 from n2n.sky.warp import noise_kept, warp
@@ -113,6 +111,8 @@ def place(row, measured, entry, chosen, calibration, target, target_flags, setti
         # Too few stars for a pattern: a nebula may still show where everything is.
         if min(len(reference["stars"]), len(measured["stars"])) > FEW_STARS:
             raise
+        from n2n.sky.correlate import match_images  # what most nights do without
+
         try:
             match = match_images(target, pixels, (target_flags & BAD) == 0, (flags & BAD) == 0)
         except NoMatch as error:
@@ -148,8 +148,3 @@ def displacement(entry: dict):
     if "distortion" not in entry:
         return None
     return functools.partial(distort, distortion=np.array(entry["distortion"]))
-
-
-def reference_header(meta: dict) -> fits.Header:
-    """Header of the group's reference exposure."""
-    return fits.Header.fromstring(meta["header"], sep="\n")

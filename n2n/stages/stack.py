@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from n2n.formats.products import set_cards, write_fits
+from n2n.formats.products import reference_header, set_cards, write_fits
 from n2n.formats.provenance import product_hdus, stack_cards
 from n2n.log import logger
 from n2n.stages.pairs import Pairs
-from n2n.stages.register import reference_header
 
 
 def add_arguments(parser) -> None:

@@ -42,12 +42,14 @@ def run(args) -> None:
         raise UserError(f"no simulated night with results under {args.folder}; run `n2n simulate` and snakemake first")
     print("\nAgainst the simulation's truth (gain: error of the stack over error of the product)")
     heads = ["background", "extended", "stars"]
-    print(f"{'group':28}{'claimed':>14}{'true':>8}" + "".join(f"{name:>12}" for name in heads) + f"{'star flux':>16}")
+    columns = "".join(f"{name:>12}" for name in heads)
+    print(f"{'group':28}{'claimed':>14}{'true':>8}{columns}{'star flux':>16}{'VAR chi2':>14}")
     for row in rows:
         claimed = f"{row['claimed']:.1f} +- {row['claimed_error']:.1f}" if row["claimed"] else "none"
         zones = "".join(f"{row['zones'][name]:12.2f}" for name in heads)
         flux = f"{100 * row['flux_bias']:+.2f} +- {100 * row['flux_error']:.2f} %"
-        print(f"{row['group']:28}{claimed:>14}{row['gain']:8.1f}{zones}{flux:>16}")
+        chi2 = f"{row['chi2'].get('background', np.nan):.2f} / {row['chi2'].get('light', np.nan):.2f}"
+        print(f"{row['group']:28}{claimed:>14}{row['gain']:8.1f}{zones}{flux:>16}{chi2:>14}")
     if args.json:
         args.json.write_text(json.dumps(rows, indent=1) + "\n")
 
@@ -58,7 +60,8 @@ def compare(folder: Path, truth_folder: Path) -> dict:
     Returns
     -------
     dict
-        group, claimed, claimed_error, gain, gain_error, zones, flux_bias, flux_error, flux_stars.
+        group, claimed, claimed_error, gain, gain_error, zones, flux_bias, flux_error, flux_stars, chi2 (of the
+        stack's VAR in the background and in light).
     """
     pairs = Pairs(folder / "pairs.h5")
     _, arrays = read_product(folder / "denoised.fits", "STACK")
@@ -96,7 +99,32 @@ def compare(folder: Path, truth_folder: Path) -> dict:
         "flux_bias": bias,
         "flux_error": error,
         "flux_stars": stars,
+        "chi2": stack_chi2(folder, truth, usable, load_truth(truth_folder)["groups"][folder.name]["saturation"]),
     }
+
+
+def stack_chi2(folder: Path, truth: np.ndarray, usable: np.ndarray, saturation: float) -> dict[str, float]:
+    """Mean of (stack - truth)^2 / VAR: 1 where the stack's variance says what its error is.
+
+    Parameters
+    ----------
+    truth : ndarray, shape (h, w)
+        Above the sky, e-.
+    usable : ndarray of bool, shape (h, w)
+    saturation : float
+        e- at which a pixel is full.
+
+    Returns
+    -------
+    dict
+        ``background`` (truth below a sigma of the stack) and ``light`` (above ten sigma, up to half of full scale).
+    """
+    _, arrays = read_product(folder / "stack.fits", "VAR")
+    pairs = Pairs(folder / "pairs.h5")
+    ratio = (arrays["IMAGE"] - np.float32(pairs.meta["sky"]) - truth) ** 2 / arrays["VAR"]
+    sigma = np.sqrt(np.nanmedian(arrays["VAR"]))
+    zones = {"background": truth < sigma, "light": (truth > 10 * sigma) & (truth < saturation / 2)}
+    return {name: float(np.mean(ratio[zone & usable])) for name, zone in zones.items() if (zone & usable).any()}
 
 
 def fitted_truth(pairs: Pairs, truth_folder: Path, stack, weight, usable, rounds: int = 3) -> np.ndarray:

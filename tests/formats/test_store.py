@@ -1,4 +1,5 @@
 import shutil
+import zlib
 
 import h5py
 import numpy as np
@@ -8,7 +9,20 @@ from hypothesis import strategies as st
 
 from n2n.errors import UserError
 from n2n.formats.flags import BYPASS, DEFECT, NO_DATA, SATURATED
-from n2n.formats.store import open_store, read_attributes, strips, usable, virtual, writing_registered
+from n2n.formats.store import (
+    create_rows,
+    in_blocks,
+    open_store,
+    pack_rows,
+    plain_rows,
+    read_attributes,
+    small_step,
+    strips,
+    usable,
+    virtual,
+    write_rows,
+    writing_registered,
+)
 
 
 def chunk(path, n, seed, shape=(70, 80)):
@@ -38,6 +52,58 @@ def test_the_same_chunk_has_the_same_bytes(tmp_path):
     first = (tmp_path / "a.h5").read_bytes()
     chunk(tmp_path / "a.h5", 2, 0)
     assert (tmp_path / "a.h5").read_bytes() == first
+
+
+@pytest.mark.parametrize(("shape", "step"), [((240, 256), 2), ((2048, 1500), 2), ((2049, 100), 3), ((4096, 4096), 4)])
+def test_small_blocks_fit_a_thousand_a_side(shape, step):
+    assert small_step(shape) == step and max(shape) / step <= 1024
+
+
+@given(height=st.integers(2, 40), width=st.integers(2, 40), step=st.integers(2, 5), seed=st.integers(0, 99))
+@settings(max_examples=40, deadline=None)
+def test_blocks_hold_the_mean_of_their_pixels(height, width, step, seed):
+    height, width = max(height, step), max(width, step)
+    image = np.random.default_rng(seed).normal(100, 30, (height, width)).astype(np.float32)
+    rows, columns = height // step, width // step
+    cut = image[: rows * step, : columns * step].astype(float)
+    expected = cut.reshape(rows, step, columns, step).mean(axis=(1, 3))
+    np.testing.assert_allclose(in_blocks(image, step), expected, rtol=1e-5, atol=1e-3)
+
+
+def test_small_images_are_nan_where_most_of_a_block_is_missing_or_saturated(tmp_path):
+    pixels, flags = np.full((9, 12), 7, np.float32), np.zeros((9, 12), np.uint8)
+    flags[0:2, 0:2] = NO_DATA
+    flags[2:4, 2:4] = SATURATED
+    flags[4, 4:6] = NO_DATA, SATURATED  # half of a block
+    flags[6:8, 6:8] = DEFECT  # filled in by its neighbours
+    with writing_registered(tmp_path / "a.h5", pixels.shape) as store:
+        store.append(pixels, flags)
+        store.append(pixels + 1, np.zeros_like(flags))
+        store.describe([], {})
+    with open_store(tmp_path / "a.h5") as file:
+        small = file["small"][:]
+    assert small.shape == (2, 4, 6) and small.dtype == np.float32
+    assert np.argwhere(np.isnan(small)).tolist() == [[0, 0, 0], [0, 1, 1]]
+    assert (small[0][np.isfinite(small[0])] == 7).all() and (small[1] == 8).all()
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("height", [5, 16, 67, 130])
+def test_rows_written_strip_by_strip_come_back(tmp_path, height, packed):
+    image = np.random.default_rng(height).integers(0, 255, (2, height, 30)).astype(np.uint8)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        dataset = create_rows(file, "rows", np.uint8, (3, *image.shape[1:]), packed=packed)
+        for _, inner, _ in strips(height, 30, 2):
+            part = {2 * index: (pack_rows if packed else plain_rows)(image[index, inner]) for index in (0, 1)}
+            write_rows(dataset, inner.start, part)
+    with open_store(tmp_path / "a.h5") as file:
+        dataset = file["rows"]
+        np.testing.assert_array_equal(dataset[::2], image)
+        assert not dataset[1].any()
+        # Whole chunks, also the last one: what else read them might run past their end.
+        chunks = [dataset.id.read_direct_chunk((0, top, 0))[1] for top in range(0, height, dataset.chunks[1])]
+        sizes = {len(zlib.decompress(chunk) if packed else chunk) for chunk in chunks}
+        assert sizes == {np.prod(dataset.chunks)}
 
 
 def join(paths, target):

@@ -14,6 +14,7 @@ from n2n.sky.calibrate import (
     persistent_defects,
     robust_sigma,
     saturation_level,
+    unstable_pixels,
 )
 
 SHAPE = (60, 70)
@@ -92,6 +93,39 @@ def test_hot_and_dead_pixels_of_a_master_are_found_and_noise_is_not():
 
 def test_a_master_without_noise_has_no_defects():
     assert not hot_pixels(np.full(SHAPE, 500.0)).any()
+
+
+def darks(n, seed=0, shape=(200, 220), noise=4.0):
+    return np.rint(rng(seed).normal(500, noise, (n, *shape))).astype(np.uint16)
+
+
+@pytest.mark.parametrize("n", [8, 16])
+def test_telegraph_pixels_are_found_and_cosmic_rays_and_noise_are_spared(n):
+    frames, random = darks(n, n), rng(n + 1)
+    places = random.permutation(frames[0].size)
+    jumping, struck = places[:40], places[40:240]
+    flat = frames.reshape(n, -1)
+    for place in jumping:  # between two levels, for at least two frames at either
+        upper = random.permutation(n)[: random.integers(2, n - 1)]
+        flat[upper, place] += 60
+    flat[random.integers(0, n, len(struck)), struck] += 5000
+    found = unstable_pixels(frames).ravel()
+    assert found[jumping].all()
+    assert not found[struck].any()
+    assert found.sum() - len(jumping) <= 2
+
+
+def test_pixels_that_are_hot_in_every_frame_are_steady():
+    frames = darks(8)
+    frames[:, 50, 60] += 3000
+    assert not unstable_pixels(frames)[50, 60]
+
+
+def test_few_darks_and_darks_without_noise_show_no_telegraph_pixels():
+    frames = darks(5)
+    frames[:2, 50, 60] += 3000
+    assert not unstable_pixels(frames).any()
+    assert not unstable_pixels(np.full((8, 40, 50), 500, np.uint16)).any()
 
 
 def test_defects_are_told_from_moving_stars_in_lights_alone():

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from n2n.sky.combine import (
     clipped_mean,
+    mean_variance,
     outliers,
     sample_variance,
     smooth_variance,
@@ -86,6 +87,33 @@ def test_the_faint_rim_of_a_hit_goes_with_it():
     alone = noise(8, seed=4)
     alone[2, 50, 51] = 4.5
     assert reject(values)[2, 50, 51] and not reject(alone)[2, 50, 51]
+
+
+def test_what_resampling_spreads_around_a_strong_hit_goes_with_it():
+    """Rings two pixels away hide below the limit, and so do those four pixels away of a very strong one."""
+    values = noise(8, seed=5)
+    values[1, 20, 20], values[2, 60, 60] = 100, 3000
+    found = reject(values)
+    weak, strong = np.zeros((2, *SHAPE), bool)
+    weak[18:23, 18:23], strong[56:65, 56:65] = True, True
+    np.testing.assert_array_equal(found[1], weak)
+    np.testing.assert_array_equal(found[2], strong)
+    assert found.sum() == weak.sum() + strong.sum()
+
+
+def test_three_frames_suffice_to_reject():
+    values = noise(3, seed=6)
+    hits = [(0, 10, 10), (1, 40, 70), (2, 80, 20), (1, 0, 0)]
+    for place in hits:
+        values[place] += 30
+    found = reject(values)
+    assert all(found[place] for place in hits)
+    # The hits, and their neighbours where resampling may have spread them.
+    kept = found.copy()
+    for _, row, column in hits:
+        kept[:, max(row - 2, 0) : row + 3, max(column - 2, 0) : column + 3] = False
+    assert not kept.any()
+    assert not found[1:, 10, 10].any() and not found[[0, 2], 40, 70].any()
 
 
 def test_a_satellite_trail_is_rejected():
@@ -199,3 +227,55 @@ def test_exposures_that_share_noise_count_as_one_unit():
     together = sample_variance(values, valid, weights, mean, units).mean() / 12
     assert together == pytest.approx(truth, rel=0.05)
     assert alone < 0.75 * truth
+
+
+def stars_and_nebula(shape, nebula):
+    """Light of a crowded field in electrons; the nebula is as bright as the sky and fills much of the frame."""
+    y, x = np.indices(shape)
+    light = nebula * np.exp(-((x - 120) ** 2 + (y - 100) ** 2) / 2 / 25**2)
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        cx, cy, flux = rng.uniform(8, 180), rng.uniform(8, 150), 10 ** rng.uniform(2, 5)
+        light += flux * np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / 2 / 1.4**2) / (2 * np.pi * 1.4**2)
+    return light
+
+
+@pytest.mark.parametrize(("nebula", "sky"), [(0, 30.0), (40, 30.0), (10, 3.0)])
+def test_the_variance_of_a_stack_is_its_scatter_over_many_nights(nebula, sky):
+    """Exposures of unequal transparency, one of them cut off; a vignette, which the flat turns into noise."""
+    shape, nights, read = (160, 192), 100, 2.0
+    light = stars_and_nebula(shape, nebula)
+    y, x = np.indices(shape)
+    out = (x - 96) ** 2 + (y - 80) ** 2
+    flat = 1 - 0.35 * out / (96**2 + 80**2)
+    flat /= np.median(flat)
+    transparency = np.linspace(0.7, 1.0, 10)
+    sigma = np.sqrt(sky + read**2) / transparency
+    weights = np.median(sigma) ** 2 / sigma**2
+    valid = np.ones((10, *shape), bool)
+    valid[3, :20] = False
+    means, claimed = [], []
+    for night in range(nights):
+        draw = np.random.default_rng([1, night])
+        values = np.empty(valid.shape, np.float32)
+        for value, seen in zip(values, transparency, strict=True):
+            value[:] = draw.poisson((light * seen + sky) * flat) + draw.normal(0, read, shape)
+            value[:] = (value / flat - sky) / seen
+        mean, weight = weighted_mean(values, valid, weights)
+        means.append(mean)
+        if night % 10 == 0:
+            sample = sample_variance(values, valid, weights, mean)
+            _, background = smooth_variance(sample, np.ones(shape, bool), len(values))
+            each = np.broadcast_to((weights / transparency).astype(np.float32)[:, None, None], values.shape)
+            photon, _ = weighted_mean(each, valid, weights)
+            claimed.append(mean_variance(mean, weight, photon, sample, background))
+    scatter, claimed = np.var(means, axis=0, ddof=1), np.mean(claimed, axis=0)
+    zones = {
+        "sky": light < 1,
+        "uncovered by one": (light < 1) & (y < 20),
+        "corners": (light < 1) & (out > 95**2),
+        "faint light": (light > 3) & (light < 20),
+        "bright light": light > 50,
+    }
+    found = {name: claimed[zone].sum() / scatter[zone].sum() for name, zone in zones.items()}
+    assert found == pytest.approx(dict.fromkeys(zones, 1.0), rel=0.05)

@@ -122,6 +122,33 @@ def test_unreadable_frames_are_left_out_and_only_such_are_an_error(chain, tmp_pa
     assert "none of the 3 frames" in capsys.readouterr().err and not (tmp_path / "m.fits").exists()
 
 
+@pytest.mark.parametrize("kind", ["bias", "dark", "flat", "light"])
+def test_frames_beyond_the_memory_give_the_same_bytes(chain, tmp_path, kind):
+    names = write(tmp_path, [20_000] * 7, shape=(300, 310))
+    rows = [dict.fromkeys(FRAME_COLUMNS, "") | {"path": name, "kind": kind} for name in names]
+    (tmp_path / "m.csv").write_text(csv_text(rows, list(FRAME_COLUMNS)))
+    made = []
+    for memory in (4000, 1):  # the frames fill 1.3 MB
+        where = tmp_path / f"{memory}.fits"
+        chain.call("master", tmp_path / "m.csv", "--raw", tmp_path, "--memory-mb", memory, "-o", where)
+        made.append(where.read_bytes())
+        assert fits.getheader(where)["NCOMBINE"] == 7
+    assert made[0] == made[1]
+    assert {path.name for path in tmp_path.iterdir()} == {*names, "m.csv", "4000.fits", "1.fits"}
+
+
+def test_a_frame_that_is_no_whole_number_is_combined_with_others_that_are(chain, tmp_path):
+    names = write(tmp_path, [500] * 4)
+    fits.writeto(tmp_path / names[2], fits.getdata(tmp_path / names[2]).astype(np.float32) + 0.5, overwrite=True)
+    for memory in (4000, 0):
+        rows = [dict.fromkeys(FRAME_COLUMNS, "") | {"path": name, "kind": "bias"} for name in names[:3]]
+        (tmp_path / "m.csv").write_text(csv_text(rows, list(FRAME_COLUMNS)))
+        chain.call("master", tmp_path / "m.csv", "--raw", tmp_path, "--memory-mb", memory, "-o", tmp_path / "m.fits")
+        expected = np.mean([fits.getdata(tmp_path / name).astype(float) for name in names[:3]], axis=0)
+        close = np.abs(fits.getdata(tmp_path / "m.fits") - expected) < 1e-3
+        assert close.mean() > 0.98  # the others lost a sample
+
+
 def test_a_frame_of_another_size_is_left_out(chain, tmp_path):
     names = write(tmp_path, [500] * 4)
     fits.writeto(tmp_path / names[3], np.zeros((80, 90), np.uint16), overwrite=True)

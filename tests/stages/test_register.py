@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from n2n.formats.flags import DEFECT, NO_DATA
+from n2n.formats.products import reference_header
 from n2n.formats.store import open_store, read_attributes
 from n2n.formats.tables import read_json, write_json
 from n2n.sky.background import plane
 from n2n.sky.warp import warp
-from n2n.stages.register import reference_header
 
 CORNERS = np.array([[0, 0, 1], [255, 0, 1], [0, 239, 1], [255, 239, 1]], float)
 

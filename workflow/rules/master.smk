@@ -9,6 +9,8 @@ rule master:
         f"{RESULTS}/logs/masters/{{key}}.log",
     conda:
         "../envs/n2n.yaml"
+    # Flats come when nothing else is left to do: they wait for their bias, and all lights wait for them.
+    threads: lambda wildcards: 64 if PLAN.masters[wildcards.key].zero else 1
     resources:
         mem_mb=MEMORY_MB,
         raw=RAW,
@@ -16,4 +18,4 @@ rule master:
         recipe=planning.RECIPES["master"],
         zero=lambda wildcards, input: f"--zero '{input.zero}'" if input.zero else "",
     shell:
-        "n2n master '{input.frames}' --raw '{resources.raw}' {params.zero} --memory-mb {resources.mem_mb} --output '{output}' --log '{log}'"
+        "n2n master '{input.frames}' --raw '{resources.raw}' {params.zero} --threads {threads} --memory-mb {resources.mem_mb} --output '{output}' --log '{log}'"
