@@ -90,10 +90,10 @@ def split(rows: list[dict], column: str, span: float, period: float | None = Non
     """
     values = [number(row[column]) for row in rows]
     if period:  # a circle is cut where it is emptiest
-        known = sorted(value % period for value in values if value is not None)
+        known = sorted(value % period % period for value in values if value is not None)
         gaps = [(after - before) % period for before, after in pairwise([*known[-1:], *known])]
         origin = known[gaps.index(max(gaps))] if known else 0.0
-        values = [None if value is None else (value % period - origin) % period for value in values]
+        values = [None if value is None else (value % period - origin) % period % period for value in values]
     starts: list[float] = []
     for value in sorted(value for value in values if value is not None):
         if not starts or value - starts[-1] > span:

@@ -54,7 +54,8 @@ class RegisteredWriter:
         small[in_blocks(((flags & (NO_DATA | SATURATED)) > 0).astype(np.float32), self.step) > 0.5] = np.nan
         for name, image in (("pixels", pixels), ("flags", flags), ("small", small)):
             self.file[name].resize(self.count + 1, axis=0)
-            write_rows(self.file[name], 0, {self.count: pack_rows(image) if name == "flags" else plain_rows(image)})
+            cut = pack_rows if name == "flags" else plain_rows
+            write_rows(self.file[name], 0, {self.count: cut(image, self.file[name].chunks[1])})
         self.count += 1
 
     def describe(self, frames: list[dict], meta: dict) -> None:
@@ -73,9 +74,8 @@ def create_rows(file: h5py.File, name: str, kind, shape, largest=None, *, packed
     return file.create_dataset(name, shape, kind, maxshape=largest, chunks=chunks, **compression)
 
 
-def plain_rows(image: np.ndarray) -> list[bytes]:
-    """Chunks of `TILE` rows of an image, the last one filled up with zeros."""
-    rows = min(TILE, image.shape[0]) if image.shape[0] else 1
+def plain_rows(image: np.ndarray, rows: int = TILE) -> list[bytes]:
+    """Chunks of `rows` rows of an image, the last one filled up with zeros."""
     lacking = -image.shape[0] % rows
     if lacking:
         image = np.concatenate([image, np.zeros((lacking, *image.shape[1:]), image.dtype)])
@@ -83,9 +83,9 @@ def plain_rows(image: np.ndarray) -> list[bytes]:
     return [memoryview(image[top : top + rows]).cast("B") for top in range(0, len(image), rows)]
 
 
-def pack_rows(image: np.ndarray) -> list[bytes]:
-    """Chunks of `TILE` rows, compressed as HDF5's gzip filter does it."""
-    return [zlib.compress(rows, 1) for rows in plain_rows(image)]
+def pack_rows(image: np.ndarray, rows: int = TILE) -> list[bytes]:
+    """Chunks of `rows` rows, compressed as HDF5's gzip filter does it."""
+    return [zlib.compress(chunk, 1) for chunk in plain_rows(image, rows)]
 
 
 def write_rows(dataset: h5py.Dataset, top: int, images: dict[int, list[bytes]]) -> None:

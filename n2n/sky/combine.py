@@ -265,16 +265,17 @@ def mean_variance(mean, weight, photon, sample, background: float, block: int = 
     """
     covered = weight > 0
     signal = np.where(covered, mean, 0).astype(np.float32)
-    near = cv2.GaussianBlur(signal, (7, 7), 1.5)
+    faint = 10 * np.sqrt(background / np.where(covered, weight, np.inf)).astype(np.float32)
+    # Bright pixels must not spill into their faint neighbours.
+    near = cv2.GaussianBlur(np.minimum(signal, faint), (7, 7), 1.5)
     dark = covered & (near**2 < background)
     sky = _surface(np.where(dark, sample - photon * near, np.nan), block)
     if sky is None:  # nothing but sources
         sky = np.full(mean.shape, background, np.float32)
     field = sky / np.median(sky[::8, ::8])
     with np.errstate(invalid="ignore", divide="ignore"):
-        noise = np.sqrt(sky / weight)
         # Faint light is averaged over its neighbours, so that the noise of a pixel does not choose its own variance.
-        signal = np.maximum(np.where(signal > 10 * noise, signal, near), 0)
+        signal = np.maximum(np.where(signal > faint, signal, near), 0)
         return np.where(covered, (sky + field * photon * signal) / weight, np.nan).astype(np.float32)
 
 

@@ -78,7 +78,7 @@ def analyse(source: h5py.File, file: h5py.File, frames: list[dict], meta: dict, 
         outer, inner, within = part
         lines = on_rows(trails, inner, (height, width), n)
         found, results = strip(pixels[:, outer], flags[:, outer], within, lines, exposures, settings)
-        rows = {index: pack_rows(marks) for index, marks in enumerate(found) if marks.any()}
+        rows = {index: pack_rows(marks, min(TILE, height)) for index, marks in enumerate(found) if marks.any()}
         return int(found.sum()), rows, results
 
     rejected = 0

@@ -94,7 +94,8 @@ def test_rows_written_strip_by_strip_come_back(tmp_path, height, packed):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         dataset = create_rows(file, "rows", np.uint8, (3, *image.shape[1:]), packed=packed)
         for _, inner, _ in strips(height, 30, 2):
-            part = {2 * index: (pack_rows if packed else plain_rows)(image[index, inner]) for index in (0, 1)}
+            cut = pack_rows if packed else plain_rows
+            part = {2 * index: cut(image[index, inner], dataset.chunks[1]) for index in (0, 1)}
             write_rows(dataset, inner.start, part)
     with open_store(tmp_path / "a.h5") as file:
         dataset = file["rows"]
