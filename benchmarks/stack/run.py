@@ -202,11 +202,11 @@ def main() -> None:
         "|---|---|---|---|---|",
         *rows,
         "",
-        f"Noise of the sky in apertures of radius {APERTURE:.0f} px, and of single pixels, in electrons of the truth; a",
-        "kernel that blurs lowers the latter and widens stars. Flux: of isolated stars in a radius of 8 px against the",
-        "truth, their scatter, and the fainter half against the brighter.",
+        f"Noise of the sky in apertures of radius {APERTURE:.0f} px, and of single pixels, in electrons of the truth;",
+        "a kernel that blurs lowers the latter and widens stars. Flux: of isolated stars in a radius of 8 px against",
+        "the truth, their scatter in %, and the fainter half against the brighter in %.",
         "",
-        "| program | noise | over Siril's | of a pixel | FWHM px | over Siril's | flux scatter % | faint - bright % | stars |",
+        "| program | noise | over Siril's | pixel | FWHM px | over Siril's | flux scatter | faint - bright | stars |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     peer = qualities.get("siril", qualities["n2n"])

@@ -18,7 +18,7 @@ from scipy.special import bdtrc
 from n2n.sky.distortion import distort, fit_distortion, is_needed
 
 MIN_MATCHES = 4
-BRIGHT = 40  # stars of either list that vote
+BRIGHT = 30  # stars of either list that vote
 AFFINE = 30  # stars from which on an affine is better known than a similarity is true
 RADIUS = 1.0  # px, between a star and where it is predicted
 STILL = 0.5  # px; what moves less between two frames may sit on the detector

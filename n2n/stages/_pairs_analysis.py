@@ -15,9 +15,10 @@ from n2n.log import Progress, logger
 from n2n.parallel import in_order
 from n2n.sky.background import sky_level
 from n2n.sky.calibrate import robust_sigma
-from n2n.sky.combine import mean_variance, outliers, sample_variance, smooth_variance, weighted_mean
+from n2n.sky.combine import outliers, weighted_mean
 from n2n.sky.order import masked_median, median_and_scatter
 from n2n.sky.trails import find_trails
+from n2n.sky.variance import mean_variance, sample_variance, smooth_variance
 
 OVERLAP = 8  # rows; what rejecting a strip has to know of its neighbours
 MAP_BYTES = 48  # a pixel of the group's maps

@@ -18,7 +18,8 @@ from n2n.errors import UserError
 from n2n.formats.atomic import atomic_path
 from n2n.formats.store import open_store, read_attributes, strips, usable, virtual
 from n2n.log import logger
-from n2n.sky.combine import sample_variance, weighted_mean
+from n2n.sky.combine import weighted_mean
+from n2n.sky.variance import sample_variance
 
 # Eight dither positions: three each for A and B, two for C, spread so that each block sees the whole night.
 PATTERN = "ABACBABC"

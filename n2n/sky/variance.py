@@ -1,0 +1,147 @@
+"""Variance of exposures and of their mean: from their scatter, smoothed for weights, and from photon noise."""
+
+import cv2
+import numpy as np
+
+
+def sample_variance(values, valid, weights, mean, units=None) -> np.ndarray:
+    """Unbiased variance of one standard exposure (weight 1), pixel by pixel.
+
+    ``sum w^2 (x - mean)^2 / (1 - w / W) / W`` with W the sum of weights, which is ``sum w (x - mean)^2 / (n - 1)`` for
+    equal weights. Divided by W it is the variance of the mean whatever the exposures' own variances are (the
+    estimator HC2 of MacKinnon & White 1985). NaN with fewer than two samples.
+
+    Parameters
+    ----------
+    units : int ndarray, shape (n,), optional
+        Exposures of one unit (dither position) share noise, so that their scatter says too little: the scatter
+        of the units' means is taken instead.
+
+    Returns
+    -------
+    float32 ndarray, shape (h, w)
+    """
+    units = np.arange(len(values)) if units is None else np.asarray(units)
+    weights = weights.astype(np.float32)
+    centre = np.nan_to_num(mean)
+    weight = sum(usable * own for usable, own in zip(valid, weights, strict=True))
+    several = np.zeros(centre.shape, np.uint16)
+    total = np.zeros(centre.shape, np.float32)
+    safe = np.where(weight > 0, weight, 1)
+    for unit in np.unique(units):
+        share, moment = np.zeros((2, *centre.shape), np.float32)
+        for index in np.flatnonzero(units == unit):
+            own = valid[index] * weights[index]
+            share += own
+            own *= values[index] - centre
+            moment += own
+        several += share > 0
+        # moment = w (x - mean) of the unit
+        moment *= moment
+        moment /= np.maximum(1 - share / safe, 1e-6)
+        total += moment
+    return np.where(several > 1, total / safe, np.nan).astype(np.float32)
+
+
+def smooth_variance(sample: np.ndarray, usable: np.ndarray, exposures: int) -> tuple[np.ndarray, float]:
+    """Turn the noisy sample variance into a map fit for weights (reference: experiments, section 5).
+
+    The background value is used wherever the local excess is not significant.
+
+    Parameters
+    ----------
+    sample : ndarray, shape (h, w)
+        Variance of one standard exposure; NaN where unknown.
+    usable : ndarray of bool, shape (h, w)
+    exposures : int
+        Samples each value rests on.
+
+    Returns
+    -------
+    variance : float32 ndarray, shape (h, w)
+    background : float
+        Variance where there is only sky.
+    """
+    known = usable & np.isfinite(sample) & (sample > 0)
+    if not known.any() or exposures < 2:
+        return np.ones_like(sample, dtype=np.float32), 1.0
+    degrees = exposures - 1
+    thin = np.s_[:: max(1, sample.shape[0] // 1500), :: max(1, sample.shape[1] // 1500)]
+    some = sample[thin][known[thin]]
+    # Median of chi-square over its mean, Wilson-Hilferty.
+    background = float(np.median(some if some.size else sample[known])) / (1 - 2 / (9 * degrees)) ** 3
+    smooth = np.where(known, sample, np.float32(background)).astype(np.float32)
+    smooth = cv2.GaussianBlur(smooth, (9, 9), 1.0, borderType=cv2.BORDER_REFLECT)
+    np.maximum(smooth, 0.5 * background, out=smooth)
+    excess = smooth - np.float32(background)
+    blend = np.clip(excess / np.float32(2.4 * background * np.sqrt(2 / exposures)), 0, 1)
+    return np.float32(background) + blend * excess, background
+
+
+def mean_variance(mean, weight, photon, sample, background: float, block: int = 64) -> np.ndarray:
+    """Variance of a stack in electrons: what the sky's scatter shows, plus the photon noise of the sources.
+
+    ``VAR = field (B + photon S) / weight``, with S the signal, B the variance of one standard exposure where there is
+    only sky, and the field how noise varies with the vignette. The scatter between exposures itself would also hold
+    what seeing does to stars.
+
+    Parameters
+    ----------
+    mean, weight : ndarray, shape (h, w)
+        Stack above the sky [e-], NaN uncovered; sum of weights.
+    photon : ndarray, shape (h, w)
+        Weighted mean of weight times the variance that an electron of signal adds to an exposure.
+    sample : ndarray, shape (h, w)
+        `sample_variance`.
+    background : float
+        About B; says which light is faint.
+
+    Returns
+    -------
+    float32 ndarray, shape (h, w)
+        NaN where `weight` is 0.
+    """
+    covered = weight > 0
+    signal = np.where(covered, mean, 0).astype(np.float32)
+    faint = 10 * np.sqrt(background / np.where(covered, weight, np.inf)).astype(np.float32)
+    # Bright pixels must not spill into their faint neighbours.
+    near = cv2.GaussianBlur(np.minimum(signal, faint), (7, 7), 1.5)
+    dark = covered & (near**2 < background)
+    sky = _surface(np.where(dark, sample - photon * near, np.nan), block)
+    if sky is None:  # nothing but sources
+        sky = np.full(mean.shape, background, np.float32)
+    field = sky / np.median(sky[::8, ::8])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        # Faint light is averaged over its neighbours, so that the noise of a pixel does not choose its own variance.
+        signal = np.maximum(np.where(signal > faint, signal, near), 0)
+        return np.where(covered, (sky + field * photon * signal) / weight, np.nan).astype(np.float32)
+
+
+def _surface(sample: np.ndarray, block: int) -> np.ndarray | None:
+    """Quadratic surface through the means of blocks; float32 ndarray, or None with too few of them.
+
+    Vignettes need no more, and no block's own scatter shows. Means, because samples of a variance are skewed.
+    """
+    height, width = sample.shape
+    block = max(8, min(block, height // 4, width // 4))
+    rows, columns = height // block, width // block
+    tiles = sample[: rows * block, : columns * block].reshape(rows, block, columns, block).swapaxes(1, 2)
+    tiles = tiles.reshape(rows, columns, -1)
+    count = np.isfinite(tiles).sum(axis=2)
+    known = count > 0.2 * tiles.shape[2]
+    if known.sum() < 9:
+        return None
+    values = np.nansum(tiles, axis=2) / np.maximum(count, 1)
+    y, x = np.mgrid[:rows, :columns]
+    y, x = (y + 0.5) * block / height - 0.5, (x + 0.5) * block / width - 0.5
+    design = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
+    keep = known
+    for _ in range(4):
+        fit = np.linalg.lstsq(design[keep], values[keep], rcond=None)[0]
+        residual = np.abs(values - design @ fit)
+        keep = known & (residual <= 4 * 1.4826 * np.median(residual[keep]) + 1e-12)
+    y, x = ((np.arange(side, dtype=np.float32) + 0.5) / side - 0.5 for side in (height, width))
+    y = y[:, None]
+    a, b, c, d, e, f = fit.astype(np.float32)
+    level = np.median(values[known])
+    return np.clip(a + b * x + c * y + d * x * x + e * x * y + f * y * y, 0.3 * level, 5 * level).astype(np.float32)
