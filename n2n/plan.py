@@ -19,12 +19,12 @@ from n2n.masters import Master, make_master, safe, typical
 
 # Raised when a stage makes other pixels from the same input; snakemake then runs it again.
 RECIPES = {
-    "master": 1,
-    "measure": 1,
-    "reference": 1,
-    "register": 1,
-    "pairs": 1,
-    "stack": 1,
+    "master": 2,
+    "measure": 2,
+    "reference": 2,
+    "register": 2,
+    "pairs": 2,
+    "stack": 2,
     "train": 1,
     "denoise": 1,
     "assess": 1,

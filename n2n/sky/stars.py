@@ -110,7 +110,11 @@ def _detect(pixels, bad, step: int, nsigma: float):
         # Defects are filled by then: a block is lost only where most of it is.
         bad = cv2.resize(bad[cut].view(np.uint8) * np.uint8(255), size, interpolation=cv2.INTER_AREA) > 127
     mesh = background_mesh(pixels, bad)
-    sources = sep.extract(pixels - mesh.back(), nsigma, err=mesh.rms(), mask=bad, minarea=5, deblend_cont=0.01)
+    # Large images have stars enough: plain smoothing, in half the time, loses a tenth of them, the faintest.
+    smoothing = "matched" if step == 1 else "conv"
+    sources = sep.extract(
+        pixels - mesh.back(), nsigma, err=mesh.rms(), mask=bad, minarea=5, deblend_cont=0.01, filter_type=smoothing
+    )
     return mesh, sources
 
 
