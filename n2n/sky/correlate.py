@@ -207,10 +207,11 @@ def _refine(ours, our_weight, theirs, their_weight, shift) -> tuple[np.ndarray, 
     # Smoothed noise is correlated over 4 pi FINE^2 pixels.
     noise = np.average(difference**2, weights=weight) * 4 * np.pi * FINE**2
     inverse = np.linalg.inv(normal)
-    covariance = noise * inverse @ np.array([[np.sum(weight**2 * a * b) for b in plain] for a in plain])
-    covariance = covariance @ inverse
+    # As above a gradient is paired with the other image's: its own noise, squared, would pass for more of it.
+    middle = ratio * np.array([[np.sum(weight**2 * a * b) for b in slopes] for a in plain])
+    covariance = noise * inverse @ ((middle + middle.T) / 2) @ inverse
     radius2 = np.mean(x**2 + y**2)
-    error = np.sqrt((covariance[0, 0] + covariance[1, 1] + covariance[2, 2] * radius2) / 2)
+    error = np.sqrt(max(covariance[0, 0] + covariance[1, 1] + covariance[2, 2] * radius2, 0.0) / 2)
     likeness = np.sum(weight * one * other) / np.sqrt(np.sum(weight * one**2) * np.sum(weight * other**2))
     return state, float(error), float(likeness * np.sqrt(weight.sum()))
 

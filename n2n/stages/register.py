@@ -122,7 +122,9 @@ def place(row, measured, entry, chosen, calibration, target, target_flags, setti
     if match.distortion is not None:
         entry["distortion"] = match.distortion.tolist()
     if match.rms_px > settings.max_rms_px:
-        raise BadFrame("registration", f"stars match only to {match.rms_px:.2f} px, limit {settings.max_rms_px}")
+        raise BadFrame(
+            "registration", f"{entry['aligned_by']} match only to {match.rms_px:.2f} px, limit {settings.max_rms_px}"
+        )
     # A ratio no better known than 10 % would add more error than it removes.
     transparency = match.flux_ratio if match.flux_ratio_error < 0.1 * match.flux_ratio else 1.0
     entry["transparency"] = transparency

@@ -22,14 +22,14 @@ SCENE = 1
 class Chain:
     """The folders of a night, and its stages as a person would call them."""
 
-    def __init__(self, base):
-        self.base = Path(base)
+    def __init__(self, base, group=GROUP):
+        self.base, self.name = Path(base), group
         self.raw, self.results, self.truth = (
             self.base / "raw",
             self.base / "results",
             self.base / "truth" / NIGHT,
         )
-        self.folder = self.results / NIGHT / GROUP
+        self.folder = self.results / NIGHT / group
         roots = {name: str(self.base / name) for name in ("raw", "results", "models")}
         self.config = check_config(roots | {"ingest": {"chunk_size": 8}})
 
@@ -40,7 +40,7 @@ class Chain:
         ingest_nights(self.config, [NIGHT], report=lambda text: None)
         self.plan = make_plan(self.config, [NIGHT])
         write_plan(self.config, self.plan)
-        self.group = self.plan.groups[NIGHT, GROUP]
+        self.group = self.plan.groups[NIGHT, self.name]
         self.account = load_truth(self.truth)
 
     def call(self, verb, *arguments, expect=0):

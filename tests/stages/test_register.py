@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ from n2n.formats.flags import DEFECT, NO_DATA
 from n2n.formats.products import reference_header
 from n2n.formats.store import open_store, read_attributes
 from n2n.formats.tables import read_json, write_json
+from n2n.simulate import optics, recipe, simulate_night
 from n2n.sky.background import plane
 from n2n.sky.warp import warp
 
@@ -153,3 +155,35 @@ def test_a_chunk_of_bad_frames_only_is_written_empty(chain, tmp_path):
         assert file["pixels"].shape == (0, 240, 256)
     copy.pairs()
     copy.stack()
+
+
+def test_a_nebula_with_hardly_a_star_is_registered_by_its_pixels(chain, tmp_path, monkeypatch):
+    bare = dataclasses.replace(recipe.HA, star_density=0.0, bright=0.0, bright_flux=(30.0, 40.0))
+    monkeypatch.setitem(recipe.PRESETS, "tests", recipe.Preset((512, 480), (bare,), (8,), 4, 4, 4, ()))
+    simulate_night(tmp_path / "raw", preset="tests", seed=3, night="2026-10-03", processes=1, report=lambda text: None)
+    nebula = type(chain)(tmp_path, bare.group)
+    nebula.prepare()
+    nebula.masters()
+    for chunk in nebula.group.chunks:
+        nebula.measure(chunk)
+    nebula.reference()
+    reference = nebula.entry(read_json(nebula.folder / "reference.json")["reference"]["path"])
+    x, y = np.random.default_rng(0).uniform(40, 440, (2, 100))
+    here = np.stack(optics.to_frame(x, y, (480, 512), conditions_of(reference)))
+    errors = []
+    for chunk in nebula.group.chunks:
+        nebula.register(chunk)
+        for entry in read_attributes(nebula.folder / f"registered-{chunk}.h5")[0]:
+            if entry["rejected"] or entry.get("aligned_by") is None:
+                continue
+            assert entry["aligned_by"] == "pixels"
+            there = np.stack(optics.to_frame(x, y, (480, 512), conditions_of(nebula.entry(entry["path"]))))
+            matrix = np.array(entry["matrix"])
+            found = matrix[:, :2] @ here + matrix[:, 2:]
+            errors.append(np.sqrt(np.mean((found - there) ** 2)))
+    assert len(errors) >= 6 and np.median(errors) < 0.35 and max(errors) < 0.7
+
+
+def conditions_of(entry):
+    names = [field.name for field in dataclasses.fields(optics.Conditions)]
+    return optics.Conditions(**{name: entry[name] for name in names})
