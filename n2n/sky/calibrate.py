@@ -185,8 +185,10 @@ def agreed_pattern(frames: np.ndarray, master: np.ndarray, nsigma: float = 4.0) 
     pattern = master - lines
     # Hot pixels and cosmic rays must not leak into the wide bands.
     top, ceiling = 5 * robust_sigma(pattern), 5 * robust_sigma(noise)
-    rest, noise = np.clip(pattern, -top, top), np.clip(noise, -ceiling, ceiling)
-    result = lines + pattern
+    rest = np.clip(pattern, -top, top)
+    np.clip(noise, -ceiling, ceiling, out=noise)
+    result = pattern
+    result += lines
     result -= rest
     for sigma in NARROW_SCALES:
         rest, noise = _agree(result, rest, noise, sigma, nsigma)

@@ -76,6 +76,11 @@ def test_the_header_keeps_the_camera_and_tells_the_stack(chain, pairs, stack):
         assert keyword not in header
 
 
+def test_the_header_tells_what_resampling_did_to_the_noise(stack):
+    header = stack[0]
+    assert header["RESAMPLE"] == "LANCZOS4" and 0.03 < header["NOISECOR"] < 0.16
+
+
 def test_the_stack_is_the_weighted_mean_of_the_valid_samples(pairs, stack):
     values, valid = pairs.load()
     shares = valid * pairs.weights[:, None, None]
