@@ -90,6 +90,7 @@ def photometry(pairs_file: Path, brightest: int = 50) -> list[str]:
     """
     import numpy as np
     import sep
+    from scipy import ndimage
 
     from n2n.stages.pairs import Pairs
 
@@ -113,14 +114,24 @@ def photometry(pairs_file: Path, brightest: int = 50) -> list[str]:
     blank = rng.uniform(20, np.array(pairs.shape)[::-1] - 20, (4000, 2))
     blank = blank[clean[tuple(blank.astype(int).T[::-1])] < mesh.globalrms][:400]
     flux, sky = [], []
+    reach = int(4 * radius) + 2
+
+    def within(image, x, y, usable):
+        """Flux in apertures all of whose surroundings were seen; NaN elsewhere."""
+        seen = ndimage.minimum_filter(usable, 2 * reach + 1)[y.astype(int), x.astype(int)]
+        result = np.full(len(x), np.nan)
+        if seen.any():
+            result[seen], _, _ = sep.sum_circle(
+                image, x[seen], y[seen], radius, bkgann=(2.5 * radius, 4 * radius), subpix=5
+            )
+        return result
+
     for index in range(len(pairs.frames)):
         values, valid = pairs.load([index])
-        image, bad = values[0], ~valid[0]
-        ring = {"bkgann": (2.5 * radius, 4 * radius), "mask": bad, "subpix": 5}
-        found, _, _ = sep.sum_circle(image, stars["x"], stars["y"], radius, **ring)
-        lost, _, _ = sep.sum_circle(bad.astype(np.float32), stars["x"], stars["y"], radius)
-        flux.append(np.where(lost > 0, np.nan, found))
-        noise, _, _ = sep.sum_circle(image, *blank.T, radius, **ring)
+        # Single lost samples in a ring do not matter; missing parts of the field do.
+        usable = ndimage.binary_closing(valid[0], np.ones((3, 3)))
+        flux.append(within(values[0], stars["x"], stars["y"], usable))
+        noise = within(values[0], *blank.T, usable)
         sky.append(1.4826 * np.nanmedian(np.abs(noise - np.nanmedian(noise))))
     flux, sky = np.array(flux), np.array(sky)
     typical = np.nanmedian(flux, axis=0)

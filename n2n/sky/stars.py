@@ -10,7 +10,7 @@ import sep
 sep.set_extract_pixstack(2_000_000)
 MESH = 64  # background mesh in pixels: larger than stars, smaller than most gradients
 MAX_STARS = 300
-MAX_SHAPES = 600
+MAX_SHAPES = 400
 LARGE = 6_000_000  # pixels; larger images are searched for stars in blocks of 2 x 2
 
 

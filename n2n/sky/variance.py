@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 
+ROWS = 128  # rows worked on at once
+
 
 def sample_variance(values, valid, weights, mean, units=None) -> np.ndarray:
     """Unbiased variance of one standard exposure (weight 1), pixel by pixel.
@@ -102,23 +104,29 @@ def mean_variance(mean, weight, photon, sample, background: float, block: int = 
         NaN where `weight` is 0.
     """
     covered = weight > 0
-    signal = np.where(covered, mean, 0).astype(np.float32)
-    faint = 10 * np.sqrt(background / np.where(covered, weight, np.inf)).astype(np.float32)
+    signal = np.where(covered, mean, np.float32(0))
+    with np.errstate(divide="ignore"):
+        faint = np.sqrt(np.float32(100 * background) / weight)
     # Bright pixels must not spill into their faint neighbours.
-    near = cv2.GaussianBlur(np.minimum(signal, faint), (7, 7), 1.5)
-    dark = covered & (near**2 < background)
-    sky = _surface(np.where(dark, sample - photon * near, np.nan), block)
-    if sky is None:  # nothing but sources
-        sky = np.full(mean.shape, background, np.float32)
-    field = sky / np.median(sky[::8, ::8])
-    with np.errstate(invalid="ignore", divide="ignore"):
+    near = cv2.GaussianBlur(np.minimum(signal, np.where(covered, faint, 0)), (7, 7), 1.5)
+    thin = max(1, min(mean.shape) // 1500)
+    some = np.s_[::thin, ::thin]
+    dark = covered[some] & (near[some] ** 2 < background)
+    fit = _surface(np.where(dark, sample[some] - photon[some] * near[some], np.nan), max(8, block // thin))
+    result = np.empty(mean.shape, np.float32)
+    for top in range(0, len(mean), ROWS):
+        rows = slice(top, top + ROWS)
+        sky, field = (background, 1.0) if fit is None else _evaluate(fit, mean.shape, rows)
         # Faint light is averaged over its neighbours, so that the noise of a pixel does not choose its own variance.
-        signal = np.maximum(np.where(signal > faint, signal, near), 0)
-        return np.where(covered, (sky + field * photon * signal) / weight, np.nan).astype(np.float32)
+        light = np.maximum(np.where(signal[rows] > faint[rows], signal[rows], near[rows]), 0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            result[rows] = (sky + field * photon[rows] * light) / weight[rows]
+    result[~covered] = np.nan
+    return result
 
 
-def _surface(sample: np.ndarray, block: int) -> np.ndarray | None:
-    """Quadratic surface through the means of blocks; float32 ndarray, or None with too few of them.
+def _surface(sample: np.ndarray, block: int) -> tuple[np.ndarray, float] | None:
+    """Quadratic surface through the means of blocks, and their median; None with too few of them.
 
     Vignettes need no more, and no block's own scatter shows. Means, because samples of a variance are skewed.
     """
@@ -140,8 +148,13 @@ def _surface(sample: np.ndarray, block: int) -> np.ndarray | None:
         fit = np.linalg.lstsq(design[keep], values[keep], rcond=None)[0]
         residual = np.abs(values - design @ fit)
         keep = known & (residual <= 4 * 1.4826 * np.median(residual[keep]) + 1e-12)
-    y, x = ((np.arange(side, dtype=np.float32) + 0.5) / side - 0.5 for side in (height, width))
-    y = y[:, None]
-    a, b, c, d, e, f = fit.astype(np.float32)
-    level = np.median(values[known])
-    return np.clip(a + b * x + c * y + d * x * x + e * x * y + f * y * y, 0.3 * level, 5 * level).astype(np.float32)
+    return fit, float(np.median(values[known]))
+
+
+def _evaluate(surface, shape: tuple[int, int], rows: slice) -> tuple[np.ndarray, np.ndarray]:
+    """Some rows of a surface, as it is and relative to its median; float32, shape (rows, w)."""
+    (a, b, c, d, e, f), level = surface
+    y = ((np.arange(shape[0])[rows] + 0.5) / shape[0] - 0.5).astype(np.float32)[:, None]
+    x = ((np.arange(shape[1]) + 0.5) / shape[1] - 0.5).astype(np.float32)
+    values = np.clip(a + b * x + c * y + d * x * x + e * x * y + f * y * y, 0.3 * level, 5 * level).astype(np.float32)
+    return values, values / np.float32(level)

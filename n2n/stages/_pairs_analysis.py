@@ -230,7 +230,7 @@ def finish(file: h5py.File, maps: dict, exposures: Exposures, meta: dict) -> Non
             variance = np.where(maps["weight"] > 0, variance / maps["weight"], np.nan)
     stack = file.create_group("stack")
     stack["variance"] = variance.astype(np.float32)
-    for name in ("mean", "weight", "count", "mask"):
+    for name in ("mean", "count", "mask"):
         stack[name] = maps[name]
 
 

@@ -75,7 +75,8 @@ def combine(kind: str, frames: np.ndarray, zero_file: Path | None, processes: in
         cards = measured("EGAINPT", "[e-/adu] by photon transfer from lights", gain_from_lights(middle(frames)))
         return "defects", np.zeros(frames.shape[1:], np.float32), persistent_defects(frames), cards
     image = mean_of(frames, processes=processes)
-    defects = hot_pixels(image) | unstable_pixels(frames)
+    # Nobody looks for defects in a bias: what is wrong there is wrong in the darks, too.
+    defects = hot_pixels(image) | unstable_pixels(frames) if kind != "bias" else np.zeros(image.shape, bool)
     cards = measured(
         "NOISEADU", "[adu] noise of one frame, by differences", read_noise_from_differences(middle(frames))
     )

@@ -20,11 +20,11 @@ GROUP = f"{RESULTS}/{{night}}/{{group}}"
 LOGS = f"{RESULTS}/logs/{{night}}/{{group}}"
 
 # Jobs find the n2n that belongs to this snakemake, also when its environment is not activated.
-# Images come and go by the hundred; given back to the system each time, their pages would cost a fifth of the work.
-shell.prefix(
-    f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"'
-    " MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296; "
-)
+shell.prefix(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"; ')
+
+# For jobs in which whole frames come and go: given back to the system each time, their pages would cost a tenth of
+# the work. Networks would only grow by it.
+KEEP_PAGES = "MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296"
 
 
 wildcard_constraints:

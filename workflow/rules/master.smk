@@ -18,4 +18,4 @@ rule master:
         recipe=planning.RECIPES["master"],
         zero=lambda wildcards, input: f"--zero '{input.zero}'" if input.zero else "",
     shell:
-        "n2n master '{input.frames}' --raw '{resources.raw}' {params.zero} --threads {threads} --memory-mb {resources.mem_mb} --output '{output}' --log '{log}'"
+        "{KEEP_PAGES} n2n master '{input.frames}' --raw '{resources.raw}' {params.zero} --threads {threads} --memory-mb {resources.mem_mb} --output '{output}' --log '{log}'"

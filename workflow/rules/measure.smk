@@ -18,5 +18,5 @@ rule measure:
         options=options(CONFIG, "measure"),
         recipe=planning.RECIPES["measure"],
     shell:
-        "n2n measure '{input.frames}' --raw '{resources.raw}' --results '{resources.results}' --calibration '{input.calibration}'"
+        "{KEEP_PAGES} n2n measure '{input.frames}' --raw '{resources.raw}' --results '{resources.results}' --calibration '{input.calibration}'"
         " {params.options} --output '{output}' --log '{log}'"

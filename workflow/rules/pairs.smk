@@ -15,4 +15,4 @@ rule pairs:
         options=options(CONFIG, "pairs"),
         recipe=planning.RECIPES["pairs"],
     shell:
-        "n2n pairs {input:q} {params.options} --threads {threads} --memory-mb {resources.mem_mb} --output '{output}' --log '{log}'"
+        "{KEEP_PAGES} n2n pairs {input:q} {params.options} --threads {threads} --memory-mb {resources.mem_mb} --output '{output}' --log '{log}'"

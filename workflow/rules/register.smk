@@ -20,6 +20,6 @@ rule register:
         options=options(CONFIG, "register"),
         recipe=planning.RECIPES["register"],
     shell:
-        "n2n register '{input.frames}' --raw '{resources.raw}' --results '{resources.results}' --calibration '{input.calibration}'"
+        "{KEEP_PAGES} n2n register '{input.frames}' --raw '{resources.raw}' --results '{resources.results}' --calibration '{input.calibration}'"
         " --measured '{input.measured}' --reference '{input.reference}'"
         " {params.options} --output '{output}' --log '{log}'"
