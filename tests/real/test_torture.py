@@ -42,7 +42,7 @@ def test_a_night_of_a_robotic_telescope(real_data, tmp_path):
         "telescope": "Cecilia",
     }
     assert all({key: row[key] for key in common} == common for row in rows.values())
-    assert [row["chunk"] for row in rows.values()] == [str(n // 32) for n in range(110)]
+    assert [row["chunk"] for row in rows.values()] == [str(n * 7 // 110) for n in range(110)]
     assert all(-10 < float(row["temperature_c"]) < 10 for row in rows.values())
     begin = time.perf_counter()
     assert run(real_data / "nights", "2017-12-20", tmp_path) == (rows, {})

@@ -34,6 +34,7 @@ def test_nothing_changed_runs_nothing(finished):
 def test_a_new_night_runs_its_own_frames_and_reuses_the_model(workspace):
     simulate_night(workspace.folder / "data/raw", preset="tiny", night="2026-10-04", report=lambda text: None)
     expected = dict.fromkeys(["measure", "reference", "register", "pairs", "stack", "denoise", "assess", "report"], 1)
+    expected |= {"measure": 2, "register": 2}  # 14 lights: two chunks
     assert workspace.jobs() == {**expected, "master": 3}
 
 
