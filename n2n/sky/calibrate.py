@@ -322,13 +322,23 @@ def fill_flagged(pixels: np.ndarray, flags: np.ndarray) -> np.ndarray:
 def _median_near(pixels, bad, rows, columns, reach: int) -> np.ndarray:
     """Median of the good neighbours of some pixels; NaN with fewer than three within 1 px, without any within 2."""
     height, width = pixels.shape
-    dy, dx = (step.reshape(-1, 1) - reach for step in np.mgrid[: 2 * reach + 1, : 2 * reach + 1])
-    y, x = rows + dy, columns + dx
-    good = (y >= 0) & (x >= 0) & (y < height) & (x < width)
-    near = np.clip(y, 0, height - 1) * width + np.clip(x, 0, width - 1)
-    good &= ~bad.ravel()[near]
-    values = masked_median(np.where(good, pixels.ravel()[near], 0), good)
-    return values if reach > 1 else np.where(good.sum(axis=0) >= 3, values, np.nan)
+    steps = [(dy, dx) for dy in range(-reach, reach + 1) for dx in range(-reach, reach + 1) if dy or dx]
+    place = (rows * width + columns).astype(np.int32)
+    values = np.empty((len(steps), len(place)), np.float32)
+    good = np.empty(values.shape, bool)
+    inner = (rows >= reach) & (columns >= reach) & (rows < height - reach) & (columns < width - reach)
+    for index, (dy, dx) in enumerate(steps):
+        near = np.where(inner, place + (dy * width + dx), 0)
+        np.take(pixels.ravel(), near, out=values[index])
+        good[index] = inner & ~np.take(bad.ravel(), near)
+    for edge in np.flatnonzero(~inner):
+        y, x = rows[edge] + np.array(steps).T[0], columns[edge] + np.array(steps).T[1]
+        seen = (y >= 0) & (x >= 0) & (y < height) & (x < width)
+        values[seen, edge] = pixels[y[seen], x[seen]]
+        good[seen, edge] = ~bad[y[seen], x[seen]]
+    values[~good] = 0
+    found = masked_median(values, good)
+    return found if reach > 1 else np.where(good.sum(axis=0) >= 3, found, np.nan)
 
 
 def robust_sigma(values: np.ndarray) -> float:

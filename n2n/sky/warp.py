@@ -20,7 +20,9 @@ EDGE = 1  # the outermost pixels lack neighbours
 BAND = 16  # rows worked on at once, so that they stay in the cache
 PHASES = 2048  # steps a pixel in which the kernel is tabulated
 STRAIGHT = 0.04  # px that the shift may change along a piece of a row; that much is made good to first order
-STILL = 5e-4  # px; less of it is not worth the time
+# Where the scale hardly differs from 1, as in a slightly turned field, the shift may stand still on shorter pieces:
+# a star loses no more light than that difference.
+LEVEL, STILL = 5e-5, 0.01
 MOST_PIECES = 64  # a row; with more, rotation is too large to take rows and columns one after the other
 
 
@@ -129,7 +131,7 @@ def _pieces(matrix, shape) -> int:
 
 
 def _count(scale, width) -> int:
-    return max(1, int(np.ceil(abs(scale - 1) * width / STRAIGHT)))
+    return max(1, int(np.ceil(abs(scale - 1) * width / (STILL if abs(scale - 1) < LEVEL else STRAIGHT))))
 
 
 def _along_rows(image, scale: float, starts: np.ndarray, width: int) -> np.ndarray:
@@ -140,12 +142,13 @@ def _along_rows(image, scale: float, starts: np.ndarray, width: int) -> np.ndarr
         middle = (left + right - 1) / 2
         # The shift in the middle of a piece holds for all of it, but for this drift.
         drift = ((scale - 1) * (np.arange(left, right) - middle)).astype(np.float32)
+        drift = None if abs(scale - 1) < LEVEL else drift
         _shift_rows(image, starts + (scale - 1) * middle, left, drift, result[:, left:right])
     return result
 
 
 def _shift_rows(image, shifts, left: int, drift, out) -> None:
-    """Fill `out` with what every row holds at ``left + i + shift + drift[i]``."""
+    """Fill `out` with what every row holds at ``left + i + shift + drift[i]``; no drift where it is None."""
     steps = np.rint(shifts * PHASES).astype(int)
     whole = steps // PHASES
     weights, slopes = (table[steps % PHASES] for table in _weights())
@@ -153,11 +156,10 @@ def _shift_rows(image, shifts, left: int, drift, out) -> None:
     first = left + whole.min() + TAPS[0]
     padded = _columns(image, first, left + whole.max() + width + TAPS[-1] + 1)
     spare, other = np.empty((2, BAND, width), np.float32)
-    moving = width > 0 and np.abs(drift).max() > STILL
     for top, bottom in _bands(len(image), np.flatnonzero(np.diff(whole)) + 1):
         taken = [padded[top:bottom, start : start + width] for start in left + whole[top] + TAPS - first]
         band = _combine(taken, weights[top:bottom], out[top:bottom], spare[: bottom - top])
-        if moving:
+        if drift is not None:
             slope = _combine(taken, slopes[top:bottom], other[: bottom - top], spare[: bottom - top])
             slope *= drift
             band += slope

@@ -21,7 +21,7 @@ from n2n.sky.combine import clipped_mean
 from n2n.sky.gain import gain_from_flats, gain_from_lights, read_noise_from_differences
 
 MAX_DEFECT_FRAMES = 24
-MAX_GAIN_SIDE = 2048  # pixels; gain and read noise are known well enough from the middle of a large frame
+MAX_GAIN_SIDE = 1200  # pixels; gain and read noise are known well enough from the middle of a large frame
 
 
 def add_arguments(parser) -> None:
