@@ -1,20 +1,32 @@
 """Work side by side in several processes, results in order."""
 
+import mmap
 import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
+import numpy as np
+
 _work: Callable | None = None
+
+
+def shared(shape: tuple[int, ...], dtype, fill=0) -> np.ndarray:
+    """An array that forks made afterwards can write to, and everybody sees it: no result need travel."""
+    array = np.frombuffer(mmap.mmap(-1, max(1, int(np.prod(shape)) * np.dtype(dtype).itemsize)), dtype)
+    array = array[: int(np.prod(shape))].reshape(shape)
+    if fill != 0:
+        array[:] = fill
+    return array
 
 
 def in_order(work: Callable[[Any], Any], items: Iterable, processes: int) -> Iterator:
     """Results of `work` for all `items`, in their order; only a few more than `processes` are waiting at a time.
 
     The processes are forks, so `work` may be any function and see everything that is there when the first result is
-    asked for; what it changes stays in its fork. With one process it is called here. Threads would wait for one
-    another: numpy's short calls keep the interpreter's lock busy.
+    asked for; what it changes stays in its fork, but for `shared` arrays. With one process it is called here. Threads
+    would wait for one another: numpy's short calls keep the interpreter's lock busy.
 
     Parameters
     ----------

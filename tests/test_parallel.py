@@ -1,9 +1,10 @@
 import os
 import time
 
+import numpy as np
 import pytest
 
-from n2n.parallel import in_order
+from n2n.parallel import in_order, shared
 
 
 @pytest.mark.parametrize("processes", [1, 2, 5])
@@ -73,3 +74,14 @@ def test_a_reader_may_stop_early(tmp_path):
     assert next(results) == 0
     results.close()
     assert len(list(tmp_path.iterdir())) < 10
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_shared_arrays_collect_what_the_processes_write(processes):
+    array = shared((10, 4), np.float32, fill=-1)
+
+    def work(row):
+        array[row] = row
+
+    assert list(in_order(work, range(1, 10), processes)) == [None] * 9
+    assert array[:, 0].tolist() == [-1.0, *map(float, range(1, 10))]

@@ -12,7 +12,7 @@ import numpy as np
 from n2n.formats import flags as bits
 from n2n.formats.store import TILE, create_rows, pack_rows, small_step, strips, usable, write_rows
 from n2n.log import Progress, logger
-from n2n.parallel import in_order
+from n2n.parallel import in_order, shared
 from n2n.sky.background import sky_level
 from n2n.sky.calibrate import robust_sigma
 from n2n.sky.combine import outliers, weighted_mean
@@ -59,15 +59,9 @@ def analyse(source: h5py.File, file: h5py.File, frames: list[dict], meta: dict, 
         entry["weight"], entry["noise"] = float(weight), float(noise)
     meta["sky"] = exposures.sky
     reject = create_rows(file, "reject", bool, (n, height, width), packed=True)
-    maps = {
-        "sample": np.full((height, width), np.nan, np.float32),
-        "mean": np.full((height, width), np.nan, np.float32),
-        "weight": np.zeros((height, width), np.float32),
-        "photon": np.zeros((height, width), np.float32),
-        "count": np.zeros((height, width), np.uint16),
-        "mask": np.zeros((height, width), np.uint8),
-        "judged": np.zeros((height, width), bool),
-    }
+    kinds = {"sample": np.float32, "mean": np.float32, "weight": np.float32, "photon": np.float32}
+    kinds |= {"count": np.uint16, "mask": np.uint8, "judged": bool}
+    maps = {name: shared((height, width), kind) for name, kind in kinds.items()}
     spare = settings.memory_mb * 2**20 - MAP_BYTES * height * width
     processes = max(1, settings.threads)
     budget = max(spare // (processes + 2), 2**24)
@@ -79,17 +73,15 @@ def analyse(source: h5py.File, file: h5py.File, frames: list[dict], meta: dict, 
         outer, inner, within = part
         lines = on_rows(trails, inner, (height, width), n)
         found, results = strip(pixels[:, outer], flags[:, outer], within, lines, exposures, settings)
-        rows = {index: pack_rows(marks, min(TILE, height)) for index, marks in enumerate(found) if marks.any()}
-        return int(found.sum()), rows, results
-
-    rejected = 0
-    for (_, inner, _), (count, rows, results) in zip(
-        Progress(parts, "combine"), in_order(work, parts, processes), strict=True
-    ):
-        write_rows(reject, inner.start, rows)
-        rejected += count
         for name, values in results.items():
             maps[name][inner] = values
+        rows = {index: pack_rows(marks, min(TILE, height)) for index, marks in enumerate(found) if marks.any()}
+        return int(found.sum()), rows
+
+    rejected = 0
+    for (_, inner, _), (count, rows) in zip(Progress(parts, "combine"), in_order(work, parts, processes), strict=True):
+        write_rows(reject, inner.start, rows)
+        rejected += count
     finish(file, maps, exposures, meta)
     logger.info("rejected %.3f %% of the samples", 100 * rejected / (n * height * width))
 
