@@ -15,7 +15,8 @@ rule master:
         mem_mb=MEMORY_MB,
         raw=RAW,
     params:
+        environment=KEEP_PAGES,
         recipe=planning.RECIPES["master"],
         zero=lambda wildcards, input: f"--zero '{input.zero}'" if input.zero else "",
     shell:
-        "{KEEP_PAGES} n2n master '{input.frames}' --raw '{resources.raw}' {params.zero} --threads {threads} --memory-mb {resources.mem_mb} --output '{output}' --log '{log}'"
+        "{params.environment} n2n master '{input.frames}' --raw '{resources.raw}' {params.zero} --threads {threads} --memory-mb {resources.mem_mb} --output '{output}' --log '{log}'"

@@ -15,8 +15,9 @@ rule measure:
         raw=RAW,
         results=RESULTS,
     params:
+        environment=KEEP_PAGES,
         options=options(CONFIG, "measure"),
         recipe=planning.RECIPES["measure"],
     shell:
-        "{KEEP_PAGES} n2n measure '{input.frames}' --raw '{resources.raw}' --results '{resources.results}' --calibration '{input.calibration}'"
+        "{params.environment} n2n measure '{input.frames}' --raw '{resources.raw}' --results '{resources.results}' --calibration '{input.calibration}'"
         " {params.options} --output '{output}' --log '{log}'"

@@ -12,7 +12,8 @@ rule pairs:
     resources:
         mem_mb=MEMORY_MB,
     params:
+        environment=KEEP_PAGES,
         options=options(CONFIG, "pairs"),
         recipe=planning.RECIPES["pairs"],
     shell:
-        "{KEEP_PAGES} n2n pairs {input:q} {params.options} --threads {threads} --memory-mb {resources.mem_mb} --output '{output}' --log '{log}'"
+        "{params.environment} n2n pairs {input:q} {params.options} --threads {threads} --memory-mb {resources.mem_mb} --output '{output}' --log '{log}'"

@@ -17,9 +17,10 @@ rule register:
         raw=RAW,
         results=RESULTS,
     params:
+        environment=KEEP_PAGES,
         options=options(CONFIG, "register"),
         recipe=planning.RECIPES["register"],
     shell:
-        "{KEEP_PAGES} n2n register '{input.frames}' --raw '{resources.raw}' --results '{resources.results}' --calibration '{input.calibration}'"
+        "{params.environment} n2n register '{input.frames}' --raw '{resources.raw}' --results '{resources.results}' --calibration '{input.calibration}'"
         " --measured '{input.measured}' --reference '{input.reference}'"
         " {params.options} --output '{output}' --log '{log}'"
