@@ -12,13 +12,10 @@ import numpy as np
 _work: Callable | None = None
 
 
-def shared(shape: tuple[int, ...], dtype, fill=0) -> np.ndarray:
-    """An array that forks made afterwards can write to, and everybody sees it: no result need travel."""
+def shared(shape: tuple[int, ...], dtype) -> np.ndarray:
+    """An array of zeros that forks made afterwards can write to, and everybody sees it: no result need travel."""
     array = np.frombuffer(mmap.mmap(-1, max(1, int(np.prod(shape)) * np.dtype(dtype).itemsize)), dtype)
-    array = array[: int(np.prod(shape))].reshape(shape)
-    if fill != 0:
-        array[:] = fill
-    return array
+    return array[: int(np.prod(shape))].reshape(shape)
 
 
 def in_order(work: Callable[[Any], Any], items: Iterable, processes: int) -> Iterator:

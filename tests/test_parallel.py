@@ -78,10 +78,10 @@ def test_a_reader_may_stop_early(tmp_path):
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_shared_arrays_collect_what_the_processes_write(processes):
-    array = shared((10, 4), np.float32, fill=-1)
+    array = shared((10, 4), np.float32)
 
     def work(row):
         array[row] = row
 
     assert list(in_order(work, range(1, 10), processes)) == [None] * 9
-    assert array[:, 0].tolist() == [-1.0, *map(float, range(1, 10))]
+    assert array[:, 0].tolist() == [*map(float, range(10))]

@@ -182,7 +182,7 @@ def _bands(height: int, cuts) -> list[tuple[int, int]]:
 
 
 def _columns(image, low: int, high: int) -> np.ndarray:
-    """Columns `low` to `high` of an image, mirrored where they lie outside."""
+    """Columns `low` to `high` of an image, those outside like the outermost."""
     width = image.shape[1]
     before, after = max(0, -low), max(0, high - width)
     inner = image[:, max(0, min(low, width - 1)) : max(1, min(high, width))]
