@@ -125,9 +125,10 @@ def header_notes(frames: list[dict], group: str) -> list[str]:
 
 
 def calibration_rows(facts: dict) -> list[dict]:
-    """Choices and refusals of calibration; a refusal is one that names no frames."""
+    """Choices and refusals of calibration; a refusal of a master is one that names no frames."""
     rows = []
     for sentence in facts.get("calibration") or []:
         kind, _, rest = str(sentence).partition(": ")
-        rows.append({"kind": kind, "text": rest or kind, "chosen": " frames of " in rest})
+        chosen = " frames of " in rest or kind in ("defects", "gain")
+        rows.append({"kind": kind, "text": rest or kind, "chosen": chosen})
     return rows

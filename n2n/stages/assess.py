@@ -101,7 +101,10 @@ def describe(pairs: Pairs, args) -> dict:
         },
         "reference": pairs.meta["reference"],
         "limits": pairs.meta["limits"],
-        "calibration": read_json(args.calibration)["reasons"] if args.calibration else [],
+        "calibration": [
+            *(read_json(args.calibration)["reasons"] if args.calibration else []),
+            *(f"gain: {note}" for note in pairs.meta.get("notes", [])),
+        ],
         "frames": [
             {
                 "filename": entry["path"],

@@ -14,6 +14,7 @@ from n2n.errors import UserError
 from n2n.formats.products import write_fits
 from n2n.formats.tables import csv_text, write_json
 from n2n.stages._report_charts import gain_chart, plus_minus, steps
+from n2n.stages._report_frames import calibration_rows
 from n2n.stages.report import check, terminal_summary
 
 NIGHT = "2026-10-03"
@@ -256,3 +257,9 @@ def test_axes_and_charts_of_odd_numbers():
     assert steps(5, 5) == [5]
     assert gain_chart([]) == ""
     assert "nan" not in gain_chart([("a", (1e6, None), None), ("b", (0.01, 0.5), (2.0, 0.1))])
+
+
+def test_defects_and_the_gain_are_no_refused_masters():
+    sentences = ["dark: 8 frames of the same night (d)", "flat: none through L", "defects: found from the lights"]
+    rows = calibration_rows({"calibration": [*sentences, "gain: 0.25 by photon transfer, the header says 0.8"]})
+    assert [row["chosen"] for row in rows] == [True, False, True, True]
