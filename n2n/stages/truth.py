@@ -5,6 +5,7 @@ noisy ones; what remains between a product and their mean is noise and harm. Err
 "gain" is the error of the stack over that of the product.
 """
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from n2n.formats.flags import SATURATED
 from n2n.formats.products import read_product
 from n2n.formats.tables import read_json
 from n2n.simulate import load_truth, noiseless
+from n2n.simulate.optics import Conditions, to_frame
 from n2n.sky.background import plane
 from n2n.sky.warp import warp
 from n2n.stages.pairs import Pairs
@@ -43,13 +45,14 @@ def run(args) -> None:
     print("\nAgainst the simulation's truth (gain: error of the stack over error of the product)")
     heads = ["background", "extended", "stars"]
     columns = "".join(f"{name:>12}" for name in heads)
-    print(f"{'group':28}{'claimed':>14}{'true':>8}{columns}{'star flux':>16}{'VAR chi2':>14}")
+    print(f"{'group':28}{'claimed':>14}{'true':>8}{columns}{'star flux':>16}{'VAR chi2':>14}{'placed, px':>14}")
     for row in rows:
         claimed = f"{row['claimed']:.1f} +- {row['claimed_error']:.1f}" if row["claimed"] else "none"
         zones = "".join(f"{row['zones'][name]:12.2f}" for name in heads)
         flux = f"{100 * row['flux_bias']:+.2f} +- {100 * row['flux_error']:.2f} %"
         chi2 = f"{row['chi2'].get('background', np.nan):.2f} / {row['chi2'].get('light', np.nan):.2f}"
-        print(f"{row['group']:28}{claimed:>14}{row['gain']:8.1f}{zones}{flux:>16}{chi2:>14}")
+        placed = f"{row['registration_px']['median']:.3f} ({row['registration_px']['max']:.3f})"
+        print(f"{row['group']:28}{claimed:>14}{row['gain']:8.1f}{zones}{flux:>16}{chi2:>14}{placed:>14}")
     if args.json:
         args.json.write_text(json.dumps(rows, indent=1) + "\n")
 
@@ -60,8 +63,8 @@ def compare(folder: Path, truth_folder: Path) -> dict:
     Returns
     -------
     dict
-        group, claimed, claimed_error, gain, gain_error, zones, flux_bias, flux_error, flux_stars, chi2 (of the
-        stack's VAR in the background and in light).
+        group, claimed, claimed_error, gain, gain_error, zones, flux_bias, flux_error, flux_stars, registration_px
+        (median and maximum of `registration_errors`), chi2 (of the stack's VAR in the background and in light).
     """
     pairs = Pairs(folder / "pairs.h5")
     _, arrays = read_product(folder / "denoised.fits", "STACK")
@@ -84,6 +87,7 @@ def compare(folder: Path, truth_folder: Path) -> dict:
     bright = flux / np.maximum(noise, area) > 50
     ratio = aperture_flux(np.nan_to_num(product) - truth, points[bright], radius, ring="mean") / flux[bright]
     bias, error, stars = robust_mean(ratio)
+    errors = registration_errors(pairs, truth_folder)
     facts = read_json(folder / "assessment.json")
     claim = facts.get("exposure_gain", {})
     return {
@@ -99,8 +103,35 @@ def compare(folder: Path, truth_folder: Path) -> dict:
         "flux_bias": bias,
         "flux_error": error,
         "flux_stars": stars,
+        "registration_px": {"median": float(np.median(errors)), "max": float(errors.max())},
         "chi2": stack_chi2(folder, truth, usable, load_truth(truth_folder)["groups"][folder.name]["saturation"]),
     }
+
+
+def registration_errors(pairs: Pairs, truth_folder: Path, points: int = 100) -> np.ndarray:
+    """How far the matrices put points of the sky beside where they were; px rms a coordinate, one an exposure.
+
+    The reference, which is where it is by definition, is left out.
+    """
+    lights = {entry["file"]: entry for entry in load_truth(truth_folder)["lights"]}
+    names = [field.name for field in dataclasses.fields(Conditions)]
+    height, width = pairs.shape
+    sky = np.random.default_rng(0).uniform(0.1, 0.9, (2, points)) * [[width], [height]]
+
+    def seen(path):
+        entry = lights[Path(path).name]
+        return np.stack(to_frame(*sky, pairs.shape, Conditions(**{name: entry[name] for name in names})))
+
+    here = seen(pairs.meta["reference"])
+    errors = []
+    for frame in pairs.frames:
+        if frame["path"] != pairs.meta["reference"]:
+            matrix = np.array(frame["matrix"], float)
+            found = matrix[:, :2] @ here + matrix[:, 2:]
+            if (move := displacement(frame)) is not None:
+                found = found + np.stack(move(*here))
+            errors.append(np.sqrt(np.mean((found - seen(frame["path"])) ** 2)))
+    return np.array(errors)
 
 
 def stack_chi2(folder: Path, truth: np.ndarray, usable: np.ndarray, saturation: float) -> dict[str, float]:

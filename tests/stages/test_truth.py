@@ -1,4 +1,6 @@
+import copy
 import json
+import types
 
 import numpy as np
 import pytest
@@ -6,7 +8,7 @@ from finished import Subset, call, shipped, truths, write_candidate
 from scipy import ndimage
 from test_assess import dimmed
 
-from n2n.stages.truth import compare, truth_stack
+from n2n.stages.truth import compare, registration_errors, truth_stack
 
 
 @pytest.fixture
@@ -74,3 +76,13 @@ def test_lost_light_shows(chain, night, tmp_path):
 def test_without_a_simulated_night_it_says_what_to_do(tmp_path, capsys):
     call("truth", tmp_path, expect=1)
     assert "n2n simulate" in capsys.readouterr().err
+
+
+def test_a_wrong_matrix_shows(chain, pairs):
+    errors = registration_errors(pairs, chain.truth)
+    assert len(errors) == len(pairs.frames) - 1 and np.median(errors) < 0.1 and errors.max() < 0.2
+    entry = next(frame for frame in pairs.frames if frame["path"] != pairs.meta["reference"])
+    moved = copy.deepcopy(pairs.frames)
+    moved[pairs.frames.index(entry)]["matrix"][0][2] += 1.0
+    spoilt = types.SimpleNamespace(shape=pairs.shape, meta=pairs.meta, frames=moved)
+    assert registration_errors(spoilt, chain.truth).max() == pytest.approx(0.5**0.5, abs=0.15)
