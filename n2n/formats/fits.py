@@ -27,6 +27,7 @@ MAX_BYTES = 2**31
 MIN_SIDE = 64
 MAX_NONFINITE = 0.05
 MAX_CLIPPED = 0.01
+SOME_ROWS = 128  # rows that tell how much of an image is clipped
 
 # Cards that describe how one file stores its bytes and would be wrong in any other file.
 _STORAGE = re.compile(
@@ -226,8 +227,8 @@ def _physical(path: Path, image: Hdu) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _clipped_fraction(path: Path, image: Hdu) -> float:
-    """Fraction of pixels at the lowest storable number or at a physical zero, on every 7th row."""
-    raw = _some_rows(path, image, 7)
+    """Fraction of pixels at the lowest storable number or at a physical zero, on rows spread over the image."""
+    raw = _some_rows(path, image, max(7, squeezed(image.shape)[0] // SOME_ROWS))
     bscale, bzero = number(image.cards, "BSCALE", 1.0), number(image.cards, "BZERO", 0.0)
     bottom = max(np.iinfo(raw.dtype).min, round(-bzero / bscale))
     return float(np.mean(raw <= bottom))

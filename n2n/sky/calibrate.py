@@ -174,10 +174,12 @@ def agreed_pattern(frames: np.ndarray, master: np.ndarray, nsigma: float = 4.0) 
     if len(frames) < 4:
         return master
     # Noise of the mean of all frames, without their pattern; exact for halves of one size.
-    noise = np.zeros(master.shape, np.float32)
-    for index, frame in enumerate(frames):
-        half = (len(frames) + 1 - index % 2) // 2
-        noise += frame * np.float32((0.5 - index % 2) / half)
+    odd = np.arange(len(frames)) % 2
+    shares = ((0.5 - odd) / np.bincount(odd)[odd]).astype(np.float32)
+    noise = np.empty(master.shape, np.float32)
+    for top in range(0, len(noise), ROWS):
+        block = frames[:, top : top + ROWS].astype(np.float32)
+        noise[top : top + ROWS] = np.tensordot(shares, block, 1)
     noise -= np.median(noise[::3, ::3])
     thin = max(1, min(master.shape) // 1000)  # a thousand values are enough for the level of a line
     lines = np.median(master[::thin], axis=0, keepdims=True)
@@ -301,12 +303,13 @@ def fill_flagged(pixels: np.ndarray, flags: np.ndarray) -> np.ndarray:
     Returns
     -------
     float32 ndarray, shape (h, w)
+        The same array: it is changed in place.
     """
     bad = (flags & (NO_DATA | DEFECT)) > 0
-    filled = pixels.copy()
-    rows, columns = np.nonzero(bad)
-    if len(rows) == 0:
-        return filled
+    places = np.flatnonzero(bad)
+    if len(places) == 0:
+        return pixels
+    rows, columns = np.divmod(places, pixels.shape[1])
     some = pixels[::5, ::5][~bad[::5, ::5]]
     level = np.median(some) if some.size else 0.0
     for start in range(0, len(rows), PIECE):
@@ -315,8 +318,9 @@ def fill_flagged(pixels: np.ndarray, flags: np.ndarray) -> np.ndarray:
         for reach in (1, 2):  # the wider neighbourhood only where the nearer one tells too little
             left = np.flatnonzero(np.isnan(values))
             values[left] = _median_near(pixels, bad, rows[piece][left], columns[piece][left], reach)
-        filled[rows[piece], columns[piece]] = np.where(np.isfinite(values), values, level)
-    return filled
+        # Bad pixels are no neighbour's neighbours: it does not matter that some hold new values already.
+        pixels[rows[piece], columns[piece]] = np.where(np.isfinite(values), values, level)
+    return pixels
 
 
 def _median_near(pixels, bad, rows, columns, reach: int) -> np.ndarray:

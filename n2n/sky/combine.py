@@ -5,6 +5,7 @@ import numpy as np
 
 from n2n.sky.order import median_and_scatter, middle, sort_samples
 
+TYPICAL = 10_000  # samples that say what is typical of a block
 # What makes the median absolute deviation of few samples unbiased (Croux & Rousseeuw 1992).
 FEW = {3: 1.495, 4: 1.363, 5: 1.206, 6: 1.200, 7: 1.140, 8: 1.129, 9: 1.107}
 
@@ -42,7 +43,7 @@ def clipped_mean(frames: np.ndarray, zero=None, scales=None, nsigma: float = 4.0
         centre = middle(sort_samples(block))
         deviation = np.abs(block - centre)
         own = FEW.get(n, n / (n - 0.8)) * 1.4826 * middle(sort_samples(deviation))
-        limit = nsigma * np.maximum(own, np.median(own)) + 1e-6
+        limit = nsigma * np.maximum(own, np.median(own[:, :: max(1, own.size // TYPICAL)])) + 1e-6
         keep = deviation <= limit
         block *= keep
         result[top : top + rows] = block.sum(axis=0) / np.maximum(keep.sum(axis=0), 1)
@@ -95,37 +96,52 @@ def outliers(
     if level is None:
         level = np.median(centre[known]) if known.any() else 0.0
     floor = np.maximum(centre - np.float32(level), 0) * np.float32(signal_variance)
+    floor *= np.float32(nsigma**2)
     count = valid[chosen].sum(axis=0, dtype=np.int32)
     widen = np.ones_like(centre)
     if judges.sum() >= 6:
         # Scatter of a few samples is itself uncertain: smooth it, and let it only widen the limit.
         relative = np.where(count >= 4, np.nan_to_num(scatter), 0).astype(np.float32) / np.median(scale[judges])
         widen = np.maximum(cv2.blur(relative, (3, 3), borderType=cv2.BORDER_REFLECT), 1) ** 2
+    # Fewer than two other exposures cannot contradict anything.
+    enough = {True: known & (count >= 3), False: known & (count >= 2)}
     rejected = np.zeros(values.shape, bool)
+    deviation, size, limit = np.empty((3, *centre.shape), np.float32)
     for index in range(len(values)):
-        # Fewer than two other exposures cannot contradict anything.
-        judged = known & valid[index] & (count >= 3 if judges[index] else count >= 2)
-        limit = nsigma * np.sqrt(scale[index] ** 2 * widen + floor)
+        np.multiply(widen, (nsigma * scale[index]) ** 2, out=limit)
+        limit += floor
+        np.sqrt(limit, out=limit)
         limit += forgiven
-        deviation = values[index] - centre
-        core = (np.abs(deviation) > limit) & judged
-        if core.any():
-            rejected[index] = (core | _beside(core, deviation, limit)) & valid[index]
+        np.subtract(values[index], centre, out=deviation)
+        core = np.abs(deviation, out=size) > limit
+        core &= enough[bool(judges[index])]
+        core &= valid[index]
+        places = np.flatnonzero(core)
+        if len(places):
+            rejected[index].ravel()[places] = True
+            _mark_beside(rejected[index], places, deviation, limit)
+            rejected[index] &= valid[index]
     return rejected
 
 
-def _beside(core: np.ndarray, deviation: np.ndarray, limit: np.ndarray) -> np.ndarray:
+def _mark_beside(found: np.ndarray, places: np.ndarray, deviation: np.ndarray, limit: np.ndarray) -> None:
     """What belongs to rejected samples: neighbours half as far off, and the rings of resampling around strong ones."""
-    found = np.zeros(core.shape, bool)
-    for sign in (1, -1):
-        same = (core & (sign * deviation > 0)).view(np.uint8)
-        found |= (cv2.dilate(same, np.ones((3, 3), np.uint8)) > 0) & (sign * deviation > 0.5 * limit)
+    rows, columns = np.divmod(places, found.shape[1])
+    peak = deviation[rows, columns]
+    strength = np.abs(peak) / limit[rows, columns]
+    y, x = _around(rows, columns, 1, found.shape)
+    near = np.sign(peak) * deviation[y, x] > 0.5 * limit[y, x]
+    found[y[near], x[near]] = True
     # Lanczos leaves a tenth of a peak two pixels away and a hundredth four pixels away.
-    for strength, reach in ((10, 2), (100, 4)):
-        strong = (core & (np.abs(deviation) > strength * limit)).view(np.uint8)
-        if strong.any():
-            found |= cv2.dilate(strong, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)) > 0
-    return found
+    for least, reach in ((10, 2), (100, 4)):
+        strong = strength > least
+        found[_around(rows[strong], columns[strong], reach, found.shape)] = True
+
+
+def _around(rows, columns, reach: int, shape) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of all pixels within `reach` of some; int ndarrays, shape (side^2, n)."""
+    steps = np.mgrid[-reach : reach + 1, -reach : reach + 1].reshape(2, -1, 1)
+    return np.clip(rows + steps[0], 0, shape[0] - 1), np.clip(columns + steps[1], 0, shape[1] - 1)
 
 
 def _gradient(image: np.ndarray) -> np.ndarray:
@@ -156,11 +172,8 @@ def weighted_mean(values: np.ndarray, valid: np.ndarray, weights: np.ndarray):
     weight : float32 ndarray, shape (h, w)
         Sum of weights: how many standard exposures the pixel is worth.
     """
-    total, weight = np.zeros((2, *values.shape[1:]), np.float32)
-    for sample, usable, own in zip(values, valid, weights.astype(np.float32), strict=True):
-        share = usable * own
-        weight += share
-        share *= sample
-        total += share
+    weights = weights.astype(np.float32)
+    weight = np.einsum("i,i...->...", weights, valid)
+    total = np.einsum("i,i...->...", weights, values * valid)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(weight > 0, total / weight, np.nan).astype(np.float32), weight

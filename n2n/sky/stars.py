@@ -76,7 +76,8 @@ def measure_stars(pixels: np.ndarray, bad: np.ndarray, saturated: np.ndarray, ns
     # Shapes of the brighter ones tell the seeing; of thousands, a few hundred do.
     order = np.argsort(-sources["flux"], kind="stable")[:MAX_SHAPES]
     count, sources, x, y = len(sources), sources[order], x[order], y[order]
-    subtracted = np.ascontiguousarray(pixels - _full(mesh.back(), step, pixels.shape), np.float32)
+    subtracted = _full(mesh.back(), step, pixels.shape)
+    np.subtract(pixels, subtracted, out=subtracted)
     a, b = (np.sqrt(np.maximum(step**2 * (sources[axis] ** 2 - (step**2 - 1) / 12 / step**2), 0.1)) for axis in "ab")
     radius, _ = sep.flux_radius(subtracted, x, y, 6.0 * a, 0.5, normflux=step**2 * sources["flux"], subpix=5)
     fwhm = 2 * radius  # exact for a Gaussian: half the light lies within FWHM / 2

@@ -45,7 +45,18 @@ def sample_variance(values, valid, weights, mean, units=None) -> np.ndarray:
     return np.where(several > 1, total / safe, np.nan).astype(np.float32)
 
 
-def smooth_variance(sample: np.ndarray, usable: np.ndarray, exposures: int) -> tuple[np.ndarray, float]:
+def sky_variance(sample: np.ndarray, usable: np.ndarray, exposures: int) -> float:
+    """Variance of one standard exposure where there is only sky; parameters as of `smooth_variance`."""
+    thin = np.s_[:: max(1, sample.shape[0] // 1500), :: max(1, sample.shape[1] // 1500)]
+    for image, mask in ((sample[thin], usable[thin]), (sample, usable)):
+        some = image[mask & (image > 0)]
+        if some.size and exposures > 1:
+            # Median of chi-square over its mean, Wilson-Hilferty.
+            return float(np.median(some)) / (1 - 2 / (9 * (exposures - 1))) ** 3
+    return 1.0
+
+
+def smooth_variance(sample: np.ndarray, usable: np.ndarray, exposures: int, background: float) -> np.ndarray:
     """Turn the noisy sample variance into a map fit for weights (reference: experiments, section 5).
 
     The background value is used wherever the local excess is not significant.
@@ -57,27 +68,20 @@ def smooth_variance(sample: np.ndarray, usable: np.ndarray, exposures: int) -> t
     usable : ndarray of bool, shape (h, w)
     exposures : int
         Samples each value rests on.
+    background : float
+        `sky_variance`.
 
     Returns
     -------
-    variance : float32 ndarray, shape (h, w)
-    background : float
-        Variance where there is only sky.
+    float32 ndarray, shape (h, w)
     """
-    known = usable & np.isfinite(sample) & (sample > 0)
-    if not known.any() or exposures < 2:
-        return np.ones_like(sample, dtype=np.float32), 1.0
-    degrees = exposures - 1
-    thin = np.s_[:: max(1, sample.shape[0] // 1500), :: max(1, sample.shape[1] // 1500)]
-    some = sample[thin][known[thin]]
-    # Median of chi-square over its mean, Wilson-Hilferty.
-    background = float(np.median(some if some.size else sample[known])) / (1 - 2 / (9 * degrees)) ** 3
+    known = usable & (sample > 0)
     smooth = np.where(known, sample, np.float32(background)).astype(np.float32)
     smooth = cv2.GaussianBlur(smooth, (9, 9), 1.0, borderType=cv2.BORDER_REFLECT)
     np.maximum(smooth, 0.5 * background, out=smooth)
     excess = smooth - np.float32(background)
     blend = np.clip(excess / np.float32(2.4 * background * np.sqrt(2 / exposures)), 0, 1)
-    return np.float32(background) + blend * excess, background
+    return np.float32(background) + blend * excess
 
 
 def mean_variance(mean, weight, photon, sample, background: float, block: int = 64) -> np.ndarray:

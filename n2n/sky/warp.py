@@ -271,6 +271,7 @@ def _soften_cliffs(warped, result, pixels, place) -> None:
     cliffs = result & SATURATED
     if not cliffs.any():
         return
-    rows, columns = np.nonzero(cv2.dilate(cliffs, np.ones((2 * CLIFF + 1,) * 2, np.uint8)))
+    near = np.flatnonzero(cv2.dilate(cliffs, np.ones((2 * CLIFF + 1,) * 2, np.uint8)))
+    rows, columns = np.divmod(near, cliffs.shape[1])
     x, y = (position.astype(np.float32)[:, None] for position in place(columns.astype(float), rows.astype(float)))
     warped[rows, columns] = cv2.remap(pixels, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[:, 0]

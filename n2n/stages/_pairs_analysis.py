@@ -18,7 +18,7 @@ from n2n.sky.calibrate import robust_sigma
 from n2n.sky.combine import outliers, weighted_mean
 from n2n.sky.order import masked_median, median_and_scatter
 from n2n.sky.trails import find_trails
-from n2n.sky.variance import mean_variance, sample_variance, smooth_variance
+from n2n.sky.variance import mean_variance, sample_variance, sky_variance, smooth_variance
 
 OVERLAP = 8  # rows; what rejecting a strip has to know of its neighbours
 MAP_BYTES = 48  # a pixel of the group's maps
@@ -49,8 +49,14 @@ class Exposures:
     sky: float
 
 
-def analyse(source: h5py.File, file: h5py.File, frames: list[dict], meta: dict, settings) -> None:
-    """Find weights, rejected samples, mean and variances in `source`; add them to `file`, `frames` and `meta`."""
+def analyse(source: dict, file: h5py.File, frames: list[dict], meta: dict, settings) -> None:
+    """Find weights, rejected samples, mean and variances; add them to `file`, `frames` and `meta`.
+
+    Parameters
+    ----------
+    source : dict
+        See `store.reading_registered`.
+    """
     cv2.setNumThreads(1)  # strips run side by side, in processes of their own
     pixels, flags = source["pixels"], source["flags"]
     n, height, width = pixels.shape
@@ -82,7 +88,7 @@ def analyse(source: h5py.File, file: h5py.File, frames: list[dict], meta: dict, 
     for (_, inner, _), (count, rows) in zip(Progress(parts, "combine"), in_order(work, parts, processes), strict=True):
         write_rows(reject, inner.start, rows)
         rejected += count
-    finish(file, maps, exposures, meta)
+    finish(file, maps, exposures, meta, processes)
     logger.info("rejected %.3f %% of the samples", 100 * rejected / (n * height * width))
 
 
@@ -122,9 +128,15 @@ def trails_of(small, exposures: Exposures, processes: int) -> dict[int, np.ndarr
     if len(judges) < 3:
         return {}
     judges = judges[np.unique(np.linspace(0, len(judges) - 1, FOR_TRAILS).astype(int))]
-    values = small[judges.tolist()]
+    values = np.stack([small[index] for index in judges])
     known = np.isfinite(values)
-    centre, scatter = median_and_scatter(np.where(known, values, 0), known)
+    rows = [slice(top, top + 128) for top in range(0, values.shape[1], 128)]
+
+    def judge(part):
+        return median_and_scatter(np.where(known[:, part], values[:, part], 0), known[:, part])
+
+    pieces = list(in_order(judge, rows, processes))
+    centre, scatter = (np.concatenate(images) for images in zip(*pieces, strict=True))
     seen = np.isfinite(centre) & np.isfinite(scatter)
     # Stars scatter more than the sky does, and must not line up to trails.
     sigma = np.maximum(np.where(seen, scatter, 1), np.median(scatter[seen]) if seen.any() else 1).astype(np.float32)
@@ -205,23 +217,33 @@ def strip(values, flags, within, trails, exposures: Exposures, settings) -> tupl
     }
 
 
-def finish(file: h5py.File, maps: dict, exposures: Exposures, meta: dict) -> None:
+def finish(file: h5py.File, maps: dict, exposures: Exposures, meta: dict, processes: int) -> None:
     """Turn the strips' maps into what the file keeps."""
     training = exposures.training
-    variance, background = smooth_variance(maps["sample"], ~maps["judged"], len(set(exposures.pointings[training])))
+    units, usable = len(set(exposures.pointings[training])), ~maps["judged"]
+    background = sky_variance(maps["sample"], usable, units)
     meta["variance_background"] = background if training.sum() > 1 else float(np.median(exposures.sigma) ** 2)
-    if training.sum() < 2:
-        variance[:] = meta["variance_background"]
-    maps["mask"][maps["count"] == 0] |= bits.NO_DATA
-    file["variance"] = variance
-    file["saturated"] = (maps["mask"] & bits.SATURATED) > 0
-    if exposures.photon_noise.any():
-        variance = mean_variance(maps["mean"], maps["weight"], maps["photon"], maps["sample"], background)
-    else:
+    of_one, of_mean = (shared(maps["mean"].shape, np.float32) for _ in range(2))
+
+    def one():
+        of_one[:] = meta["variance_background"]
+        if training.sum() > 1:
+            of_one[:] = smooth_variance(maps["sample"], usable, units, background)
+
+    def mean():
+        of_mean[:] = mean_variance(maps["mean"], maps["weight"], maps["photon"], maps["sample"], background)
+
+    tasks = [one, mean] if exposures.photon_noise.any() else [one]
+    for _ in in_order(lambda index: tasks[index](), range(len(tasks)), processes):
+        pass
+    if mean not in tasks:
         with np.errstate(divide="ignore"):
-            variance = np.where(maps["weight"] > 0, variance / maps["weight"], np.nan)
+            of_mean[:] = np.where(maps["weight"] > 0, of_one / maps["weight"], np.nan)
+    maps["mask"][maps["count"] == 0] |= bits.NO_DATA
+    file["variance"] = of_one
+    file["saturated"] = (maps["mask"] & bits.SATURATED) > 0
     stack = file.create_group("stack")
-    stack["variance"] = variance.astype(np.float32)
+    stack["variance"] = of_mean
     for name in ("mean", "count", "mask"):
         stack[name] = maps[name]
 

