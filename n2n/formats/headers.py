@@ -33,16 +33,16 @@ _CLOCKS = ("TIME-OBS", "UT-OBS", "UTSTART", "UTC-OBS", "UT")
 _GENERIC_FOLDERS = ("light", "lights", "raw", "frames", "subs", "fits", "images")
 
 
-def identify(header: Mapping) -> tuple[str, str, str, str]:
+def identify(header: Mapping | Cards) -> tuple[str, str, str, str]:
     """Return camera, width, height and the filter's name as spelled, all text: what stands beside what."""
-    cards = Cards(header)
+    cards = header if isinstance(header, Cards) else Cards(header)
     profile = profile_of(cards)
     camera = first_text(cards, profile, "camera")
     return camera, cards.text("NAXIS1"), cards.text("NAXIS2"), _raw_filter(cards, profile)
 
 
 def normalise(
-    header: Mapping, path: str, *, override: dict | None = None, siblings: Iterable[str] = ()
+    header: Mapping | Cards, path: str, *, override: dict | None = None, siblings: Iterable[str] = ()
 ) -> dict[str, object]:
     """Read the frame's fields from its header.
 
@@ -70,7 +70,7 @@ def normalise(
         or ``filter_ambiguous``; the last four end with the lines of configuration that settle it.
     """
     override = dict(override or {})
-    cards = Cards(header)
+    cards = header if isinstance(header, Cards) else Cards(header)
     profile = profile_of(cards)
     exptime = _exposure(cards, profile)
     _refuse_products(cards, profile, exptime)

@@ -7,8 +7,8 @@ binned, and summed along all lines at once by the fast discrete Radon transform 
 
 import warnings
 
+import cv2
 import numpy as np
-from scipy import ndimage
 
 BIN, LARGEST = 4, 512  # bin by 4, or by more until the longer side has at most 512 bins
 CLIP = 4.0  # a star counts no more than that many sigma a pixel
@@ -75,7 +75,8 @@ def _bins(scaled: np.ndarray, valid: np.ndarray, side: int) -> tuple[np.ndarray,
     value = _sum(np.clip(scaled[cut], -CLIP, CLIP), side) * weight / np.sqrt(np.maximum(count, 1))
     spread = 1.4826 * np.median(np.abs(value[weight > 0])) if weight.any() else 0.0
     value = np.clip(value, -CLIP * spread, CLIP * spread)
-    wide = ndimage.uniform_filter(value, 25) / np.maximum(ndimage.uniform_filter(weight, 25), 1e-3)
+    around, near = (cv2.blur(image, (25, 25), borderType=cv2.BORDER_REFLECT) for image in (value, weight))
+    wide = around / np.maximum(near, 1e-3)
     return (value - wide) * weight, weight
 
 
@@ -143,6 +144,12 @@ def _line_sums(images: np.ndarray) -> np.ndarray:
     return sums[:, 0]
 
 
+def _running_mean(values: np.ndarray, width: int) -> np.ndarray:
+    """Mean over `width` values along the last axis."""
+    values = np.asarray(values, np.float32)
+    return cv2.blur(np.atleast_2d(values), (width, 1), borderType=cv2.BORDER_REFLECT).reshape(values.shape)
+
+
 class _Strip:
     """The surroundings of a line in full resolution, turned so that the line runs along the first axis."""
 
@@ -181,7 +188,7 @@ class _Strip:
             source = np.clip(self.offsets + shifts[:, None] + self.half, 0, 2 * self.half)
             line = np.take_along_axis(total, source, 1).sum(axis=0)
             weight = np.take_along_axis(count, source, 1).sum(axis=0)
-            profile = ndimage.uniform_filter1d(line / np.sqrt(np.maximum(weight, 1)), 3)
+            profile = _running_mean(line / np.sqrt(np.maximum(weight, 1)), 3)
             score = float((np.maximum(profile, 0) ** 2)[2 * side : -2 * side].sum())
             if score > best:
                 best, self.tilt = score, tilt
@@ -191,7 +198,7 @@ class _Strip:
         self.values = np.where(within, np.take_along_axis(self.values, source, 1), 0)
         self.valid = within & np.take_along_axis(self.valid, source, 1)
         mean = np.clip(self.values, -CLIP, CLIP).sum(axis=0) / np.sqrt(np.maximum(self.valid.sum(axis=0), 1))
-        mean = ndimage.uniform_filter1d(mean, 3)
+        mean = _running_mean(mean, 3)
         near = np.abs(self.offsets) <= 2 * side
         self.peak = int(np.argmax(np.where(near, mean, -np.inf)))
         self.profile = self._lit_profile()
@@ -200,14 +207,14 @@ class _Strip:
         """Whether the light is spread along the line."""
         segments = int(np.clip(len(self.steps) / 32, 8, SEGMENTS))
         total, count = self._pieces(segments)
-        total, count = (ndimage.uniform_filter1d(part, 3, axis=1) for part in (total, count))
+        total, count = (_running_mean(part, 3) for part in (total, count))
         ratio = total / np.sqrt(np.maximum(count, 1))
         away = np.abs(self.offsets - self.offsets[self.peak]) > self.half // 3
         noise = 1.4826 * np.median(np.abs(ratio[:, away])) + 1e-6
         enough = count[:, self.peak] > 0.2 * count.max()
         lit = (ratio[:, self.peak] > 3 * noise) & enough
         spread = lit.sum() >= LIT * enough.sum() and lit.any() and np.ptp(np.nonzero(lit)[0]) + 1 >= SPAN * segments
-        return bool(spread and ndimage.uniform_filter1d(self.profile, 3)[self.peak] >= PEAK)
+        return bool(spread and _running_mean(self.profile, 3)[self.peak] >= PEAK)
 
     def _pieces(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """Clipped sums and counts of valid samples of so many pieces of the line; shape (number, offsets)."""
@@ -220,7 +227,7 @@ class _Strip:
         core = slice(max(self.peak - 2, 0), self.peak + 3)
         brightness = np.maximum(self.values[:, core], -CLIP).sum(axis=1)
         count = self.valid[:, core].sum(axis=1)
-        brightness = ndimage.uniform_filter1d(brightness, 9) / np.maximum(ndimage.uniform_filter1d(1.0 * count, 9), 0.2)
+        brightness = _running_mean(brightness, 9) / np.maximum(_running_mean(1.0 * count, 9), 0.2)
         lit = brightness >= np.percentile(brightness[count > 0], 80) if count.any() else count > 0
         with warnings.catch_warnings(action="ignore", category=RuntimeWarning):
             return np.nan_to_num(np.nanmedian(np.where(self.valid[lit], self.values[lit], np.nan), axis=0))
@@ -231,6 +238,8 @@ class _Strip:
         noise = np.percentile(np.abs(self.profile), 25) / 0.3186
         bright = self.profile > max(FAINTEST, 4 * min(noise, 0.25))
         bright[max(self.peak - 2, 0) : self.peak + 3] = True
+        from scipy import ndimage  # only exposures with a bright line pay for it
+
         parts, _ = ndimage.label(ndimage.binary_closing(np.pad(bright, GAP), np.ones(GAP + 1)))
         whole = np.nonzero(parts == parts[self.peak + GAP])[0] - GAP
         return float(self.offsets[max(whole[0], 0)]), float(self.offsets[min(whole[-1], 2 * self.half)])

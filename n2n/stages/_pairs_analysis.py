@@ -68,6 +68,8 @@ def analyse(source: dict, file: h5py.File, frames: list[dict], meta: dict, setti
     kinds = {"sample": np.float32, "mean": np.float32, "weight": np.float32, "photon": np.float32}
     kinds |= {"count": np.uint16, "mask": np.uint8, "judged": bool}
     maps = {name: shared((height, width), kind) for name, kind in kinds.items()}
+    stack = file.create_group("stack")
+    kept = {name: stack.create_dataset(name, maps[name].shape, maps[name].dtype) for name in ("mean", "count", "mask")}
     spare = settings.memory_mb * 2**20 - MAP_BYTES * height * width
     processes = max(1, settings.threads)
     budget = max(spare // (processes + 2), 2**24)
@@ -86,7 +88,10 @@ def analyse(source: dict, file: h5py.File, frames: list[dict], meta: dict, setti
 
     rejected = 0
     for (_, inner, _), (count, rows) in zip(Progress(parts, "combine"), in_order(work, parts, processes), strict=True):
+        # While others work on the next strips.
         write_rows(reject, inner.start, rows)
+        for name, dataset in kept.items():
+            dataset.write_direct(maps[name], np.s_[inner], np.s_[inner])
         rejected += count
     finish(file, maps, exposures, meta, processes)
     logger.info("rejected %.3f %% of the samples", 100 * rejected / (n * height * width))
@@ -200,6 +205,8 @@ def strip(values, flags, within, trails, exposures: Exposures, settings) -> tupl
     saturated = (flags & bits.SATURATED) > 0
     mask = np.bitwise_or.reduce(flags & (bits.SATURATED | bits.DEFECT), axis=0)
     mask[found.any(axis=0)] |= bits.OUTLIER
+    count = valid.sum(axis=0, dtype=np.uint16)
+    mask[count == 0] |= bits.NO_DATA
     return found, {
         "sample": sample_variance(
             values[training], valid[training], weights[training], judge_mean, exposures.pointings[training]
@@ -211,7 +218,7 @@ def strip(values, flags, within, trails, exposures: Exposures, settings) -> tupl
             valid,
             weights,
         )[0],
-        "count": valid.sum(axis=0, dtype=np.uint16),
+        "count": count,
         "mask": mask,
         "judged": saturated[training].any(axis=0),
     }
@@ -239,13 +246,9 @@ def finish(file: h5py.File, maps: dict, exposures: Exposures, meta: dict, proces
     if mean not in tasks:
         with np.errstate(divide="ignore"):
             of_mean[:] = np.where(maps["weight"] > 0, of_one / maps["weight"], np.nan)
-    maps["mask"][maps["count"] == 0] |= bits.NO_DATA
     file["variance"] = of_one
     file["saturated"] = (maps["mask"] & bits.SATURATED) > 0
-    stack = file.create_group("stack")
-    stack["variance"] = of_mean
-    for name in ("mean", "count", "mask"):
-        stack[name] = maps[name]
+    file["stack/variance"] = of_mean
 
 
 def clipped_std(residual: np.ndarray, nsigma: float = 4.5) -> float:

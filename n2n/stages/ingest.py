@@ -5,6 +5,7 @@ its cache. Both tables grow and are never reshuffled: what was computed from a c
 later frames arrive.
 """
 
+import functools
 import json
 import os
 import re
@@ -74,6 +75,13 @@ class _New:
     digest: Future | None = None
     sha256: str = ""
     examined: Any = None
+
+    @functools.cached_property
+    def cards(self):
+        """Its header, taken apart once for all who ask."""
+        from n2n.formats.profiles import Cards
+
+        return Cards(self.examined.header)
 
 
 def ingest(
@@ -320,9 +328,9 @@ def _accept_all(new: list[_New], state: _Night, chunk_size: int) -> None:
     beside = _filters_beside(new, state)
     fresh = []
     for item in new:
-        header = item.examined.header
         try:
-            row = headers.normalise(header, item.path, override=item.stated, siblings=beside[_sensor(header, headers)])
+            siblings = beside[headers.identify(item.cards)[:3]]
+            row = headers.normalise(item.cards, item.path, override=item.stated, siblings=siblings)
             row = _row(row, item)
             row["group"] = groups.assign(row) if row["kind"] == "light" else ""
         except BadFrame as error:
@@ -345,11 +353,6 @@ def _row(values: dict[str, object], item: _New) -> dict[str, str]:
     return {column: values[column] if column == "path" else cell(values.get(column)) for column in FRAME_COLUMNS}
 
 
-def _sensor(header: Any, headers: Any) -> tuple[str, str, str]:
-    camera, width, height, _ = headers.identify(header)
-    return camera, width, height
-
-
 def _filters_beside(new: list[_New], state: _Night) -> dict[tuple, set[str]]:
     """Collect the filter names in use, by camera and size."""
     from n2n.formats import headers
@@ -360,7 +363,7 @@ def _filters_beside(new: list[_New], state: _Night) -> dict[tuple, set[str]]:
             key = row["camera"], row["width"], row["height"]
             beside.setdefault(key, set()).add(row["filter_raw"])
     for item in new:
-        *key, name = headers.identify(item.examined.header)
+        *key, name = headers.identify(item.cards)
         beside.setdefault(tuple(key), set()).add(name)
     return beside
 
