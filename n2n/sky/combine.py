@@ -102,7 +102,9 @@ def outliers(
     if judges.sum() >= 6:
         # Scatter of a few samples is itself uncertain: smooth it, and let it only widen the limit.
         relative = np.where(count >= 4, np.nan_to_num(scatter), 0).astype(np.float32) / np.median(scale[judges])
-        widen = np.maximum(cv2.blur(relative, (3, 3), borderType=cv2.BORDER_REFLECT), 1) ** 2
+        near, around = (cv2.blur(relative, (side, side), borderType=cv2.BORDER_REFLECT) for side in (3, 7))
+        # Where only a few pixels scatter, it is chance; stars and their misregistration are wider.
+        widen = np.maximum(np.minimum(near, around), 1) ** 2
     # Fewer than two other exposures cannot contradict anything.
     enough = {True: known & (count >= 3), False: known & (count >= 2)}
     rejected = np.zeros(values.shape, bool)
@@ -132,8 +134,9 @@ def _mark_beside(found: np.ndarray, places: np.ndarray, deviation: np.ndarray, l
     y, x = _around(rows, columns, 1, found.shape)
     near = np.sign(peak) * deviation[y, x] > 0.5 * limit[y, x]
     found[y[near], x[near]] = True
-    # Lanczos leaves a tenth of a peak two pixels away and a hundredth four pixels away.
-    for least, reach in ((10, 2), (100, 4)):
+    # Lanczos leaves a tenth of a peak two pixels away and a hundredth four pixels away. Beside a strong hit its rings
+    # also hide weaker parts of the same track.
+    for least, reach in ((2, 1), (10, 2), (100, 4)):
         strong = strength > least
         found[_around(rows[strong], columns[strong], reach, found.shape)] = True
 
