@@ -198,10 +198,14 @@ def _counts(path: Path, image: Hdu) -> np.ndarray | None:
     raw = _raw_array(path, image)
     if raw.dtype.kind != "i" or raw.dtype.itemsize != 2:
         return None
+    if not (raw.flags.writeable and raw.flags.c_contiguous):
+        raw = raw.copy()
+    if not raw.dtype.isnative:
+        raw = raw.byteswap(inplace=True).view(raw.dtype.newbyteorder())
     # Adding 32768 to a signed number flips the highest bit of its unsigned twin.
-    found = raw.astype(raw.dtype.newbyteorder("=")).view(np.uint16)
+    found = raw.view(np.uint16)
     found ^= np.uint16(32768)
-    return np.ascontiguousarray(found)
+    return found
 
 
 def _physical(path: Path, image: Hdu) -> tuple[np.ndarray, np.ndarray]:

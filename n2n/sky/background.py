@@ -65,6 +65,14 @@ def plane(coefficients: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return across + down[:, None]
 
 
+def subtract_plane(pixels: np.ndarray, coefficients: np.ndarray, rows: int = 64) -> None:
+    """Subtract `plane` from an image in place, some rows at a time."""
+    whole = plane(coefficients, (len(pixels), 1)), plane([0, coefficients[1], 0], (1, pixels.shape[1]))
+    for top in range(0, len(pixels), rows):
+        part = slice(top, top + rows)
+        pixels[part] -= whole[0][part] + whole[1]
+
+
 def sky_level(pixels: np.ndarray, usable: np.ndarray) -> float:
     """Most common level of an image: 2.5 median - 1.5 mean after clipping (Bertin & Arnouts 1996)."""
     values = pixels[usable][:: max(1, usable.sum() // 500_000)].astype(float)

@@ -50,13 +50,6 @@ class Calibration:
     read_noise_e: float | None = None
 
     @functools.cached_property
-    def sensitivity(self) -> np.ndarray | np.float32:
-        """What a difference in ADU is multiplied by; float32, shape (h, w) with a flat."""
-        if self.flat is None:
-            return np.float32(self.gain)
-        return np.float32(self.gain) / np.where(self.flat < DARKEST_FLAT, 1, self.flat).astype(np.float32)
-
-    @functools.cached_property
     def flags(self) -> np.ndarray | None:
         """DEFECT where a pixel is known to be bad or the flat too dark to divide by; uint8, shape (h, w)."""
         bad = self.defects
@@ -108,7 +101,9 @@ def calibrate(
     for top in range(0, len(raw), ROWS):  # so that rows stay in the processor's cache
         rows = slice(top, top + ROWS)
         np.subtract(raw[rows], pedestal_adu if zero is None else zero[rows], out=pixels[rows], casting="same_kind")
-        pixels[rows] *= calibration.sensitivity[rows] if calibration.flat is not None else calibration.sensitivity
+        pixels[rows] *= np.float32(calibration.gain)
+        if calibration.flat is not None:  # what is darker is flagged
+            pixels[rows] /= np.maximum(calibration.flat[rows], np.float32(DARKEST_FLAT))
         full = raw[rows] >= limit
         if full.any():
             flags[rows][full] |= SATURATED

@@ -88,7 +88,7 @@ def outliers(
     ndarray of bool, shape (n, h, w)
     """
     chosen = slice(None) if judges.all() else judges
-    centre, scatter = median_and_scatter(values[chosen], valid[chosen])
+    centre, scatter = median_and_scatter(values, valid, chosen)
     known = np.isfinite(centre)
     centre = np.where(known, centre, 0).astype(np.float32)
     forgiven = slope * _gradient(centre)
@@ -97,7 +97,7 @@ def outliers(
         level = np.median(centre[known]) if known.any() else 0.0
     floor = np.maximum(centre - np.float32(level), 0) * np.float32(signal_variance)
     floor *= np.float32(nsigma**2)
-    count = valid[chosen].sum(axis=0, dtype=np.int32)
+    count = np.einsum("i,i...->...", judges.astype(np.uint16), valid)
     widen = np.ones_like(centre)
     if judges.sum() >= 6:
         # Scatter of a few samples is itself uncertain: smooth it, and let it only widen the limit.

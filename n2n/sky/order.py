@@ -65,27 +65,30 @@ def masked_median(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
     return median_and_scatter(values, valid)[0]
 
 
-def median_and_scatter(values: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def median_and_scatter(values: np.ndarray, valid: np.ndarray, chosen=slice(None)) -> tuple[np.ndarray, np.ndarray]:
     """Median, and the standard deviation of a Gaussian with the same quartiles, of the valid samples of every pixel.
 
     Parameters
     ----------
     values : float ndarray, shape (n, ...)
     valid : ndarray of bool, shape (n, ...)
+    chosen : slice, mask or indices, optional
+        Of the first axis; the others are left out.
 
     Returns
     -------
     median, scatter : ndarray, shape (...)
         NaN without a valid sample.
     """
-    n, shape = len(values), values.shape[1:]
-    flat, good = values.reshape(n, -1), valid.reshape(n, -1)
+    n, shape = len(np.arange(len(values))[chosen]), values.shape[1:]
+    flat, good = (samples.reshape(len(samples), -1) for samples in (values, valid))
     median, scatter = np.empty((2, flat.shape[1]), values.dtype)
     piece = max(1024, CACHE // (4 * n))
     for start in range(0, flat.shape[1], piece):
         part = slice(start, start + piece)
-        count = good[:, part].sum(axis=0, dtype=np.int32)
-        ranks = sort_samples(np.where(good[:, part], flat[:, part], np.inf))
+        usable = good[:, part][chosen]
+        count = usable.sum(axis=0, dtype=np.int32)
+        ranks = sort_samples(np.where(usable, flat[:, part][chosen], np.inf))
         if (count == n).all():
             median[part] = middle(ranks)
             quartiles = (ranks[(n - 1) // 4], ranks[n - 1 - (n - 1) // 4])

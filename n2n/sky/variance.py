@@ -15,6 +15,8 @@ def sample_variance(values, valid, weights, mean, units=None) -> np.ndarray:
 
     Parameters
     ----------
+    weights : ndarray, shape (n,)
+        Exposures of weight 0 are left out.
     units : int ndarray, shape (n,), optional
         Exposures of one unit (dither position) share noise, so that their scatter says too little: the scatter
         of the units' means is taken instead.
@@ -26,13 +28,13 @@ def sample_variance(values, valid, weights, mean, units=None) -> np.ndarray:
     units = np.arange(len(values)) if units is None else np.asarray(units)
     weights = weights.astype(np.float32)
     centre = np.nan_to_num(mean)
-    weight = sum(usable * own for usable, own in zip(valid, weights, strict=True))
+    weight = np.einsum("i,i...->...", weights, valid)
     several = np.zeros(centre.shape, np.uint16)
     total = np.zeros(centre.shape, np.float32)
     safe = np.where(weight > 0, weight, 1)
-    for unit in np.unique(units):
+    for unit in np.unique(units[weights > 0]):
         share, moment = np.zeros((2, *centre.shape), np.float32)
-        for index in np.flatnonzero(units == unit):
+        for index in np.flatnonzero((units == unit) & (weights > 0)):
             own = valid[index] * weights[index]
             share += own
             own *= values[index] - centre

@@ -117,9 +117,9 @@ def _rows_then_columns(pixels, matrix, shape) -> np.ndarray:
     """
     (a, b, c), (d, e, f) = matrix
     rows = np.arange(pixels.shape[0])
-    half = _along_rows(pixels, a - b * d / e, (b / e) * (rows - f) + c, shape[1])
+    half = cv2.transpose(_along_rows(pixels, a - b * d / e, (b / e) * (rows - f) + c, shape[1]))
     columns = np.arange(shape[1])
-    return cv2.transpose(_along_rows(cv2.transpose(half), e, d * columns + f, shape[0]))
+    return cv2.transpose(_along_rows(half, e, d * columns + f, shape[0]))
 
 
 def _pieces(matrix, shape) -> int:
@@ -153,11 +153,11 @@ def _shift_rows(image, shifts, left: int, drift, out) -> None:
     whole = steps // PHASES
     weights, slopes = (table[steps % PHASES] for table in _weights())
     width = out.shape[1]
-    first = left + whole.min() + TAPS[0]
-    padded = _columns(image, first, left + whole.max() + width + TAPS[-1] + 1)
     spare, other = np.empty((2, BAND, width), np.float32)
     for top, bottom in _bands(len(image), np.flatnonzero(np.diff(whole)) + 1):
-        taken = [padded[top:bottom, start : start + width] for start in left + whole[top] + TAPS - first]
+        first = left + whole[top] + TAPS[0]
+        padded = _columns(image[top:bottom], first, first + width + len(TAPS) - 1)
+        taken = [padded[:, tap : tap + width] for tap in range(len(TAPS))]
         band = _combine(taken, weights[top:bottom], out[top:bottom], spare[: bottom - top])
         if drift is not None:
             slope = _combine(taken, slopes[top:bottom], other[: bottom - top], spare[: bottom - top])

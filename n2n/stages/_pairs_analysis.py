@@ -201,16 +201,18 @@ def strip(values, flags, within, trails, exposures: Exposures, settings) -> tupl
     values, flags, valid = values[:, within], flags[:, within], valid[:, within] & ~found
     mean, weight = weighted_mean(values, valid, exposures.weights)
     weights = exposures.weights
-    judge_mean, _ = weighted_mean(values[training], valid[training], weights[training])
-    saturated = (flags & bits.SATURATED) > 0
-    mask = np.bitwise_or.reduce(flags & (bits.SATURATED | bits.DEFECT), axis=0)
+    # No exposure is copied for being, or not being, among those that judge.
+    judging = weights * training
+    judge_mean, _ = weighted_mean(values, valid, judging)
+    mask = np.bitwise_or.reduce(flags, axis=0) & (bits.SATURATED | bits.DEFECT)
+    judged = np.zeros(mask.shape, bool)
+    if (mask & bits.SATURATED).any():
+        judged = ((flags & bits.SATURATED) > 0)[training].any(axis=0)
     mask[found.any(axis=0)] |= bits.OUTLIER
     count = valid.sum(axis=0, dtype=np.uint16)
     mask[count == 0] |= bits.NO_DATA
     return found, {
-        "sample": sample_variance(
-            values[training], valid[training], weights[training], judge_mean, exposures.pointings[training]
-        ),
+        "sample": sample_variance(values, valid, judging, judge_mean, exposures.pointings),
         "mean": mean - np.float32(exposures.sky),
         "weight": weight,
         "photon": weighted_mean(
@@ -220,7 +222,7 @@ def strip(values, flags, within, trails, exposures: Exposures, settings) -> tupl
         )[0],
         "count": count,
         "mask": mask,
-        "judged": saturated[training].any(axis=0),
+        "judged": judged,
     }
 
 

@@ -19,7 +19,7 @@ from n2n.formats.products import clean_header
 from n2n.formats.store import writing_registered
 from n2n.formats.tables import number, read_csv, read_json
 from n2n.log import Progress, logger
-from n2n.sky.background import match_sky, plane
+from n2n.sky.background import match_sky, subtract_plane
 from n2n.sky.distortion import distort
 from n2n.sky.match import NoMatch, match_stars
 from n2n.sky.warp import noise_kept, warp
@@ -140,7 +140,7 @@ def place(row, measured, entry, chosen, calibration, target, target_flags, setti
     usable = ((flags | target_flags) & BAD) == 0
     sky = match_sky(pixels, target, usable)
     entry["sky"] = sky.tolist()
-    pixels -= plane(sky, pixels.shape)
+    subtract_plane(pixels, sky)
     pixels[(flags & NO_DATA) > 0] = 0
     return pixels, flags
 
