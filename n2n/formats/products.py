@@ -96,7 +96,17 @@ def read_product(path: Path, *extensions: str) -> tuple[fits.Header, dict[str, n
         raise UserError(f"cannot read {path} ({error}); delete it and run snakemake again") from error
 
 
+def read_product_header(path: Path) -> fits.Header:
+    """Read the primary header of a file n2n wrote, without its pixels; raises as `read_product`."""
+    try:
+        return fits.getheader(path)
+    except (OSError, TypeError, ValueError, KeyError) as error:
+        raise UserError(f"cannot read {path} ({error}); delete it and run snakemake again") from error
+
+
 def _native(data):
-    if data is None or data.dtype.fields:
+    if data is None or data.dtype.fields or data.dtype.isnative:
         return data
-    return np.ascontiguousarray(data, data.dtype.newbyteorder("="))
+    if not (data.flags.writeable and data.flags.c_contiguous):
+        data = data.copy()
+    return data.byteswap(inplace=True).view(data.dtype.newbyteorder())

@@ -9,7 +9,7 @@ import numpy as np
 
 from n2n.errors import BadFrame
 from n2n.formats.fits import read_pixels
-from n2n.formats.products import read_product
+from n2n.formats.products import read_product, read_product_header
 from n2n.formats.tables import number, read_json
 from n2n.log import logger
 from n2n.sky.calibrate import Calibration, calibrate, fill_flagged
@@ -27,24 +27,24 @@ def add_arguments(parser) -> None:
 def load_calibration(path: Path, results: Path) -> Calibration:
     """Read the masters that `calibration.json` names, and settle gain and read noise."""
     chosen = read_json(path)
-    images = {}
-    for kind in ("dark", "bias", "flat", "defects"):
-        if chosen.get(kind):
-            header, arrays = read_product(results / "masters" / f"{chosen[kind]}.fits", "DEFECTS")
-            images[kind] = (header, arrays)
-    # The dark contains the bias: of the two only one is subtracted, or the dark scaled above the bias.
-    zero = images.get("dark") or images.get("bias")
-    zero = zero[1]["IMAGE"] if zero else None
     scale = chosen.get("dark_scale", 1.0)
-    if scale != 1 and "dark" in images:
-        bias = images["bias"][1]["IMAGE"]
-        zero = bias + np.float32(scale) * (zero - bias)
-    merged = None
-    for kind in ("dark", "defects", "flat"):
-        if kind in images:
-            plane = images[kind][1]["DEFECTS"] > 0
+    headers, images, merged = {}, {}, None
+    for kind in ("dark", "bias", "flat", "defects"):
+        if not chosen.get(kind):
+            continue
+        path = results / "masters" / f"{chosen[kind]}.fits"
+        if kind == "bias" and "dark" in images and scale == 1:
+            headers[kind] = read_product_header(path)  # the dark contains the bias
+            continue
+        headers[kind], arrays = read_product(path, "DEFECTS")
+        images[kind] = arrays["IMAGE"]
+        if kind != "bias":
+            plane = arrays["DEFECTS"] > 0
             merged = plane if merged is None else merged | plane
-    headers = {kind: header for kind, (header, _) in images.items()}
+    # Of dark and bias only one is subtracted, or the dark scaled above the bias.
+    zero = images.get("dark", images.get("bias"))
+    if scale != 1 and "dark" in images:
+        zero = images["bias"] + np.float32(scale) * (zero - images["bias"])
     flats, lights = _measured(headers.get("flat")), _measured(headers.get("defects"))
     gain, note = settle(chosen.get("e_per_adu"), flats, lights, binding=bool(chosen.get("e_per_adu_by_user")))
     if note:
@@ -52,7 +52,7 @@ def load_calibration(path: Path, results: Path) -> Calibration:
     noise = headers["bias"].get("NOISEADU") if "bias" in headers else None
     return Calibration(
         zero=zero,
-        flat=images["flat"][1]["IMAGE"] if "flat" in images else None,
+        flat=images.get("flat"),
         defects=merged,
         gain=gain or 1.0,
         unit="electron" if gain else "adu",

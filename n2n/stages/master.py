@@ -15,7 +15,7 @@ from n2n.formats.fits import read_pixels
 from n2n.formats.products import read_product, set_cards, write_fits
 from n2n.formats.tables import read_csv
 from n2n.log import Progress
-from n2n.parallel import in_order
+from n2n.parallel import in_order, shared
 from n2n.sky.calibrate import agreed_pattern, hot_pixels, persistent_defects, saturation_level, unstable_pixels
 from n2n.sky.combine import clipped_mean
 from n2n.sky.gain import gain_from_flats, gain_from_lights, read_noise_from_differences
@@ -154,10 +154,14 @@ def mean_of(frames, zero=None, scales=None, processes: int = 1, rows: int = 256)
     """`clipped_mean`, pieces of the image side by side."""
     parts = [slice(top, top + rows) for top in range(0, frames.shape[1], rows)]
 
-    def work(part):
-        return clipped_mean(frames[:, part], None if zero is None else zero[part], scales)
+    result = shared(frames.shape[1:], np.float32)
 
-    return np.concatenate(list(in_order(work, parts, processes)))
+    def work(part):
+        result[part] = clipped_mean(frames[:, part], None if zero is None else zero[part], scales)
+
+    for _ in in_order(work, parts, processes):
+        pass
+    return result
 
 
 def master_flat(frames: np.ndarray, zero: np.ndarray | None, processes: int = 1):
