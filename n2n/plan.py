@@ -19,12 +19,12 @@ from n2n.masters import Master, make_master, safe, typical
 
 # Raised when a stage makes other pixels from the same input; snakemake then runs it again.
 RECIPES = {
-    "master": 2,
-    "measure": 2,
+    "master": 3,
+    "measure": 3,
     "reference": 2,
-    "register": 2,
-    "pairs": 2,
-    "stack": 2,
+    "register": 3,
+    "pairs": 3,
+    "stack": 3,
     "train": 1,
     "denoise": 1,
     "assess": 1,

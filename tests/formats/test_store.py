@@ -16,6 +16,7 @@ from n2n.formats.store import (
     pack_rows,
     plain_rows,
     read_attributes,
+    reading_registered,
     small_step,
     strips,
     usable,
@@ -45,6 +46,18 @@ def test_a_chunk_comes_back_as_it_was(tmp_path):
         np.testing.assert_array_equal(file["pixels"], pixels)
         np.testing.assert_array_equal(file["flags"], flags)
         assert file["pixels"].dtype == np.float32 and file["flags"].dtype == np.uint8
+
+
+@pytest.mark.parametrize("shape", [(70, 80), (64, 33), (5, 40)])
+def test_several_chunks_are_read_as_one(tmp_path, shape):
+    parts = [chunk(tmp_path / f"{name}.h5", n, n, shape)[:2] for name, n in (("a", 3), ("b", 0), ("c", 2))]
+    pixels, flags = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    with reading_registered([tmp_path / f"{name}.h5" for name in "abc"]) as source:
+        assert source["pixels"].shape == pixels.shape
+        for rows in (slice(None), slice(8, 24), slice(3, 21), slice(64, 70), slice(0, 1)):
+            np.testing.assert_array_equal(source["pixels"][:, rows], pixels[:, rows])
+            np.testing.assert_array_equal(source["flags"][:, rows], flags[:, rows])
+        np.testing.assert_array_equal(source["pixels"][4], pixels[4])
 
 
 def test_the_same_chunk_has_the_same_bytes(tmp_path):
@@ -145,7 +158,7 @@ def test_a_missing_or_damaged_store_is_named_with_the_remedy(tmp_path, content):
     budget=st.integers(1, 10**7),
     overlap=st.integers(0, 9),
 )
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_strips_cover_every_row_once_and_fit_their_reads(height, width, exposures, budget, overlap):
     rows = np.arange(height)
     written = []

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from n2n.sky.background import match_sky, plane, sky_level
+from n2n.sky.background import match_sky, plane, sky_level, subtract_plane
 
 SHAPE = (192, 224)
 ALL = np.ones(SHAPE, bool)
@@ -81,3 +81,11 @@ def test_the_sky_level_uses_usable_pixels_only():
     pixels = np.where(np.indices(SHAPE)[0] < 90, 1e6, 4.0).astype(np.float32)
     assert sky_level(pixels, pixels < 1e5) == pytest.approx(4)
     assert sky_level(pixels, ~ALL) == 0.0
+
+
+def test_a_plane_is_subtracted_in_place():
+    pixels = np.random.default_rng(3).normal(100, 5, (150, 70)).astype(np.float32)
+    there = np.array([7.0, 0.01, -0.02])
+    expected = pixels - plane(there, pixels.shape)
+    subtract_plane(pixels, there)
+    np.testing.assert_allclose(pixels, expected, atol=1e-4)

@@ -168,3 +168,19 @@ def test_the_weighted_mean_is_numpys_and_nan_where_nothing_is(seed):
     assert np.isnan(mean[~covered]).all()
     expected = (values * shares).sum(axis=0)[covered] / shares.sum(axis=0)[covered]
     np.testing.assert_allclose(mean[covered], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_weak_parts_of_a_track_go_with_the_strong_hit_beside_them():
+    values = noise(12, seed=5)
+    values[3, 50, 50] += 30
+    values[3, 50, 51] -= 2  # the ring of resampling hides that this pixel was hit, too
+    found = reject(values)
+    assert found[3, 49:52, 49:52].all() and found[3].sum() == 9
+    assert found[:, 49:52, 49:52].sum() == 9
+
+
+def test_chance_scatter_of_a_few_pixels_does_not_hide_a_hit():
+    values = noise(12, seed=6)
+    values[::2, 39:42, 39:42] += 1.6  # scatters by 1.9 sigma there
+    values[1, 40, 40] = values[:, 40, 40].mean() + 8
+    assert reject(values)[1, 40, 40]

@@ -45,3 +45,13 @@ def test_the_masked_median_is_numpys(n, share, seed):
 def test_the_masked_median_ignores_what_invalid_samples_hold():
     values = np.array([1.0, np.nan, np.inf, 3.0])[:, None]
     assert masked_median(values, np.array([True, False, False, True])[:, None]) == [2.0]
+
+
+def test_chosen_exposures_alone_decide():
+    values = np.random.default_rng(2).normal(size=(7, 40, 3)).astype(np.float32)
+    valid = np.random.default_rng(3).random(values.shape) < 0.8
+    chosen = np.array([True, False, True, True, False, True, True])
+    for found, expected in zip(
+        median_and_scatter(values, valid, chosen), median_and_scatter(values[chosen], valid[chosen]), strict=True
+    ):
+        np.testing.assert_array_equal(found, expected)

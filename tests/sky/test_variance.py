@@ -115,3 +115,12 @@ def test_the_variance_of_a_stack_is_its_scatter_over_many_nights(nebula, sky):
     }
     found = {name: claimed[zone].sum() / scatter[zone].sum() for name, zone in zones.items()}
     assert found == pytest.approx(dict.fromkeys(zones, 1.0), rel=0.05)
+
+
+def test_exposures_without_weight_do_not_count():
+    values, valid = noise(6, seed=9), np.ones((6, *SHAPE), bool)
+    valid[1, :50], weights = False, np.array([1.0, 2.0, 0.0, 1.5, 0.0, 1.0])
+    some = weights > 0
+    mean, _ = weighted_mean(values, valid, weights)
+    expected = sample_variance(values[some], valid[some], weights[some], mean)
+    np.testing.assert_allclose(sample_variance(values, valid, weights, mean), expected, rtol=1e-6)

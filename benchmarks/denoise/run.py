@@ -1,0 +1,192 @@
+"""Denoisers on scenes whose truth is known: one command, a table out.
+
+    python benchmarks/denoise/run.py [--scenes nebula ...] [--seeds 0 1 2] [--exposures 24 ...] [--data SHARED/data]
+                                     [--methods starlet nlm n2n ...] [--final]
+
+Every scene is simulated for every seed and number of exposures, and denoised by classical filters, each at the
+parameter that the truth likes best (by chi2), and by n2n's network, which sees no truth. "single" is one more exposure,
+not trained on, denoised by the network of the others. Gain is the error of the stack over that of the result: in sky,
+in extended light, around stars, over all pixels with weights 1/variance (chi2) and without (mse).
+
+Results are added to results.csv as they come and not computed again; README.md beside it is written anew. Scenes of
+`scenes.FINAL` are for judging what was chosen on the others: --final runs them, and only them.
+"""
+
+import argparse
+import csv
+import datetime
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import methods
+import numpy as np
+import scenes
+from scipy import ndimage
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results.csv"
+KEY = ("scene", "seed", "exposures", "method")
+MEASURED = ("chi2", "sky", "extended", "stars", "mse")
+COLUMNS = (*KEY, "parameter", *MEASURED, "seconds", "commit", "date")
+BORDER = 16  # px; few exposures reach there
+
+
+def recipes() -> dict:
+    """Designs of the network; "n2n" is the default of the workflow."""
+    from n2n.nets.training import Recipe
+
+    default = Recipe()
+    return {
+        "n2n": default,
+        "n2n-600": replace(default, steps=600),
+        "n2n-elu": replace(default, activation="elu"),
+        "n2n-wide": replace(default, width=48),
+    }
+
+
+def measure(result, stack, truth, starless, group) -> dict[str, float]:
+    """Gains of a result over its stack."""
+    error, before = (result - truth) ** 2, (stack - truth) ** 2
+    s = 1.4826 * np.median(np.sqrt(before))
+    star = ndimage.binary_dilation(truth - starless > 3 * s)
+    extended = ~star & (starless > s)
+    inside = np.zeros(truth.shape, bool)
+    inside[BORDER:-BORDER, BORDER:-BORDER] = True
+    variance = group.background + group.light_variance * np.maximum(truth, 0)
+    zones = {"sky": ~star & ~extended, "extended": extended, "stars": star, "mse": np.ones_like(star)}
+    gains = {}
+    for name, zone in zones.items():
+        zone = zone & inside
+        gains[name] = before[zone].mean() / error[zone].mean() if zone.sum() > 200 else np.nan
+    gains["chi2"] = (before / variance)[inside].mean() / (error / variance)[inside].mean()
+    return gains
+
+
+def compare(scene: str, seed: int, exposures: int, wanted: list[str], done: set, data: Path | None):
+    """Yield a row for every wanted method that is not done."""
+    missing = [name for name in wanted if (scene, seed, exposures, name) not in done]
+    if not missing:
+        return
+    everything = scenes.make(scene, seed, exposures + 1, data)
+    some = {
+        name: getattr(everything, name)[:-1] for name in ("values", "valid", "weights", "truths", "starless", "seen")
+    }
+    group = replace(everything, **some)
+    stack, depth = group.stack()
+    truth, starless = group.truth()
+    sigma = np.sqrt(group.background / depth)
+    for name in missing:
+        began = time.monotonic()
+        if name in methods.BASELINES:
+            if not methods.available(name):
+                continue
+            method = methods.BASELINES[name]
+            tried = []
+            for value in methods.GRIDS[method]:
+                began = time.monotonic()
+                found = measure(method(group, stack, sigma, value), stack, truth, starless, group)
+                tried.append((found["chi2"], value, found, time.monotonic() - began))
+            _, value, found, seconds = max(tried, key=lambda row: row[0])
+            yield row_of((scene, seed, exposures, name), value, found, seconds)
+            continue
+        model, cut, seconds = methods.train(group, recipes()[name], len(os.sched_getaffinity(0)))
+        result = methods.apply(model, cut, group, stack, depth)
+        yield row_of((scene, seed, exposures, name), "", measure(result, stack, truth, starless, group), seconds)
+        one, its_depth = everything.stack([exposures])
+        result = methods.apply(model, cut, group, np.where(its_depth > 0, one, np.nan), its_depth)
+        own, plain = everything.truth([exposures])
+        lit = np.isfinite(one) & np.isfinite(result) & np.isfinite(own)
+        one, result, own, plain = (np.where(lit, image, 0) for image in (one, result, own, plain))
+        found = measure(result, one, own, plain, group)
+        yield row_of((scene, seed, exposures, f"{name} single"), "", found, time.monotonic() - began)
+
+
+def row_of(key: tuple, parameter, found: dict, seconds: float) -> dict:
+    """A line of results.csv."""
+    commit = subprocess.run(["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    facts = {"parameter": parameter, "seconds": f"{seconds:.1f}", "commit": commit.stdout.strip()}
+    facts |= {"date": str(datetime.date.today())} | {name: f"{found[name]:.3f}" for name in MEASURED}
+    return dict(zip(KEY, key, strict=True)) | facts
+
+
+def read_results() -> list[dict]:
+    """All rows so far."""
+    if not RESULTS.exists():
+        return []
+    with open(RESULTS, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def table(rows: list[dict]) -> list[str]:
+    """Mean over seeds, and its standard error, a line for every scene, number of exposures and method."""
+    lines = ["| scene | exposures | method | seeds | chi2 | sky | extended | stars | mse | s |", "|---" * 10 + "|"]
+    cells: dict[tuple, list[dict]] = {}
+    for row in rows:
+        cells.setdefault((row["scene"], int(row["exposures"]), row["method"]), []).append(row)
+    order = list(scenes.KINDS)
+    for key in sorted(cells, key=lambda key: (order.index(key[0]), key[1], key[2])):
+        found = cells[key]
+        parts = []
+        for name in MEASURED:
+            values = np.array([float(row[name]) for row in found])
+            error = f" ± {values.std(ddof=1) / np.sqrt(len(values)):.2g}" if len(values) > 1 else ""
+            parts.append("-" if not np.isfinite(values).all() else f"{values.mean():.3g}{error}")
+        seconds = np.median([float(row["seconds"]) for row in found])
+        lines.append(f"| {key[0]} | {key[1]} | {key[2]} | {len(found)} | {' | '.join(parts)} | {seconds:.0f} |")
+    return lines
+
+
+def write_readme(rows: list[dict]) -> None:
+    """README.md from results.csv."""
+    text = [
+        "# Denoisers where the truth is known",
+        "",
+        f"`python benchmarks/denoise/run.py`, {os.cpu_count()} cores {os.uname().machine}, no GPU. Commit and date of",
+        "every figure: results.csv.",
+        "",
+        "Gain: error of the stack over that of the result; mean over the seeds and its standard error. Classical",
+        "filters at the parameter that the truth likes best; n2n sees no truth. s: seconds of filter or training.",
+        f"Held back for judging: {', '.join(scenes.FINAL)}.",
+        "",
+        *table(rows),
+    ]
+    (HERE / "README.md").write_text("\n".join(text) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scenes", nargs="+", choices=list(scenes.KINDS))
+    parser.add_argument("--final", action="store_true", help="the scenes nothing was chosen on")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--exposures", type=int, nargs="+", default=[24])
+    parser.add_argument("--methods", nargs="+", choices=[*methods.BASELINES, *recipes()])
+    parser.add_argument("--data", type=Path, help="folder of the shared frames; without it, no jwst")
+    args = parser.parse_args()
+    chosen = args.scenes or [n for n in scenes.names(args.data) if (n in scenes.FINAL) == args.final]
+    wanted = args.methods or [*methods.BASELINES, "n2n"]
+    rows = read_results()
+    done = {(row["scene"], int(row["seed"]), int(row["exposures"]), row["method"]) for row in rows}
+    for exposures in args.exposures:
+        for scene in chosen:
+            for seed in args.seeds:
+                for row in compare(scene, seed, exposures, wanted, done, args.data):
+                    rows.append(row)
+                    fresh = not RESULTS.exists()
+                    with open(RESULTS, "a", newline="") as file:
+                        writer = csv.DictWriter(file, COLUMNS)
+                        if fresh:
+                            writer.writeheader()
+                        writer.writerow(row)
+                    shown = "  ".join(f"{name} {float(row[name]):6.2f}" for name in MEASURED)
+                    print(f"{scene:10} {seed} {exposures:3} {row['method']:16} {shown}  {row['seconds']} s", flush=True)
+    write_readme(rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
