@@ -206,8 +206,8 @@ def _agree(result, rest, noise, sigma: float, nsigma: float):
     noise -= smooth_noise
     total = max(robust_sigma(rest), 1e-9)
     share = np.float32(max(0.0, 1 - (robust_sigma(noise) / total) ** 2))
-    sure = np.abs(rest) > nsigma * total
-    result[sure] += (1 - share) * rest[sure]
+    sure = np.flatnonzero(np.abs(rest) > nsigma * total)
+    result.ravel()[sure] += (1 - share) * rest.ravel()[sure]
     rest *= share
     result += rest
     return smooth, smooth_noise
