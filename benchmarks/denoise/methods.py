@@ -74,7 +74,7 @@ GRIDS = {
     gaussian: (0.5, 0.65, 0.8, 1.0, 1.3, 1.7, 2.2),
     starlet: (2.5, 3.0, 3.5, 4.0, 4.5, 5.0),
     nlm: (0.5, 0.7, 0.9, 1.1, 1.4),
-    bm3d: (0.8, 0.9, 1.0, 1.1, 1.25, 1.4),
+    bm3d: (0.9, 1.1, 1.25, 1.4),
 }
 BASELINES = {method.__name__: method for method in GRIDS}
 
