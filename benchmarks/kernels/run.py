@@ -1,4 +1,4 @@
-"""What resampling kernels do to noise, stars and flux, and what they cost: one command, a table out.
+"""What resampling kernels do to noise, stars and flux, and what they and filters cost: one command, tables out.
 
     python benchmarks/kernels/run.py
 
@@ -49,6 +49,15 @@ KERNELS = {
 }
 
 
+FILTERS = {
+    "median over 5 x 5 px": (lambda image: ndimage.median_filter(image, 5), lambda image: cv2.medianBlur(image, 5)),
+    "Gaussian of 2 px": (
+        lambda image: ndimage.gaussian_filter(image, 2.0, truncate=3.0),
+        lambda image: cv2.GaussianBlur(image, (13, 13), 2.0),
+    ),
+}
+
+
 def noise(kernel) -> tuple[float, float]:
     """Variance kept of white noise, and its correlation with the next pixel."""
     rng = np.random.default_rng(0)
@@ -89,15 +98,13 @@ def stars(kernel, fwhm: float) -> tuple[float, float]:
     return tuple(np.mean(found, axis=0))
 
 
-def seconds(kernel) -> float:
+def seconds(work, *arguments) -> float:
     """CPU seconds for 16 million pixels."""
     cv2.setNumThreads(1)
     image = np.random.default_rng(0).standard_normal((4096, 4096)).astype(np.float32)
-    turn = np.radians(0.05)
-    matrix = np.array([[np.cos(turn), -np.sin(turn), 5.3], [np.sin(turn), np.cos(turn), -2.2]])
     for _ in range(2):
         started = time.process_time()
-        kernel(image, matrix)
+        work(image, *arguments)
         spent = time.process_time() - started
     return spent
 
@@ -113,12 +120,18 @@ def main() -> None:
         "| kernel | variance kept | correlation | error of stars | scatter of flux | CPU s for 16 Mpx |",
         "|---|---|---|---|---|---|",
     ]
+    turn = np.radians(0.05)
+    turned = np.array([[np.cos(turn), -np.sin(turn), 5.3], [np.sin(turn), np.cos(turn), -2.2]])
     for name, kernel in KERNELS.items():
         kept, beside = noise(kernel)
         errors, fluxes = zip(*(stars(kernel, fwhm) for fwhm in (2.0, 3.0, 4.0)), strict=True)
         cells = [f"{kept:.2f}", f"{beside:.2f}"]
         cells += [" / ".join(f"{value:.2f}" for value in values) for values in (errors, fluxes)]
-        text.append(f"| {name} | {' | '.join(cells)} | {seconds(kernel):.2f} |")
+        text.append(f"| {name} | {' | '.join(cells)} | {seconds(kernel, turned):.2f} |")
+        print(text[-1], flush=True)
+    text += ["", "| filter, CPU s for 16 Mpx | scipy | opencv |", "|---|---|---|"]
+    for name, filters in FILTERS.items():
+        text.append(f"| {name} | {' | '.join(f'{seconds(work):.2f}' for work in filters)} |")
         print(text[-1], flush=True)
     (HERE / "README.md").write_text("\n".join(text) + "\n")
 

@@ -256,7 +256,7 @@ def finish(file: h5py.File, maps: dict, exposures: Exposures, meta: dict, proces
 def clipped_std(residual: np.ndarray, nsigma: float = 4.5) -> float:
     """Standard deviation without outliers.
 
-    The median absolute deviation would come out too small here, by 9 % with ten exposures: every tenth sample *is*
+    The median absolute deviation would come out too small here, by 11 % with ten exposures: every tenth sample *is*
     the median.
     """
     residual = residual - np.median(residual)

@@ -11,8 +11,10 @@ from scipy import ndimage
 from n2n.formats.flags import DEFECT, NO_DATA, SATURATED
 from n2n.formats.store import read_attributes
 from n2n.simulate import recipe, simulate_late_frame
+from n2n.sky.calibrate import robust_sigma
 from n2n.sky.warp import warp
 from n2n.stages import pairs as stage
+from n2n.stages._pairs_analysis import clipped_std
 from n2n.stages.pairs import Pairs, blocks, deciding
 
 
@@ -289,3 +291,14 @@ def test_a_late_frame_leaves_every_earlier_result_as_it_was(chain, pairs, tmp_pa
     assert (grown.blocks[:14] == pairs.blocks).all()
     for name in ("pixels", "flags"):
         np.testing.assert_array_equal(grown.file[name][:14], pairs.file[name][:])
+
+
+def test_an_exposures_noise_is_not_underestimated_where_it_takes_part_in_the_median():
+    """A median absolute deviation is: with ten exposures every tenth sample is the median itself."""
+    values = np.random.default_rng(0).normal(0, 2, (10, 400_000))
+    residual = values[0] - np.median(values, axis=0)
+    true = 2 * np.sqrt(1 - 0.43 / 10)
+    assert robust_sigma(residual) == pytest.approx(0.894 * true, rel=0.01)
+    assert clipped_std(residual) == pytest.approx(true, rel=0.01)
+    residual[:400] += 500
+    assert clipped_std(residual) == pytest.approx(true, rel=0.02)
