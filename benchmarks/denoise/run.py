@@ -70,7 +70,9 @@ def measure(result, stack, truth, starless, group) -> dict[str, float]:
 
 def compare(scene: str, seed: int, exposures: int, wanted: list[str], done: set, data: Path | None):
     """Yield a row for every wanted method that is not done."""
-    missing = [name for name in wanted if (scene, seed, exposures, name) not in done]
+    one = (scene, seed, exposures)
+    parts = {name: [name] if name in methods.BASELINES else [name, f"{name} single"] for name in wanted}
+    missing = [name for name, rows in parts.items() if any((*one, row) not in done for row in rows)]
     if not missing:
         return
     everything = scenes.make(scene, seed, exposures + 1, data)
@@ -93,18 +95,20 @@ def compare(scene: str, seed: int, exposures: int, wanted: list[str], done: set,
                 found = measure(method(group, stack, sigma, value), stack, truth, starless, group)
                 tried.append((found["chi2"], value, found, time.monotonic() - began))
             _, value, found, seconds = max(tried, key=lambda row: row[0])
-            yield row_of((scene, seed, exposures, name), value, found, seconds)
+            yield row_of((*one, name), value, found, seconds)
             continue
         model, cut, seconds = methods.train(group, recipes()[name], len(os.sched_getaffinity(0)))
         result = methods.apply(model, cut, group, stack, depth)
-        yield row_of((scene, seed, exposures, name), "", measure(result, stack, truth, starless, group), seconds)
-        one, its_depth = everything.stack([exposures])
-        result = methods.apply(model, cut, group, np.where(its_depth > 0, one, np.nan), its_depth)
+        if (*one, name) not in done:  # a run that was stopped may lack the other row alone
+            yield row_of((*one, name), "", measure(result, stack, truth, starless, group), seconds)
+        alone, its_depth = everything.stack([exposures])
+        result = methods.apply(model, cut, group, np.where(its_depth > 0, alone, np.nan), its_depth)
         own, plain = everything.truth([exposures])
-        lit = np.isfinite(one) & np.isfinite(result) & np.isfinite(own)
-        one, result, own, plain = (np.where(lit, image, 0) for image in (one, result, own, plain))
-        found = measure(result, one, own, plain, group)
-        yield row_of((scene, seed, exposures, f"{name} single"), "", found, time.monotonic() - began)
+        lit = np.isfinite(alone) & np.isfinite(result) & np.isfinite(own)
+        alone, result, own, plain = (np.where(lit, image, 0) for image in (alone, result, own, plain))
+        if (*one, f"{name} single") not in done:
+            found = measure(result, alone, own, plain, group)
+            yield row_of((*one, f"{name} single"), "", found, time.monotonic() - began)
 
 
 def row_of(key: tuple, parameter, found: dict, seconds: float) -> dict:
