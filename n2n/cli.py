@@ -58,11 +58,12 @@ def main(arguments: list[str] | None = None) -> int:
 
     arguments = sys.argv[1:] if arguments is None else arguments
     verb = next((word for word in arguments if word in VERBS), None)
-    # What modules make stays until the end: looking through it for garbage would cost a tenth of the start.
+    # What modules make while they load stays until the end: looking through it for garbage only delays the start.
     gc.disable()
-    args = build_parser(verb).parse_args(arguments)
-    gc.freeze()
-    gc.enable()
+    try:
+        args = build_parser(verb).parse_args(arguments)
+    finally:
+        gc.enable()
     try:
         log.set_up(args.verb, args.log)
         return args.run(args) or 0

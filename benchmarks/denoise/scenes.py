@@ -42,7 +42,6 @@ KINDS = {
     "glow": Kind(20, 3.0, 400, (15, 5e4), "glow", 10.0),
     "jwst": Kind(15, 2.0, 0, (15, 1e5), "jwst", 10.0),
 }
-NARROW = ("nebula", "filaments")
 # Looked at for the final table only; nothing is chosen on them.
 FINAL = ("dense", "glow", "jwst")
 

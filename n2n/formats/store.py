@@ -132,7 +132,7 @@ class Samples:
     """One dataset of several registered files, read like an array of shape (n, h, w).
 
     Takes ``[index]`` and ``[:, rows]``. Chunks that are stored as they are go straight to their place, around the
-    library's cache and copies: in a seventh of the time.
+    library's cache and copies.
     """
 
     def __init__(self, parts: list[h5py.Dataset]):

@@ -51,7 +51,8 @@ def run(args) -> None:
         zones = "".join(f"{row['zones'][name]:12.2f}" for name in heads)
         flux = f"{100 * row['flux_bias']:+.2f} +- {100 * row['flux_error']:.2f} %"
         chi2 = f"{row['chi2'].get('background', np.nan):.2f} / {row['chi2'].get('light', np.nan):.2f}"
-        placed = f"{row['registration_px']['median']:.3f} ({row['registration_px']['max']:.3f})"
+        placed = row["registration_px"]
+        placed = f"{placed['median']:.3f} ({placed['max']:.3f})" if placed else "none"
         print(f"{row['group']:28}{claimed:>14}{row['gain']:8.1f}{zones}{flux:>16}{chi2:>14}{placed:>14}")
     if args.json:
         args.json.write_text(json.dumps(rows, indent=1) + "\n")
@@ -64,7 +65,8 @@ def compare(folder: Path, truth_folder: Path) -> dict:
     -------
     dict
         group, claimed, claimed_error, gain, gain_error, zones, flux_bias, flux_error, flux_stars, registration_px
-        (median and maximum of `registration_errors`), chi2 (of the stack's VAR in the background and in light).
+        (median and maximum of `registration_errors`; None for a single exposure), chi2 (of the stack's VAR in the
+        background and in light).
     """
     pairs = Pairs(folder / "pairs.h5")
     _, arrays = read_product(folder / "denoised.fits", "STACK")
@@ -103,7 +105,7 @@ def compare(folder: Path, truth_folder: Path) -> dict:
         "flux_bias": bias,
         "flux_error": error,
         "flux_stars": stars,
-        "registration_px": {"median": float(np.median(errors)), "max": float(errors.max())},
+        "registration_px": {"median": float(np.median(errors)), "max": float(errors.max())} if errors.size else None,
         "chi2": stack_chi2(folder, truth, usable, load_truth(truth_folder)["groups"][folder.name]["saturation"]),
     }
 
