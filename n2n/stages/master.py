@@ -74,7 +74,7 @@ def combine(kind: str, frames: np.ndarray, zero_file: Path | None, processes: in
     if kind == "light":
         cards = measured("EGAINPT", "[e-/adu] by photon transfer from lights", gain_from_lights(middle(frames)))
         return "defects", np.zeros(frames.shape[1:], np.float32), persistent_defects(frames), cards
-    image = mean_of(frames, processes=processes)
+    image, _ = mean_of(frames, processes=processes)
     # Nobody looks for defects in a bias: what is wrong there is wrong in the darks, too.
     defects = hot_pixels(image) | unstable_pixels(frames) if kind != "bias" else np.zeros(image.shape, bool)
     cards = measured(
@@ -150,18 +150,25 @@ def measured(keyword: str, comment: str, found) -> dict:
     return {keyword: (found.value, comment), f"{keyword[:7]}E": (found.error, f"standard error of {keyword}")}
 
 
-def mean_of(frames, zero=None, scales=None, processes: int = 1, rows: int = 256) -> np.ndarray:
-    """`clipped_mean`, pieces of the image side by side."""
-    parts = [slice(top, top + rows) for top in range(0, frames.shape[1], rows)]
+def mean_of(frames, zero=None, scales=None, processes: int = 1, rows: int = 256, beside=None):
+    """`clipped_mean`, pieces of the image side by side, and with them what the function `beside` returns.
 
+    Returns
+    -------
+    mean : float32 ndarray, shape (h, w)
+    found : object
+        None without `beside`.
+    """
+    parts = [slice(top, top + rows) for top in range(0, frames.shape[1], rows)]
     result = shared(frames.shape[1:], np.float32)
 
     def work(part):
+        if part is None:
+            return beside()
         result[part] = clipped_mean(frames[:, part], None if zero is None else zero[part], scales)
 
-    for _ in in_order(work, parts, processes):
-        pass
-    return result
+    found, *_ = in_order(work, [None, *parts] if beside else [*parts], processes)
+    return result, found
 
 
 def master_flat(frames: np.ndarray, zero: np.ndarray | None, processes: int = 1):
@@ -186,11 +193,9 @@ def master_flat(frames: np.ndarray, zero: np.ndarray | None, processes: int = 1)
     levels = np.array([np.median(frame[thin] - dark[thin]) for frame in frames])
     if (levels <= 0).any():
         raise UserError("a flat of this set is not brighter than its bias; remove it or take new ones")
-    cards = {}
-    if zero is not None:
-        found = gain_from_flats(middle(frames), middle(zero[None])[0])
-        cards = measured("EGAINPT", "[e-/adu] by photon transfer", found)
-    flat = mean_of(frames, zero, levels, processes)
+    photon_transfer = None if zero is None else lambda: gain_from_flats(middle(frames), middle(zero[None])[0])
+    flat, found = mean_of(frames, zero, levels, processes, beside=photon_transfer)
+    cards = measured("EGAINPT", "[e-/adu] by photon transfer", found)
     step = max(1, min(flat.shape) // 1000)
     flat /= np.median(flat[::step, ::step])
     cards["FLATLEVL"] = (float(np.median(levels)), "[adu] typical level of the flats")

@@ -23,8 +23,8 @@ def add_arguments(parser) -> None:
 def run(args) -> None:
     """Execute the stage."""
     pairs = Pairs(args.pairs)
-    mean, variance, mask, coverage = (pairs.file["stack"][name][:] for name in ("mean", "variance", "mask", "count"))
-    image = (mean + np.float32(pairs.meta["sky"])).astype(np.float32)
+    image, variance, mask, coverage = (pairs.file["stack"][name][:] for name in ("mean", "variance", "mask", "count"))
+    image += np.float32(pairs.meta["sky"])
     header = reference_header(pairs.meta)
     set_cards(header, stack_cards(pairs.frames, pairs.meta))
     weights = np.array([frame["weight"] for frame in pairs.frames])
@@ -32,6 +32,6 @@ def run(args) -> None:
     header["RESAMPLE"] = ("LANCZOS4", "kernel of the one resampling")
     header["NOISECOR"] = (round(float(np.average(beside, weights=weights)), 3), "correlation of noise, next pixels")
     header["PROCTYPE"] = ("STACK", "weighted mean of exposures, not denoised")
+    noise = np.sqrt(np.nanmedian(variance[::4, ::4]))
     write_fits(args.output, product_hdus(image, header, variance, mask, coverage, pairs.frames, pairs.left_out))
-    noise = np.sqrt(np.nanmedian(variance))
     logger.info("%d exposures, noise of the sky %.3g %s a pixel", len(pairs.frames), noise, pairs.meta["unit"])
