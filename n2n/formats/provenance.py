@@ -5,8 +5,10 @@ The header scheme is documented in docs/headers.md.
 
 import datetime
 import functools
+import json
 import platform
 import subprocess
+import uuid
 from pathlib import Path
 
 import numpy as np
@@ -160,6 +162,23 @@ def denoise_cards(model: dict, settings: dict, facts: dict) -> dict:
         "DNOVLP": (settings["overlap"], "[pix] overlap of tiles"),
         "DNTTA": (settings["orientations"], "orientations averaged"),
         "DNBLEND": (1.0 if facts["product"] == "DENOISED" else 0.0, "weight of the denoised image"),
+    }
+
+
+def provenance_id(facts: dict, frames: list[dict]) -> str:
+    """Name of how a product came about: the same exposures, network, settings and verdict give the same one."""
+    exposures = sorted((entry["sha256"], not entry["rejected"]) for entry in frames)
+    model = facts.get("model") or {}
+    story = [facts["night"], facts["group"], facts["product"], __version__, RECIPE, exposures]
+    story += [model.get("weights_sha256"), facts["calibration"], facts["reference"], facts["reason"]]
+    return uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(["n2n", *story])).urn
+
+
+def identity_cards(facts: dict) -> dict:
+    """Cards that lead to the crate of the night."""
+    return {
+        "PROV_ID": (facts["prov_id"], "how this came about, in PROVFILE"),
+        "PROVFILE": ("ro-crate-metadata.json", "RO-Crate in the folder of the night"),
     }
 
 

@@ -204,7 +204,11 @@ def plus_minus(value: float | None, error: float | None, digits: int = 2, sign: 
     if not error:
         said = f"{value:+.3g}" if sign and value else f"{value:.3g}"
         return said.replace("-", "−")
-    decimals = digits - 1 - math.floor(math.log10(error))
-    decimals = min(max(decimals, 0), 2 if abs(value) >= 0.1 else 4)
+    wanted = digits - 1 - math.floor(math.log10(error))
+    decimals = min(max(wanted, 0), 2 if abs(value) >= 0.1 else 4)
+    if round(error, decimals) == 0:
+        decimals = min(wanted - digits + 1, 4)
+    if round(error, decimals) == 0 and round(value, decimals) == 0:
+        return "below 0.0001"
     form = f"+.{decimals}f" if sign else f".{decimals}f"
     return f"{value:{form}} ± {error:.{decimals}f}".replace("-", "−")

@@ -19,7 +19,15 @@ from n2n.fidelity.zones import NEAR_SATURATED, ZONES, divide
 from n2n.formats import flags as bits
 from n2n.formats.pictures import before_after_png, preview_png
 from n2n.formats.products import read_product, set_cards, write_fits
-from n2n.formats.provenance import denoise_cards, history_line, product_hdus, quality_cards, versions
+from n2n.formats.provenance import (
+    denoise_cards,
+    history_line,
+    identity_cards,
+    product_hdus,
+    provenance_id,
+    quality_cards,
+    versions,
+)
 from n2n.formats.tables import read_json, write_json
 from n2n.log import logger
 from n2n.stages._assess_errors import errors, single_exposure
@@ -30,6 +38,7 @@ from n2n.stages.pairs import Pairs
 # development trials; no committed benchmark repeats it yet). It is measured on blocks A and B and brought to the
 # full stack with that.
 DEPTH_EXPONENT, DEPTH_EXPONENT_ERROR = -0.4, 0.15
+SCHEMA = 1  # of assessment.json; raised when a key changes its meaning or goes
 # Edges, in sigma of the stack, of the brightness classes for which the error is measured by itself.
 CLASSES = (1.0, 3.0, 10.0, 30.0)
 
@@ -62,7 +71,8 @@ def run(args) -> None:
         facts["model"] = model
         image, variance, mask = judge(pairs, stack, candidate, attributes, header, facts, args)
         set_cards(header, denoise_cards(model, settings, facts))
-    set_cards(header, quality_cards(facts))
+    facts["prov_id"] = provenance_id(facts, [*pairs.frames, *pairs.left_out])
+    set_cards(header, quality_cards(facts) | identity_cards(facts))
     header.add_history(
         history_line("assess", f"{facts['product']} {len(pairs.frames)} frames QASTAT={facts['qastat']}")
     )
@@ -87,6 +97,7 @@ def describe(pairs: Pairs, args) -> dict:
     columns += ("transparency", "rms_px", "overlap", "weight", "block")
     exposures = [float(entry["exptime_s"]) for entry in pairs.frames if entry["exptime_s"]]
     return {
+        "schema": SCHEMA,
         "night": folder.parent.name,
         "group": folder.name,
         "target": row["target"],
@@ -108,6 +119,7 @@ def describe(pairs: Pairs, args) -> dict:
         "frames": [
             {
                 "filename": entry["path"],
+                "sha256": entry["sha256"],
                 "accepted": not entry["rejected"],
                 "reasons": entry["rejected"],
                 **{column: entry.get(column) for column in columns},
@@ -157,6 +169,9 @@ def judge(pairs: Pairs, stack: dict, candidate: dict, attributes: dict, header, 
         name: by_zone[name].as_dict() | {"share": float((zones == index).sum() / max(usable.sum(), 1))}
         for index, name in enumerate(ZONES)
     }
+    classes = brightness_class(candidate["judged"], sky_sigma)
+    by_class = [gain(usable & (classes == index)) for index in range(len(CLASSES) + 1)]
+    facts["gain_by_brightness"] = {"edges_sigma": list(CLASSES), "classes": [found.as_dict() for found in by_class]}
     residual = candidate["judged"] - mean
     facts["slope"] = slope(candidate["judged"], judge_mean, judge_depth / pairs.variance, usable)
     facts["residual_chi2"] = float(np.mean((weight * residual**2)[usable]))
@@ -185,10 +200,8 @@ def judge(pairs: Pairs, stack: dict, candidate: dict, attributes: dict, header, 
     facts |= {"product": "DENOISED", "qastat": PASS, "reason": ""}
     facts["headline"] = f"worth {value:.1f} +- {error:.1f} times the exposures"
     header["PROCTYPE"] = ("DENOISED", "denoised product, not a measured image")
-    classes = brightness_class(candidate["judged"], sky_sigma)
     risk = np.ones(len(CLASSES) + 1, np.float32)
-    for index in range(len(risk)):
-        found = gain(usable & (classes == index))
+    for index, found in enumerate(by_class):
         if found.pixels > 500:
             risk[index] = np.clip(1 / found.value, 0.01, 1.0)
     facts["error_by_brightness"] = {"edges_sigma": list(CLASSES), "error_over_stack": risk.tolist()}

@@ -4,6 +4,7 @@ The page is one file that needs nothing else, neither a network nor the files be
 is written: the exit status says whether every group passed.
 """
 
+import itertools
 import os
 import sys
 import textwrap
@@ -11,22 +12,19 @@ from pathlib import Path
 from urllib.parse import quote
 
 import jinja2
-import numpy as np
 from markupsafe import Markup
 
 from n2n import __version__
 from n2n.errors import UserError
-from n2n.formats import pictures
 from n2n.formats.atomic import write_text
-from n2n.formats.products import read_product
 from n2n.formats.tables import number, read_csv, read_json
 from n2n.log import logger
 from n2n.stages import _report_charts as charts
 from n2n.stages import _report_frames as exposures
+from n2n.stages import _report_pictures as illustrations
 from n2n.stages import _report_words as words
+from n2n.stages._report_summary import summary_csv
 
-CROP = 600  # pixels; shown one to one
-FIELD, FIELD_RESIDUAL, THUMBNAIL = 1200, 640, 104  # pixels of the longer side
 HERE = Path(__file__).parent
 
 
@@ -36,7 +34,9 @@ def add_arguments(parser) -> None:
     parser.add_argument("--frames", type=Path, help="frames.csv of the night")
     parser.add_argument("--quarantine", type=Path, help="quarantine.csv of the night")
     parser.add_argument("--models", type=Path, help="folder of the models, for their training curves")
+    parser.add_argument("--colour", type=Path, nargs="*", default=[], help="colour composites of the night")
     parser.add_argument("-o", "--output", type=Path, help="report.html to write")
+    parser.add_argument("--summary", type=Path, help="summary.csv to write as well: one row a group")
     parser.add_argument("--strict", action="store_true", help="write nothing; fail if a group failed a gate")
 
 
@@ -51,7 +51,12 @@ def run(args) -> None:
     frames = read_csv(args.frames) if args.frames else []
     quarantined = read_csv(args.quarantine) if args.quarantine else []
     views = [group_view(path, facts, args, frames) for path, facts in groups]
-    write_text(args.output, page(views, frames, quarantined, night=groups[0][1]["night"]))
+    composites = [illustrations.composite_of(path, args.output.parent) for path in args.colour]
+    summary = link(args.summary, args.output.parent)["href"] if args.summary else ""
+    night = {"night": groups[0][1]["night"], "composites": composites, "summary": summary}
+    write_text(args.output, page(views, frames, quarantined, **night))
+    if args.summary:
+        write_text(args.summary, summary_csv(groups, args.summary.parent))
     logger.info("%s: %s", args.output, words.tally([view["verdict"] for view in views]))
 
 
@@ -74,16 +79,16 @@ def name_of(facts: dict) -> str:
     return f"{facts.get('night', '?')}/{facts.get('group', '?')}"
 
 
-def page(views: list[dict], frames: list[dict], quarantined: list[dict], night: str) -> str:
-    """The whole page as text; the worst verdicts come first."""
+def page(views: list[dict], frames: list[dict], quarantined: list[dict], **night) -> str:
+    """The whole page as text; the worst verdicts come first. `night` has its name, colour composites and summary."""
     views = sorted(views, key=lambda view: words.ORDER[view["verdict"]])
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )  # fmt: skip
     return environment.get_template("report.html.j2").render(
-        night=night,
         groups=views,
+        **night,
         tally=words.tally([view["verdict"] for view in views]),
         inventory=exposures.inventory(frames, quarantined),
         quarantined=quarantined,
@@ -115,8 +120,9 @@ def group_view(path: Path, facts: dict, args, frames: list[dict]) -> dict:
         "exposures": facts["exposures"],
         "total": words.duration(facts["exposures"].get("total_s")),
         "denoised": facts.get("product") == "DENOISED",
-        "pictures": pictures_of(folder, facts.get("product") == "DENOISED"),
+        "pictures": illustrations.pictures_of(folder, facts.get("product") == "DENOISED"),
         "gain_chart": charts.gain_chart(gain_rows(facts)),
+        "brightness_chart": charts.gain_chart(brightness_rows(facts)),
         "measured_on": (facts.get("exposure_gain_measured") or {}).get("exposures"),
         "gates": [gate_row(gate) for gate in facts.get("gates") or []],
         "model": model_view(facts, args),
@@ -127,6 +133,7 @@ def group_view(path: Path, facts: dict, args, frames: list[dict]) -> dict:
         "calibration": exposures.calibration_rows(facts),
         "notes": exposures.header_notes(frames, facts["group"]),
         "versions": facts.get("versions") or {},
+        "prov_id": facts.get("prov_id"),
         "files": files_of(folder, args.output.parent),
     }
 
@@ -141,6 +148,16 @@ def gain_rows(facts: dict) -> list[tuple]:
         if any(pair):
             rows.append((name, *pair))
     return rows
+
+
+def brightness_rows(facts: dict) -> list[tuple]:
+    """Rows of the chart of gains by surface brightness, the faintest first."""
+    found = facts.get("gain_by_brightness") or {}
+    edges = [f"{edge:g}" for edge in found.get("edges_sigma") or []]
+    names = [f"below {edges[0]} σ", *(f"{low} to {high} σ" for low, high in itertools.pairwise(edges))] if edges else []
+    names += [f"above {edges[-1]} σ"] if edges else []
+    gains = map(known_gain, found.get("classes") or [])
+    return [(name, gain, None) for name, gain in zip(names, gains, strict=False) if gain]
 
 
 def known_gain(gain: dict | None) -> tuple[float, float | None] | None:
@@ -212,47 +229,6 @@ def files_of(folder: Path, start: Path) -> list[dict]:
     }
     there = {name: what for name, what in named.items() if (folder / name).exists()}
     return [link(folder / name, start) | {"what": what} for name, what in there.items()]
-
-
-def pictures_of(folder: Path, denoised: bool) -> dict:
-    """The pictures of a group; under ``error`` why there are none."""
-    try:
-        _, arrays = read_product(folder / "denoised.fits", "STACK")
-        stack = arrays.get("STACK")
-        stack = arrays["IMAGE"] if stack is None else stack
-        noise = read_product(folder / "stack.fits", "VAR")[1].get("VAR") if denoised else None
-    except UserError as error:
-        logger.warning("no pictures: %s", error)
-        return {"error": str(error)}
-    limits = pictures.stretch_limits(stack)
-    crop = pictures.busiest_crop(stack, CROP)
-    shown = {"stack": stack} | ({"denoised": arrays["IMAGE"]} if denoised else {})
-    result = {"error": "", "crop": {}, "field": {}}
-    for name, image in shown.items():
-        pixels = pictures.stretch(image, limits)
-        result["crop"][name] = pictures.data_uri(pictures.fitted(pictures.stretch(image[crop], limits), CROP))
-        result["field"][name] = pictures.data_uri(pictures.fitted(pixels, FIELD), quality=85)
-    result["thumbnail"] = pictures.data_uri(pictures.fitted(pixels, 2 * THUMBNAIL), quality=75)
-    height, width = stack.shape
-    if denoised:
-        residual = in_sigma(stack - arrays["IMAGE"], noise)
-        result["crop"]["residual"] = pictures.data_uri(pictures.residual_picture(residual[crop]))
-        coarse = in_sigma(pictures.binned(residual, -(-max(height, width) // FIELD_RESIDUAL)), None)
-        result["field"]["residual"] = pictures.data_uri(pictures.residual_picture(coarse))
-    field = min(1.0, CROP / max(height, width))
-    rows, columns = crop
-    result["crop"] |= {"width": columns.stop - columns.start, "height": rows.stop - rows.start}
-    result["field"] |= {"width": round(width * field), "height": round(height * field)}
-    return result
-
-
-def in_sigma(residual: np.ndarray, variance: np.ndarray | None) -> np.ndarray:
-    """A residual in units of its noise: that of the variance map, else its own robust one."""
-    if variance is not None and variance.shape == residual.shape:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(residual == 0, 0, residual / np.sqrt(variance))
-    known = residual[np.isfinite(residual)]
-    return residual / pictures.robust_level(known)[1] if known.size else residual
 
 
 def terminal_summary(results: Path, groups: list[tuple[str, str]]) -> str:

@@ -1,6 +1,8 @@
 import json
+from importlib import resources
 
 import h5py
+import jsonschema
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -28,6 +30,15 @@ def valid_checksums(path):
         for hdu in hdus:
             assert hdu.verify_checksum() == 1 and hdu.verify_datasum() == 1, hdu.name
     return True
+
+
+def faults(facts):
+    """What the committed schema says against an assessment."""
+    schema = json.loads(resources.files("n2n").joinpath("stages/assessment.schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return [
+        f"{list(fault.path)}: {fault.message}" for fault in jsonschema.Draft202012Validator(schema).iter_errors(facts)
+    ]
 
 
 def test_a_good_candidate_is_shipped(night, product):
@@ -223,6 +234,7 @@ def test_a_refused_candidate_ships_the_stack_with_the_reason(night, tmp_path):
     reason = "only 4 exposures: too few to train on and to prove the result"
     with h5py.File(tmp_path / "c.h5", "w") as file:
         file.attrs["refused"] = reason
+    assert faults(facts) == []
     facts = night.assess(tmp_path / "c.h5", tmp_path / "denoised.fits")
     assert (facts["qastat"], facts["product"], facts["reason"]) == ("WARN", "STACK", reason)
     with fits.open(tmp_path / "denoised.fits", memmap=False) as product, fits.open(night.stack) as stack:
@@ -248,3 +260,32 @@ def test_assessment_json_has_no_nan(chain, night, tmp_path):
         raise AssertionError(text)
 
     json.loads((tmp_path / "assessment.json").read_text(), parse_constant=refuse)
+
+
+def test_assessments_follow_the_schema(night, tmp_path):
+    refused = night.assess(night.good, tmp_path / "fail" / "denoised.fits", "--min-gain", "1e6")
+    for facts, verdict in ((night.facts, "PASS"), (refused, "FAIL")):
+        assert facts["qastat"] == verdict and faults(facts) == []
+    assert all(faults(night.facts | change) for change in (
+        {"qastat": "FAIL"}, {"product": "STACK"}, {"schema": 2}, {"prov_id": ""}, {"exposures": {}},
+        {"frames": [night.facts["frames"][0] | {"sha256": "0"}]}, {"zones": {}},
+    ))  # fmt: skip
+
+
+def test_the_gain_by_brightness_falls_and_is_known_with_its_error(night):
+    classes = night.facts["gain_by_brightness"]["classes"]
+    assert len(classes) == len(night.facts["gain_by_brightness"]["edges_sigma"]) + 1
+    assert sum(found["pixels"] for found in classes) == night.facts["exposure_gain_measured"]["pixels"]
+    known = [found for found in classes if found["pixels"] > 500]
+    assert known[0]["value"] > known[-1]["value"] and all(found["standard_error"] > 0 for found in known)
+
+
+def test_the_header_leads_to_the_crate_by_an_id_of_its_own(night, product, tmp_path):
+    header = product[0].header
+    assert header["PROV_ID"] == night.facts["prov_id"] and header["PROVFILE"] == "ro-crate-metadata.json"
+    again = night.assess(night.good, tmp_path / night.folder.parent.name / night.folder.name / "denoised.fits")
+    assert (
+        again["prov_id"]
+        != night.assess(night.good, tmp_path / "other" / "denoised.fits", "--min-gain", "1e6")["prov_id"]
+    )
+    assert again["prov_id"] == night.facts["prov_id"], "the same in any folder"

@@ -1,117 +1,28 @@
 """The night's page: whole, self-contained, honest, and the worst news first."""
 
+import csv
 import io
 import re
 import sys
 from html.parser import HTMLParser
 
-import numpy as np
 import pytest
-from astropy.io import fits
+from PIL import Image, PngImagePlugin
+from reported import NIGHT, command, facts_of, write_night
 
-from n2n.cli import main
 from n2n.errors import UserError
-from n2n.formats.products import write_fits
-from n2n.formats.tables import csv_text, write_json
 from n2n.stages._report_charts import gain_chart, plus_minus, steps
 from n2n.stages._report_frames import calibration_rows
 from n2n.stages.report import check, terminal_summary
 
-NIGHT = "2026-10-03"
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
-
-
-def gate(name="G8", title="Width of stars", value=0.5, error=0.2, limit=2.0, unit="%", verdict="PASS"):
-    keys = ("name", "title", "value", "uncertainty", "limit", "unit", "verdict", "explanation")
-    return dict(zip(keys, (name, title, value, error, limit, unit, verdict, "What this means."), strict=True))
-
-
-def frame(index, reason=None):
-    return {
-        "filename": f"{NIGHT}/LIGHT/light_{index:02d}.fits",
-        "accepted": reason is None,
-        "reasons": [reason] if reason else [],
-        "date_obs": f"2026-10-03T20:{index:02d}:00",
-        "fwhm_px": 3.0 + index / 10,
-        "ellipticity": 0.05,
-        "background": 55.0,
-        "n_stars": 100,
-        "transparency": None if reason else 0.98,
-        "weight": None if reason else 1.0,
-        "block": None if reason else "A",
-    }
-
-
-def facts_of(group, verdict):
-    """An assessment as `n2n assess` writes it."""
-    frames = [frame(index) for index in range(9)] + [frame(9, f"few stars in {group}: 45, limit 57")]
-    facts = {
-        "night": NIGHT,
-        "group": group,
-        "target": group.split("_")[0],
-        "filter": group.split("_")[1],
-        "unit": "electron",
-        "exposures": {"found": 10, "used": 9, "training": 7, "held_out": 2, "total_s": 540.0},
-        "reference": frames[0]["filename"],
-        "limits": {"fwhm_px": 4.5},
-        "calibration": ["dark: 12 frames of the same night (dark-x)", "flat: none through Ha"],
-        "frames": frames,
-        "versions": {"n2n": "0.1.0"},
-        "product": "DENOISED" if verdict == "PASS" else "STACK",
-        "qastat": verdict,
-        "reason": "only 9 exposures: too few to prove the result" if verdict == "WARN" else "",
-        "gates": [],
-    }
-    if verdict == "WARN":
-        return facts
-    gains = {"value": 16.0, "standard_error": 1.3}
-    return facts | {
-        "exposure_gain": gains,
-        "exposure_gain_measured": gains | {"exposures": 7},
-        "zones": {"background": gains, "extended": gains, "stars": {"value": None, "standard_error": None}},
-        "single_exposure": {"all": gains},
-        "model": {
-            "path": "models/cam_Ha/abc123/model.json", "groups": [f"{NIGHT}/{group}"], "frames": 7,
-            "recipe": {"steps": 700}, "device": "cpu", "weights_sha256": "f" * 64,
-        },
-        "gates": [
-            gate("G1", "Gain", 16.0, 1.3, 1.2, "x"),
-            gate("G6", "Flux of stars, S/N above 50", None, None, 1.0, verdict="INFO"),
-            gate(value=4.2, verdict="FAIL") if verdict == "FAIL" else gate(),
-        ],
-    }  # fmt: skip
 
 
 @pytest.fixture
 def night(tmp_path, monkeypatch):
     """A folder with three groups, one of each verdict, as the other stages leave it."""
     monkeypatch.chdir(tmp_path)
-    random = np.random.default_rng(1)
-    folder = tmp_path / "results" / NIGHT
-    for group, verdict in (("M31_Ha", "PASS"), ("M33_L", "WARN"), ("M42_R", "FAIL")):
-        stack = random.normal(50, 2, (72, 96)).astype(np.float32)
-        image = np.full_like(stack, 50) if verdict == "PASS" else stack
-        extra = [fits.ImageHDU(stack, name="STACK"), fits.ImageHDU(np.full_like(stack, 4), name="VAR")]
-        for name in ("denoised.fits", "stack.fits"):
-            write_fits(folder / group / name, [fits.PrimaryHDU(image), *extra])
-        write_json(folder / group / "assessment.json", facts_of(group, verdict))
-    model = tmp_path / "models" / "cam_Ha" / "abc123"
-    model.mkdir(parents=True)
-    (model / "training.csv").write_text(
-        "step,training_loss,validation_loss,learning_rate,seconds\n50,0.3,0.4,1e-3,1\n100,0.25,0.38,1e-3,2\n"
-    )
-    lights = [{"group": "M31_Ha", "kind": "light", "notes": "gain unknown"}] * 9
-    lights.append({"group": "M45_L", "kind": "light", "notes": ""})
-    (folder / "frames.csv").write_text(csv_text(lights, ["group", "kind", "notes"]))
-    bad = [{"path": f"{NIGHT}/<script>alert(1)</script>.fits", "reason_code": "truncated", "reason": "a <b> & c"}]
-    (folder / "quarantine.csv").write_text(csv_text(bad, ["path", "reason_code", "reason"]))
-    return folder
-
-
-def command(night, *more, groups=("M31_Ha", "M33_L", "M42_R")):
-    tables = ["--frames", night / "frames.csv", "--quarantine", night / "quarantine.csv", "--models", "models"]
-    words = ["report", *(night / group / "assessment.json" for group in groups), *(more or tables)]
-    return main([str(word) for word in words] + ([] if more else ["--output", str(night / "report.html")]))
+    return write_night(tmp_path)
 
 
 class Checker(HTMLParser):
@@ -243,6 +154,8 @@ def test_the_end_of_a_run_in_the_terminal(night, monkeypatch):
         (16.02, 1.31, 1, "16 ± 1"),
         (67.6, 19.4, 2, "68 ± 19"),
         (0.0092, 0.0020, 2, "0.0092 ± 0.0020"),
+        (1.0167, 0.0047, 2, "1.017 ± 0.005"),
+        (-0.00001, 0.00002, 2, "below 0.0001"),
         (-1.5, 0.0, 2, "−1.5"),
         (3.0, None, 2, "3"),
         (None, None, 2, "–"),
@@ -263,3 +176,33 @@ def test_defects_and_the_gain_are_no_refused_masters():
     sentences = ["dark: 8 frames of the same night (d)", "flat: none through L", "defects: found from the lights"]
     rows = calibration_rows({"calibration": [*sentences, "gain: 0.25 by photon transfer, the header says 0.8"]})
     assert [row["chosen"] for row in rows] == [True, False, True, True]
+
+
+def test_the_gain_is_shown_by_surface_brightness(night):
+    command(night)
+    text, _, said = parsed(night)
+    assert "below 1 σ" in said and "1 to 3 σ" in said and "above 3 σ" not in said, "what is not known is left out"
+    assert text.count("<h3>Gain by surface brightness</h3>") == 2
+
+
+def test_the_summary_has_a_row_a_group(night):
+    command(night)
+    with open(night / "summary.csv", newline="") as file:
+        rows = {row["group"]: row for row in csv.DictReader(file)}
+    assert list(rows) == ["M31_Ha", "M33_L", "M42_R"]
+    assert [row["verdict"] for row in rows.values()] == ["PASS", "WARN", "FAIL"]
+    best = rows["M31_Ha"]
+    assert (best["gain"], best["gain_error"], best["gain_stars"]) == ("16", "1.3", "")
+    assert (best["exposures_found"], best["exposures_used"], best["total_s"]) == ("10", "9", "540.0")
+    assert "wider" in rows["M42_R"]["reason"] and rows["M33_L"]["gain"] == ""
+    assert all((night / row["path"]).is_file() for row in rows.values())
+
+
+def test_colour_composites_are_shown_with_what_they_are_made_of(night):
+    said = PngImagePlugin.PngInfo()
+    said.add_text("Description", "red SII, green Ha, blue OIII")
+    Image.new("RGB", (60, 40), "teal").save(night / "M31_SHO.png", pnginfo=said)
+    tables = ["--colour", night / "M31_SHO.png", "--output", night / "report.html"]
+    assert command(night, *tables) == 0
+    _, checker, text = parsed(night)
+    assert "red SII, green Ha, blue OIII" in text and "M31_SHO.png" in checker.links

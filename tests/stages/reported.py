@@ -1,0 +1,109 @@
+"""A night as the other stages leave it for `report`: three groups, one of each verdict."""
+
+import numpy as np
+from astropy.io import fits
+
+from n2n.cli import main
+from n2n.formats.products import write_fits
+from n2n.formats.tables import csv_text, write_json
+
+NIGHT = "2026-10-03"
+GROUPS = {"M31_Ha": "PASS", "M33_L": "WARN", "M42_R": "FAIL"}
+
+
+def gate(name="G8", title="Width of stars", value=0.5, error=0.2, limit=2.0, unit="%", verdict="PASS"):
+    keys = ("name", "title", "value", "uncertainty", "limit", "unit", "verdict", "explanation")
+    return dict(zip(keys, (name, title, value, error, limit, unit, verdict, "What this means."), strict=True))
+
+
+def frame(index, reason=None):
+    return {
+        "filename": f"{NIGHT}/LIGHT/light_{index:02d}.fits",
+        "accepted": reason is None,
+        "reasons": [reason] if reason else [],
+        "date_obs": f"2026-10-03T20:{index:02d}:00",
+        "fwhm_px": 3.0 + index / 10,
+        "ellipticity": 0.05,
+        "background": 55.0,
+        "n_stars": 100,
+        "transparency": None if reason else 0.98,
+        "weight": None if reason else 1.0,
+        "block": None if reason else "A",
+    }
+
+
+def facts_of(group, verdict):
+    """An assessment as `n2n assess` writes it."""
+    frames = [frame(index) for index in range(9)] + [frame(9, f"few stars in {group}: 45, limit 57")]
+    facts = {
+        "night": NIGHT,
+        "group": group,
+        "target": group.split("_")[0],
+        "filter": group.split("_")[1],
+        "unit": "electron",
+        "exposures": {"found": 10, "used": 9, "training": 7, "held_out": 2, "total_s": 540.0},
+        "reference": frames[0]["filename"],
+        "limits": {"fwhm_px": 4.5},
+        "calibration": ["dark: 12 frames of the same night (dark-x)", "flat: none through Ha"],
+        "frames": frames,
+        "versions": {"n2n": "0.1.0"},
+        "product": "DENOISED" if verdict == "PASS" else "STACK",
+        "qastat": verdict,
+        "reason": "only 9 exposures: too few to prove the result" if verdict == "WARN" else "",
+        "gates": [],
+    }
+    if verdict == "WARN":
+        return facts
+    gains = {"value": 16.0, "standard_error": 1.3}
+    return facts | {
+        "exposure_gain": gains,
+        "exposure_gain_measured": gains | {"exposures": 7},
+        "gain_by_brightness": {"edges_sigma": [1.0, 3.0], "classes": [gains, gains, {"value": None}]},
+        "prov_id": "urn:uuid:00000000-0000-5000-8000-000000000001",
+        "zones": {"background": gains, "extended": gains, "stars": {"value": None, "standard_error": None}},
+        "single_exposure": {"all": gains},
+        "model": {
+            "path": "models/cam_Ha/abc123/model.json", "groups": [f"{NIGHT}/{group}"], "frames": 7,
+            "recipe": {"steps": 700}, "device": "cpu", "weights_sha256": "f" * 64,
+        },
+        "gates": [
+            gate("G1", "Gain", 16.0, 1.3, 1.2, "x"),
+            gate("G6", "Flux of stars, S/N above 50", None, None, 1.0, verdict="INFO"),
+            gate(value=4.2, verdict="FAIL") if verdict == "FAIL" else gate(),
+        ],
+    }  # fmt: skip
+
+
+def write_night(base, shape=(72, 96)):
+    """Write the night's results below `base`; returns their folder.
+
+    The stack is noise about 50, the denoised image 50 everywhere.
+    """
+    random = np.random.default_rng(1)
+    folder = base / "results" / NIGHT
+    for group, verdict in GROUPS.items():
+        stack = random.normal(50, 2, shape).astype(np.float32)
+        image = np.full_like(stack, 50) if verdict == "PASS" else stack
+        extra = [fits.ImageHDU(stack, name="STACK"), fits.ImageHDU(np.full_like(stack, 4), name="VAR")]
+        for name in ("denoised.fits", "stack.fits"):
+            write_fits(folder / group / name, [fits.PrimaryHDU(image), *extra])
+        write_json(folder / group / "assessment.json", facts_of(group, verdict))
+    model = base / "models" / "cam_Ha" / "abc123"
+    model.mkdir(parents=True)
+    (model / "training.csv").write_text(
+        "step,training_loss,validation_loss,learning_rate,seconds\n50,0.3,0.4,1e-3,1\n100,0.25,0.38,1e-3,2\n"
+    )
+    lights = [{"group": "M31_Ha", "kind": "light", "notes": "gain unknown"}] * 9
+    lights.append({"group": "M45_L", "kind": "light", "notes": ""})
+    (folder / "frames.csv").write_text(csv_text(lights, ["group", "kind", "notes"]))
+    bad = [{"path": f"{NIGHT}/<script>alert(1)</script>.fits", "reason_code": "truncated", "reason": "a <b> & c"}]
+    (folder / "quarantine.csv").write_text(csv_text(bad, ["path", "reason_code", "reason"]))
+    return folder
+
+
+def command(night, *more, groups=tuple(GROUPS)):
+    """`n2n report` for a night in the working directory; `more` replaces its tables and output."""
+    tables = ["--frames", night / "frames.csv", "--quarantine", night / "quarantine.csv", "--models", "models"]
+    words = ["report", *(night / group / "assessment.json" for group in groups), *(more or tables)]
+    outputs = ["--output", night / "report.html", "--summary", night / "summary.csv"]
+    return main([str(word) for word in words + ([] if more else outputs)])
