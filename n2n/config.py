@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from n2n.errors import UserError
+from n2n.palettes import wanted_palettes
 
 
 @functools.cache
@@ -70,7 +71,9 @@ def check_config(values: dict) -> dict:
         error = errors[0]
         key = ".".join(map(str, error.absolute_path)) or "configuration"
         raise UserError(f"config: {key}: {_plain_words(error)}")
-    return _defaults(values, schema())
+    values = _defaults(values, schema())
+    wanted_palettes(values["palettes"])
+    return values
 
 
 def _names(value):

@@ -16,6 +16,7 @@ from n2n.formats.atomic import write_text_if_changed
 from n2n.formats.tables import csv_text, number, read_csv, read_json
 from n2n.library import Decision, Library
 from n2n.masters import Master, make_master, safe, typical
+from n2n.palettes import composites, wanted_palettes
 
 # Raised when a stage makes other pixels from the same input; snakemake then runs it again.
 RECIPES = {
@@ -28,10 +29,15 @@ RECIPES = {
     "train": 1,
     "denoise": 1,
     "assess": 1,
+    "colour": 1,
     "report": 1,
+    "crate": 1,
     "photo": 1,
     "study": 1,
 }
+# Settings that say where, when and on what to work: they change no result.
+IDLE = {"raw", "results", "models", "nights", "device", "memory_gb", "study", "photos", "palettes"}
+IDLE |= {"model.mode", "gates.strict"}
 REFERENCE_EXPOSURES = 8  # later batches do not change the reference once this many lights are there
 
 
@@ -61,6 +67,7 @@ class Plan:
     groups: dict[tuple[str, str], Group] = field(default_factory=dict)
     masters: dict[str, Master] = field(default_factory=dict)
     training: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    composites: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)  # night, target, palette: groups
     notes: list[str] = field(default_factory=list)
 
     def of_night(self, night: str) -> list[Group]:
@@ -142,6 +149,7 @@ def make_plan(config: dict, nights: list[str]) -> Plan:
     if not plan.groups:
         raise UserError("; ".join(plan.notes) or "nothing to do")
     plan.nights = [night for night in nights if plan.of_night(night)]
+    plan.composites = composites(plan.groups.values(), wanted_palettes(config["palettes"]))
     _assign_training(config, plan)
     return plan
 
@@ -161,10 +169,22 @@ def write_plan(config: dict, plan: Plan) -> None:
             write_text_if_changed(folder / "chunks" / f"{chunk}.csv", csv_text(rows, list(FRAME_COLUMNS)))
         if write_text_if_changed(folder / "calibration.json", json.dumps(group.calibration, indent=1) + "\n"):
             plan.notes.append(f"{group.night}/{group.name}: {group.choice}")
+    settings = json.dumps(acting(config), indent=1, sort_keys=True) + "\n"
+    for night in plan.nights:
+        write_text_if_changed(results / night / "settings.json", settings)
     for master in plan.masters.values():
         write_text_if_changed(
             results / "masters" / f"{master.key}.csv", csv_text(list(master.rows), list(FRAME_COLUMNS))
         )
+
+
+def acting(part: dict, prefix: str = "") -> dict:
+    """The settings that shape results."""
+    return {
+        key: acting(value, f"{prefix}{key}.") if isinstance(value, dict) and key != "overrides" else value
+        for key, value in part.items()
+        if f"{prefix}{key}" not in IDLE
+    }
 
 
 def _nothing(config, night: str, rows: list[dict], results: Path) -> str:

@@ -16,7 +16,9 @@ if PLAN.training:
 
 include: "rules/denoise.smk"
 include: "rules/assess.smk"
+include: "rules/colour.smk"
 include: "rules/report.smk"
+include: "rules/crate.smk"
 
 
 rule all:

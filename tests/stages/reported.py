@@ -59,7 +59,7 @@ def facts_of(group, verdict):
         "exposure_gain": gains,
         "exposure_gain_measured": gains | {"exposures": 7},
         "gain_by_brightness": {"edges_sigma": [1.0, 3.0], "classes": [gains, gains, {"value": None}]},
-        "prov_id": "urn:uuid:00000000-0000-5000-8000-000000000001",
+        "prov_id": f"urn:uuid:00000000-0000-5000-8000-{len(verdict + group):012d}",
         "zones": {"background": gains, "extended": gains, "stars": {"value": None, "standard_error": None}},
         "single_exposure": {"all": gains},
         "model": {

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import zipfile
 
 import pytest
 import yaml
@@ -23,7 +24,8 @@ def change_config(workspace: Workspace, **sections) -> None:
 def test_a_finished_night_has_every_product(finished):
     for name in ("stack.fits", "denoised.fits", "assessment.json", "preview.png", "before_after.png"):
         assert (finished.group / name).is_file(), name
-    assert (finished.folder / "results" / NIGHT / "report.html").is_file()
+    for name in ("report.html", "summary.csv", "settings.json", "ro-crate-metadata.json"):
+        assert (finished.folder / "results" / NIGHT / name).is_file(), name
     assert len(finished.models) == 1
 
 
@@ -33,7 +35,9 @@ def test_nothing_changed_runs_nothing(finished):
 
 def test_a_new_night_runs_its_own_frames_and_reuses_the_model(workspace):
     simulate_night(workspace.folder / "data/raw", preset="tiny", night="2026-10-04", report=lambda text: None)
-    expected = dict.fromkeys(["measure", "reference", "register", "pairs", "stack", "denoise", "assess", "report"], 1)
+    expected = dict.fromkeys(
+        ["measure", "reference", "register", "pairs", "stack", "denoise", "assess", "report", "crate"], 1
+    )
     expected |= {"measure": 2, "register": 2}  # 14 lights: two chunks
     assert workspace.jobs() == {**expected, "master": 3}
 
@@ -44,7 +48,7 @@ def test_a_late_frame_runs_one_new_chunk_and_no_training(workspace):
     simulate_late_frame(
         workspace.folder / f"data/raw/{NIGHT}", workspace.folder / f"data/truth/{NIGHT}", "NGC7000_Ha", 40
     )
-    expected = dict.fromkeys(["measure", "register", "pairs", "stack", "denoise", "assess", "report"], 1)
+    expected = dict.fromkeys(["measure", "register", "pairs", "stack", "denoise", "assess", "report", "crate"], 1)
     assert workspace.jobs() == expected
     # For real: the model and the earlier chunk stay as they are, and the product grows by one exposure.
     digest = model.read_bytes()
@@ -73,7 +77,7 @@ def test_a_comment_in_a_module_or_rule_runs_nothing(finished, tmp_path):
 def test_changed_training_settings_make_a_new_model_beside_the_old(workspace):
     old = workspace.models
     change_config(workspace, train={"steps": 60})
-    assert workspace.jobs() == {"train": 1, "denoise": 1, "assess": 1, "report": 1}
+    assert workspace.jobs() == {"train": 1, "denoise": 1, "assess": 1, "report": 1, "crate": 1}
     workspace.snakemake()
     assert len(workspace.models) == 2
     assert set(old) < set(workspace.models)
@@ -118,9 +122,23 @@ def test_reuse_with_a_model_never_trains(workspace):
 def test_retrain_needs_forcerun_and_then_trains(workspace):
     change_config(workspace, model={"mode": "retrain"})
     assert workspace.jobs() == {}
-    assert workspace.jobs("--forcerun", "train") == {"train": 1, "denoise": 1, "assess": 1, "report": 1}
+    assert workspace.jobs("--forcerun", "train") == {"train": 1, "denoise": 1, "assess": 1, "report": 1, "crate": 1}
 
 
 def test_changed_gates_judge_again_and_nothing_else(workspace):
     change_config(workspace, gates={"min_gain": 1.1})
-    assert workspace.jobs() == {"assess": 1, "report": 1}
+    assert workspace.jobs() == {"assess": 1, "report": 1, "crate": 1}
+
+
+def test_changed_colours_concern_nights_with_several_filters_alone(workspace):
+    change_config(workspace, colour={"saturation": 1.2})
+    assert workspace.jobs() == {"crate": 1}, "the settings are part of it"
+
+
+def test_snakemakes_own_report_shows_the_night(finished, tmp_path):
+    finished.snakemake("--report", str(tmp_path / "report.zip"))
+    with zipfile.ZipFile(tmp_path / "report.zip") as archive:
+        text = "".join(archive.read(name).decode("utf-8", "ignore") for name in archive.namelist())
+        files = {name.rsplit("/", 1)[-1] for name in archive.namelist()}
+    assert {"before_after.png", "preview.png", "summary.csv", "assessment.json"} <= files
+    assert "Crop at full resolution, one stretch for both" in text and f"night {NIGHT}" in text

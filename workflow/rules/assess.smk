@@ -7,9 +7,24 @@ rule assess:
         calibration=f"{GROUP}/calibration.json",
     output:
         denoised=f"{GROUP}/denoised.fits",
-        assessment=f"{GROUP}/assessment.json",
-        preview=f"{GROUP}/preview.png",
-        before_after=f"{GROUP}/before_after.png",
+        assessment=report(
+            f"{GROUP}/assessment.json",
+            caption="../report/assessment.rst",
+            category="{night}",
+            subcategory="{group}",
+        ),
+        preview=report(
+            f"{GROUP}/preview.png",
+            caption="../report/preview.rst",
+            category="{night}",
+            subcategory="{group}",
+        ),
+        before_after=report(
+            f"{GROUP}/before_after.png",
+            caption="../report/before_after.rst",
+            category="{night}",
+            subcategory="{group}",
+        ),
     log:
         f"{LOGS}/assess.log",
     conda:

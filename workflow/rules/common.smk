@@ -8,6 +8,7 @@ from snakemake.exceptions import WorkflowError
 from n2n import plan as planning
 from n2n.config import check_config, options
 from n2n.errors import UserError
+from n2n.palettes import PALETTES
 
 try:
     CONFIG = check_config(config)
@@ -32,6 +33,8 @@ wildcard_constraints:
     group="[^/]+",
     chunk=r"\d+",
     key="[^/]+",
+    target="[^/_]+",
+    palette="|".join(PALETTES),
 
 
 def the_group(wildcards):
@@ -56,6 +59,18 @@ def assessments(wildcards):
     return [f"{RESULTS}/{g.night}/{g.name}/assessment.json" for g in PLAN.of_night(wildcards.night)]
 
 
+def channels(wildcards):
+    """The products a colour composite is made of."""
+    groups = PLAN.composites[wildcards.night, wildcards.target, wildcards.palette]
+    return [f"{RESULTS}/{wildcards.night}/{group}/denoised.fits" for group in groups]
+
+
+def pictures_in_colour(wildcards):
+    """The colour composites of a night."""
+    chosen = [key for key in PLAN.composites if key[0] == wildcards.night]
+    return [f"{RESULTS}/{night}/{target}_{palette}.png" for night, target, palette in chosen]
+
+
 def each_chunk(pattern):
     """Input function: `pattern` for every chunk of the group."""
     return lambda wildcards: expand(
@@ -76,8 +91,8 @@ def the_model(wildcards):
 
 
 def final_outputs():
-    reports = [f"{RESULTS}/{night}/report.html" for night in PLAN.nights]
-    return reports + (
+    crates = [f"{RESULTS}/{night}/ro-crate-metadata.json" for night in PLAN.nights]
+    return crates + (
         [f"{RESULTS}/{night}/verdict" for night in PLAN.nights] if CONFIG["gates"]["strict"] else []
     )
 

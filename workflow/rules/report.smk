@@ -4,8 +4,20 @@ rule report:
         frames=f"{RESULTS}/{{night}}/frames.csv",
         quarantine=f"{RESULTS}/{{night}}/quarantine.csv",
         assessments=assessments,
+        colour=pictures_in_colour,
     output:
-        f"{RESULTS}/{{night}}/report.html",
+        page=report(
+            f"{RESULTS}/{{night}}/report.html",
+            caption="../report/night.rst",
+            category="{night}",
+            subcategory="Night",
+        ),
+        summary=report(
+            f"{RESULTS}/{{night}}/summary.csv",
+            caption="../report/summary.rst",
+            category="{night}",
+            subcategory="Night",
+        ),
     log:
         f"{RESULTS}/logs/{{night}}/report.log",
     conda:
@@ -16,7 +28,8 @@ rule report:
         recipe=planning.RECIPES["report"],
     shell:
         "n2n report {input.assessments:q} --frames '{input.frames}' --quarantine '{input.quarantine}'"
-        " --models '{resources.models}' --output '{output}' --log '{log}'"
+        " --models '{resources.models}' --colour {input.colour:q} --output '{output.page}' --summary '{output.summary}'"
+        " --log '{log}'"
 
 
 # Only asked for with gates.strict: ends the run with an error when a product failed, after the report is there.

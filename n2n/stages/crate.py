@@ -1,0 +1,182 @@
+"""Stage `crate`: what a night's results are and what they were made from, as RO-Crate.
+
+`ro-crate-metadata.json` follows RO-Crate 1.1 and the profile Process Run Crate 0.5. It names every file of the night
+with its SHA-256, and for every product the action that made it (PROV_ID of the FITS header) with the exposures, the
+network, the masters and the settings that went in. Files that lie elsewhere are named by their digest (RFC 6920).
+"""
+
+import base64
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+from PIL import Image
+
+from n2n import __version__
+from n2n.formats.fits import sha256_file
+from n2n.formats.products import read_product_header
+from n2n.formats.tables import read_csv, read_json, write_json
+from n2n.log import logger
+from n2n.stages._report_words import headline, reasons_of, verdict_of
+
+CONTEXT = ["https://w3id.org/ro/crate/1.1/context", "https://w3id.org/ro/terms/workflow-run/context"]
+PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
+FORMATS = {
+    ".fits": "application/fits",
+    ".json": "application/json",
+    ".csv": "text/csv",
+    ".html": "text/html",
+    ".png": "image/png",
+}
+OF_GROUP = {
+    "denoised.fits": "the product: image, variance, mask, coverage, plain stack and provenance",
+    "stack.fits": "the plain stack",
+    "assessment.json": "gates, gains and exposures; described by assessment.schema.json of n2n",
+    "before_after.png": "stack and product side by side",
+    "preview.png": "the whole field",
+}
+OF_NIGHT = {
+    "report.html": "the night's report",
+    "summary.csv": "one row a group",
+    "frames.csv": "every frame that was found",
+    "quarantine.csv": "files that were set aside, with the reason",
+    "settings.json": "settings of n2n, defaults filled in",
+}
+
+
+def add_arguments(parser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("assessments", type=Path, nargs="+", help="assessment.json of the night's groups")
+    parser.add_argument("--frames", type=Path, required=True, help="frames.csv of the night")
+    parser.add_argument("--colour", type=Path, nargs="*", default=[], help="colour composites of the night")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="ro-crate-metadata.json to write")
+
+
+def run(args) -> None:
+    """Execute the stage."""
+    crate = Crate(args.output.parent)
+    digests = {row["path"]: row["sha256"] for row in read_csv(args.frames)}
+    groups = [(path.parent, read_json(path)) for path in sorted(args.assessments)]
+    for name, words in OF_NIGHT.items():
+        crate.file(name, words)
+    ends = [describe_group(crate, folder, facts, digests) for folder, facts in groups]
+    for path in sorted(args.colour):
+        describe_composite(crate, path)
+    crate.action("#report", "n2n report", [f"{folder.name}/assessment.json" for folder, _ in groups],
+                 ["report.html", "summary.csv"])  # fmt: skip
+    night, ended = groups[0][1]["night"], max(ends)
+    verdicts = "; ".join(f"{facts['group']}: {verdict_of(facts)}" for _, facts in groups)
+    versions = {name: version for _, facts in groups for name, version in (facts.get("versions") or {}).items()}
+    write_json(
+        args.output, crate.document(f"Night {night}", f"Astronomical images by n2n. {verdicts}", ended, versions)
+    )
+    logger.info("%s: %d files, %d actions", args.output, len(crate.parts), len(crate.actions))
+
+
+def describe_group(crate: "Crate", folder: Path, facts: dict, digests: dict) -> str:
+    """Add a group's files and the action that made them; returns when that ended."""
+    results = [crate.file(f"{folder.name}/{name}", words) for name, words in OF_GROUP.items()]
+    inputs = [crate.elsewhere(sha256_of(frame, digests), frame["filename"]) for frame in facts["frames"]]
+    inputs += ["settings.json", crate.file(f"{folder.name}/calibration.json", "which masters were chosen, and why")]
+    chosen = read_json(folder / "calibration.json") if (folder / "calibration.json").is_file() else {}
+    for kind in ("bias", "dark", "flat", "defects"):
+        master = folder.parent.parent / "masters" / f"{chosen.get(kind)}.fits"
+        if master.is_file():
+            inputs.append(crate.elsewhere(sha256_file(master), f"masters/{master.name}"))
+    model = facts.get("model") or {}
+    if model:
+        name = "/".join(Path(model["path"]).parts[-3:-1])
+        inputs.append(crate.elsewhere(model["weights_sha256"], f"models/{name}/model.safetensors"))
+    said = headline(facts) if verdict_of(facts) == "PASS" else " ".join(reasons_of(facts))
+    ended = end_of(folder / "denoised.fits")
+    crate.action(
+        facts.get("prov_id") or f"#{folder.name}", f"{facts['group']}: from exposures to product", inputs, results,
+        description=f"{verdict_of(facts)}: {said}", endTime=ended,
+    )  # fmt: skip
+    return ended
+
+
+def describe_composite(crate: "Crate", path: Path) -> None:
+    """Add a colour composite and the action that made it."""
+    with Image.open(path) as picture:
+        words, sources = picture.info.get("Description", ""), picture.info.get("Source", "")
+    results = [crate.file(path.name, words)]
+    crate.action(f"#{path.stem}", "n2n colour", [source for source in sources.split(", ") if source], results)
+
+
+def sha256_of(frame: dict, digests: dict) -> str:
+    """Digest of an exposure, from its assessment or the list of frames."""
+    return frame.get("sha256") or digests.get(frame["filename"], "")
+
+
+def end_of(path: Path) -> str:
+    """When a product was finished, by its own last line of history."""
+    header = read_product_header(path)
+    history = [str(line).split()[0] for line in header.get("HISTORY", []) if str(line).strip()]
+    return (history[-1] if history else header.get("DATE", "1970-01-01T00:00:00")) + "Z"
+
+
+class Crate:
+    """Entities of a crate whose root is a folder."""
+
+    def __init__(self, root: Path):
+        self.root = root
+        self.parts: dict[str, dict] = {}
+        self.actions: list[dict] = []
+
+    def file(self, name: str, words: str) -> str:
+        """Add a file below the root, if it is there; returns its id."""
+        path, identity = self.root / name, quote(name)
+        if path.is_file() and identity not in self.parts:
+            self.parts[identity] = {
+                "@id": identity,
+                "@type": "File",
+                "name": name,
+                "description": words,
+                "encodingFormat": FORMATS.get(path.suffix, "application/octet-stream"),
+                "contentSize": str(os.path.getsize(path)),
+                "sha256": sha256_file(path),
+            }
+        return identity
+
+    def elsewhere(self, digest: str, name: str) -> str:
+        """Add a file that lies elsewhere, known by its SHA-256; returns its id."""
+        if not digest:
+            return quote(name)
+        identity = "ni:///sha-256;" + base64.urlsafe_b64encode(bytes.fromhex(digest)).decode().rstrip("=")
+        known = {"@id": identity, "@type": "File", "name": Path(name).name, "alternateName": name, "sha256": digest}
+        self.parts.setdefault(identity, known)
+        return identity
+
+    def action(self, identity: str, name: str, inputs: list[str], results: list[str], **more) -> None:
+        """Add what was done; files that are not there are left out."""
+        there = [[{"@id": part} for part in dict.fromkeys(parts) if part in self.parts] for parts in (inputs, results)]
+        facts = {"@id": identity, "@type": "CreateAction", "name": name, "instrument": {"@id": "#n2n"}}
+        self.actions.append(facts | {"object": there[0], "result": there[1]} | more)
+
+    def document(self, name: str, description: str, ended: str, versions: dict[str, str]) -> dict:
+        """The whole of ro-crate-metadata.json."""
+        about = {"@id": "ro-crate-metadata.json", "@type": "CreativeWork", "about": {"@id": "./"}}
+        about["conformsTo"] = {"@id": "https://w3id.org/ro/crate/1.1"}
+        root = {
+            "@id": "./",
+            "@type": "Dataset",
+            "conformsTo": {"@id": PROFILE},
+            "name": name,
+            "description": description,
+            "datePublished": ended,
+            "license": "as the observer of the raw frames decides",
+            "hasPart": [{"@id": part} for part in self.parts],
+            "mentions": [{"@id": action["@id"]} for action in self.actions],
+        }
+        profile = {"@id": PROFILE, "@type": "CreativeWork", "name": "Process Run Crate", "version": "0.5"}
+        needed = {package: version for package, version in versions.items() if package != "n2n"}
+        tool = {"@id": "#n2n", "@type": "SoftwareApplication", "name": "n2n"}
+        tool |= {"softwareVersion": versions.get("n2n", __version__)}
+        tool["softwareRequirements"] = [{"@id": f"#{package}"} for package in needed]
+        packages = [
+            {"@id": f"#{package}", "@type": "SoftwareApplication", "name": package, "softwareVersion": version}
+            for package, version in needed.items()
+        ]
+        graph = [about, root, profile, tool, *packages, *self.actions, *self.parts.values()]
+        return {"@context": CONTEXT, "@graph": graph}

@@ -1,0 +1,71 @@
+"""`n2n export`: a product as TIFF, for programs that do not open FITS.
+
+The scale is one of
+
+stretched  16 bit, by the automatic stretch of the pictures: ready to look at and to edit
+linear     16 bit, darkest pixel 0, brightest 65535: for programs that stretch themselves
+float      32 bit, the FITS file's own values: nothing is lost
+
+16 linear bits may be coarser than the noise of a denoised image; where they are, a message says so.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from n2n.errors import UserError
+from n2n.formats.pictures import brightness, robust_level, stretch_limits
+from n2n.formats.products import read_product
+from n2n.formats.tiff import write_tiff
+from n2n.log import logger
+
+COARSE = 0.1  # steps of this many sigma of the plain stack may show in a denoised image
+
+
+def add_arguments(parser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("product", type=Path, help="denoised.fits or stack.fits")
+    parser.add_argument("--scale", choices=("stretched", "linear", "float"), default="stretched", help="see above")
+    parser.add_argument("-o", "--output", type=Path, help="TIFF to write (default: beside the product)")
+
+
+def run(args) -> None:
+    """Execute the command."""
+    output = args.output or args.product.with_suffix(".tif")
+    if output.suffix.lower() not in (".tif", ".tiff"):
+        raise UserError(f"{output}: the name must end in .tif")
+    header, arrays = read_product(args.product, "STACK")
+    image, stack = arrays["IMAGE"], arrays.get("STACK", arrays["IMAGE"])
+    if image is None or image.ndim != 2 or not np.isfinite(image).any():
+        raise UserError(f"{args.product} holds no image of two dimensions")
+    unit = header.get("BUNIT", "adu")
+    pixels, said = EXPORTS[args.scale](image, stack, unit)
+    write_tiff(output, pixels[::-1], said)  # first row at the bottom, as in viewers
+    logger.info("%s: %s", output, said)
+
+
+def stretched(image: np.ndarray, stack: np.ndarray, unit: str) -> tuple[np.ndarray, str]:
+    """16 bit, with the stretch of the plain stack."""
+    pixels = np.rint(65535 * brightness(image, stretch_limits(stack))).astype(np.uint16)
+    return pixels, "stretched, not linear; unknown pixels are 0"
+
+
+def linear(image: np.ndarray, stack: np.ndarray, unit: str) -> tuple[np.ndarray, str]:
+    """16 bit from the darkest to the brightest pixel."""
+    low, high = float(np.nanmin(image)), float(np.nanmax(image))
+    step = (high - low) / 65535 or 1.0
+    sigma = robust_level(stack[np.isfinite(stack)])[1]
+    if step > COARSE * sigma:
+        logger.warning(
+            "one step is %.2g of the stack's noise; --scale float keeps what 16 linear bits lose", step / sigma
+        )
+    pixels = np.rint((np.nan_to_num(image, nan=low).astype(np.float64) - low) / step).astype(np.uint16)
+    return pixels, f"linear; value = {low:.6g} + {step:.6g} * number, in {unit}; unknown pixels are 0"
+
+
+def plain(image: np.ndarray, stack: np.ndarray, unit: str) -> tuple[np.ndarray, str]:
+    """The values themselves; unknown pixels get the darkest of them, since NaN stops some programs."""
+    return np.nan_to_num(image, nan=float(np.nanmin(image))).astype(np.float32), f"linear, in {unit}"
+
+
+EXPORTS = {"stretched": stretched, "linear": linear, "float": plain}

@@ -1,0 +1,24 @@
+# crate: what the night's results are and what they were made from, as RO-Crate.
+rule crate:
+    input:
+        assessments=assessments,
+        frames=f"{RESULTS}/{{night}}/frames.csv",
+        settings=f"{RESULTS}/{{night}}/settings.json",
+        report=f"{RESULTS}/{{night}}/report.html",
+        colour=pictures_in_colour,
+    output:
+        report(
+            f"{RESULTS}/{{night}}/ro-crate-metadata.json",
+            caption="../report/crate.rst",
+            category="{night}",
+            subcategory="Night",
+        ),
+    log:
+        f"{RESULTS}/logs/{{night}}/crate.log",
+    conda:
+        "../envs/n2n.yaml"
+    params:
+        recipe=planning.RECIPES["crate"],
+    shell:
+        "n2n crate {input.assessments:q} --frames '{input.frames}' --colour {input.colour:q} --output '{output}'"
+        " --log '{log}'"
