@@ -21,8 +21,7 @@ from n2n.stages._report_words import headline, reasons_of, verdict_of
 
 CONTEXT = ["https://w3id.org/ro/crate/1.1/context", "https://w3id.org/ro/terms/workflow-run/context"]
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
-FORMATS = {
-    ".fits": "application/fits",
+FORMATS = dict.fromkeys((".fits", ".fit", ".fts"), "application/fits") | {
     ".json": "application/json",
     ".csv": "text/csv",
     ".html": "text/html",
@@ -63,7 +62,7 @@ def run(args) -> None:
     for path in sorted(args.colour):
         describe_composite(crate, path)
     crate.action("#report", "n2n report", [f"{folder.name}/assessment.json" for folder, _ in groups],
-                 ["report.html", "summary.csv"])  # fmt: skip
+                 ["report.html", "summary.csv"], description="n2n report, over all groups")  # fmt: skip
     night, ended = groups[0][1]["night"], max(ends)
     verdicts = "; ".join(f"{facts['group']}: {verdict_of(facts)}" for _, facts in groups)
     versions = {name: version for _, facts in groups for name, version in (facts.get("versions") or {}).items()}
@@ -101,7 +100,8 @@ def describe_composite(crate: "Crate", path: Path) -> None:
     with Image.open(path) as picture:
         words, sources = picture.info.get("Description", ""), picture.info.get("Source", "")
     results = [crate.file(path.name, words)]
-    crate.action(f"#{path.stem}", "n2n colour", [source for source in sources.split(", ") if source], results)
+    crate.action(f"#{path.stem}", "n2n colour", [source for source in sources.split(", ") if source], results,
+                 description=words)  # fmt: skip
 
 
 def sha256_of(frame: dict, digests: dict) -> str:
@@ -114,6 +114,19 @@ def end_of(path: Path) -> str:
     header = read_product_header(path)
     history = [str(line).split()[0] for line in header.get("HISTORY", []) if str(line).strip()]
     return (history[-1] if history else header.get("DATE", "1970-01-01T00:00:00")) + "Z"
+
+
+def media_type(name: str) -> str:
+    """Media type by the name; compressed FITS is FITS."""
+    suffixes = [suffix for suffix in Path(name).suffixes if suffix.lower() in FORMATS]
+    return FORMATS[suffixes[-1].lower()] if suffixes else "application/octet-stream"
+
+
+def home(package: str, version: str) -> str:
+    """Where a version of a package is described."""
+    if package == "python":
+        return f"https://docs.python.org/release/{version}/"
+    return f"https://pypi.org/project/{package}/{version.partition('+')[0]}/"
 
 
 class Crate:
@@ -133,7 +146,7 @@ class Crate:
                 "@type": "File",
                 "name": name,
                 "description": words,
-                "encodingFormat": FORMATS.get(path.suffix, "application/octet-stream"),
+                "encodingFormat": media_type(name),
                 "contentSize": str(os.path.getsize(path)),
                 "sha256": sha256_file(path),
             }
@@ -144,7 +157,8 @@ class Crate:
         if not digest:
             return quote(name)
         identity = "ni:///sha-256;" + base64.urlsafe_b64encode(bytes.fromhex(digest)).decode().rstrip("=")
-        known = {"@id": identity, "@type": "File", "name": Path(name).name, "alternateName": name, "sha256": digest}
+        known = {"@id": identity, "@type": "File", "name": Path(name).name, "alternateName": name}
+        known |= {"encodingFormat": media_type(name), "sha256": digest}
         self.parts.setdefault(identity, known)
         return identity
 
@@ -173,10 +187,16 @@ class Crate:
         needed = {package: version for package, version in versions.items() if package != "n2n"}
         tool = {"@id": "#n2n", "@type": "SoftwareApplication", "name": "n2n"}
         tool |= {"softwareVersion": versions.get("n2n", __version__)}
-        tool["softwareRequirements"] = [{"@id": f"#{package}"} for package in needed]
         packages = [
-            {"@id": f"#{package}", "@type": "SoftwareApplication", "name": package, "softwareVersion": version}
+            {
+                "@id": home(package, version),
+                "@type": "SoftwareApplication",
+                "name": package,
+                "url": home(package, version),
+            }
+            | {"softwareVersion": version}
             for package, version in needed.items()
         ]
+        tool["softwareRequirements"] = [{"@id": package["@id"]} for package in packages]
         graph = [about, root, profile, tool, *packages, *self.actions, *self.parts.values()]
         return {"@context": CONTEXT, "@graph": graph}
