@@ -78,7 +78,7 @@ def gain_chart(rows: list[tuple[str, tuple | None, tuple | None]]) -> Markup:
     rows : list of (name, gain of the stack, gain of a single exposure)
         Each gain is ``(value, standard error)``; None where it is not known.
     """
-    known = [gain for row in rows for gain in row[1:] if gain]
+    known = [gain for row in rows for gain in row[1:] if gain and is_certain(gain)]
     if not known:
         return Markup("")
     ends = [value + sign * (error or 0) for value, error in known for sign in (-1, 0, 1)]
@@ -99,10 +99,16 @@ def gain_chart(rows: list[tuple[str, tuple | None, tuple | None]]) -> Markup:
         for gain, kind, shift in zip(gains, ("full", "single"), (-8, 8), strict=True):
             if gain:
                 y = middle + (shift if all(gains) else 0)
-                parts += gain_marks(axis, gain, y, kind)
-                parts.append(text(WIDTH, y + 4, f"{plus_minus(*gain)} ×", kind, "end"))
-                said.append(f"{name} ({kind}) {plus_minus(*gain)} times")
+                parts += gain_marks(axis, gain, y, kind) if is_certain(gain) else []
+                value = f"{plus_minus(*gain)} ×" if is_certain(gain) else "too uncertain"
+                parts.append(text(WIDTH, y + 4, value, kind, "end"))
+                said.append(f"{name} ({kind}) {value}")
     return svg(parts, bottom + 22, "Gain: " + "; ".join(said))
+
+
+def is_certain(gain: tuple[float, float | None]) -> bool:
+    """Whether a gain is known better than by a factor of two; else its number says nothing."""
+    return not gain[1] or gain[1] < gain[0]
 
 
 def gain_marks(axis: Axis, gain: tuple[float, float | None], y: float, kind: str) -> list[str]:

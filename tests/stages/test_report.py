@@ -172,6 +172,12 @@ def test_axes_and_charts_of_odd_numbers():
     assert "nan" not in gain_chart([("a", (1e6, None), None), ("b", (0.01, 0.5), (2.0, 0.1))])
 
 
+def test_a_gain_nobody_can_know_stretches_no_axis():
+    chart = gain_chart([("sky", (16.0, 1.0), (373.0, 747.0))])
+    assert "too uncertain" in chart and "373" not in chart and "1000" not in chart
+    assert chart.count("<circle") == 1
+
+
 def test_defects_and_the_gain_are_no_refused_masters():
     sentences = ["dark: 8 frames of the same night (d)", "flat: none through L", "defects: found from the lights"]
     rows = calibration_rows({"calibration": [*sentences, "gain: 0.25 by photon transfer, the header says 0.8"]})

@@ -210,6 +210,13 @@ def test_nothing_is_wider_than_the_screen(page):
     assert [item for item in small if item[0] < least] == [], "large enough for a finger"
 
 
+def test_no_gate_is_cut_off(page):
+    cut = "[...document.querySelectorAll('.gates .scroll')].filter((e) => e.scrollWidth > e.clientWidth).length"
+    for width in (page.width, 960, 910, 760):
+        page.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=page.phone)
+        assert page.evaluate(cut) == 0, width
+
+
 def test_everything_has_a_name_for_those_who_cannot_see_it(page):
     nodes = page.call("Accessibility.getFullAXTree")["nodes"]
     parts = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]]
