@@ -40,8 +40,8 @@ def align(channels: dict[str, Channel]) -> tuple[dict[str, Channel], str]:
     Returns
     -------
     channels : dict of str to Channel
-        On one grid; every channel divided by the brightness of its stars relative to the reference. `stack` stays on
-        its own grid, since only its statistics are asked for.
+        On one grid; every channel divided by the brightness of its stars relative to the reference. Of `stack` there
+        are only samples, for its statistics.
     reference : str
 
     Raises
@@ -55,7 +55,7 @@ def align(channels: dict[str, Channel]) -> tuple[dict[str, Channel], str]:
     aligned = {}
     for name, channel in channels.items():
         if name == reference:
-            aligned[name] = channel
+            aligned[name] = Channel(channel.image, samples(channel.stack), channel.flags)
             continue
         try:
             match = matched(target, channel, stars[reference], stars[name])
@@ -69,7 +69,8 @@ def align(channels: dict[str, Channel]) -> tuple[dict[str, Channel], str]:
         image[(flags & NO_DATA) > 0] = np.nan
         known = match.flux_ratio_error < 0.2 * match.flux_ratio
         ratio = np.float32(match.flux_ratio if known else 1.0)
-        aligned[name] = Channel(image / ratio, channel.stack / ratio, flags)
+        image /= ratio
+        aligned[name] = Channel(image, samples(channel.stack) / ratio, flags)
     return aligned, reference
 
 
@@ -117,19 +118,22 @@ def compose(channels: dict[str, Channel], palette: Palette, ha_share: float, sat
         red = (1 - ha_share) * red + ha_share * images[palette.blend]
     names = (palette.red, palette.green, palette.blue)
     own = {name: stretch_limits(channels[name].stack) for name in channels}
-    shared = stretch_limits(np.concatenate([samples(channels[name].stack) for name in dict.fromkeys(names)]))
+    shared = stretch_limits(np.concatenate([channels[name].stack for name in dict.fromkeys(names)]))
     limits = [shared if palette.linked else own[name] for name in names]
-    planes = [brightness(plane, limit) for plane, limit in zip((red, green, blue), limits, strict=True)]
-    colour = np.stack(planes, axis=-1).astype(np.float32)
+    colour = np.empty((*known.shape, 3), np.float32)
+    for index, (plane, limit) in enumerate(zip((red, green, blue), limits, strict=True)):
+        colour[..., index] = brightness(plane, limit)
     full = np.any([(channels[name].flags[cut] & SATURATED) > 0 for name in channels], axis=0)
     colour[full] = colour[full].max(axis=-1, keepdims=True)  # a saturated core has no colour
     grey = colour @ LUMA
     lightness = grey
     if palette.lightness:
         lightness = brightness(images[palette.lightness], own[palette.lightness]).astype(np.float32)
-    colour = lightness[..., None] + np.float32(saturation) * (colour - grey[..., None])
+    colour -= grey[..., None]
+    colour *= np.float32(saturation)
+    colour += lightness[..., None]
     colour[~known] = 0
-    return np.clip(colour, 0, 1)
+    return np.clip(colour, 0, 1, out=colour)
 
 
 def samples(image: np.ndarray) -> np.ndarray:

@@ -58,11 +58,12 @@ def run(args) -> None:
         logger.warning("%s: %s; the picture only says so", args.output.name, error)
         pixels, said = message(f"No {args.palette}: {error}"), f"not made: {error}"
     else:
+        channels.clear()
         colour = compose(aligned, palette, args.ha_share, args.saturation)[
             ::-1
         ]  # first row at the bottom, as in viewers
         deep = args.output.suffix.lower() != ".png"
-        pixels = np.rint(colour * (65535 if deep else 255)).astype(np.uint16 if deep else np.uint8)
+        pixels = (colour * (65535 if deep else 255) + 0.5).astype(np.uint16 if deep else np.uint8)
         logger.info("%s: %s; grid of %s", args.output.name, said, reference)
     write(args.output, pixels, said, ", ".join(sources))
 
