@@ -250,6 +250,8 @@ def terminal_summary(results: Path, groups: list[tuple[str, str]]) -> str:
         lines.append(f"  {name:<{width}}  {verdict}")
         lines.append(f"  {'':<{width}}  {textwrap.shorten(more, 100, placeholder=' ...')}")
     look = [results / night / "report.html" for night in dict.fromkeys(night for night, _ in groups)]
+    for night in dict.fromkeys(night for night, _ in groups):
+        look += sorted((results / night).glob("*.png"))
     for night, group in groups:
         look += [results / night / group / name for name in ("denoised.fits", "before_after.png")]
     there = [path.as_posix() for path in look if path.is_file()]

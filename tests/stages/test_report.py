@@ -136,12 +136,14 @@ def test_the_end_of_a_run_in_the_terminal(night, monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BytesIO(), encoding="utf-8"))
     command(night)
     groups = [(NIGHT, group) for group in ("M31_Ha", "M33_L", "M42_R", "M99_L")]
+    (night / "M31_HOO.png").touch()
     said = terminal_summary(night.parent, groups)
     names = re.findall(r"M\d\d_\w+(?=  )", said)
     assert names == ["M99_L", "M42_R", "M33_L", "M31_Ha"]
     assert "worth 16.0 ± 1.3 times the exposures" in said and "9 of 10 exposures used" in said
     assert "Stars became 4.20 ± 0.20 % wider." in said and "too few to prove" in said
     assert f"{NIGHT}/report.html" in said and "M31_Ha/denoised.fits" in said and "before_after.png" not in said
+    assert f"{NIGHT}/M31_HOO.png" in said
     monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
     assert "16.0 +- 1.3" in terminal_summary(night.parent, groups) and terminal_summary(night.parent, groups).isascii()
     assert terminal_summary(night.parent, []) is not None

@@ -50,6 +50,10 @@ def browser(tmp_path_factory):
     if not program:
         pytest.skip("no Chromium found; `apt-get install chromium`, or name one with N2N_CHROMIUM")
     with chromium(program, tmp_path_factory.mktemp("profile")) as started:
+        try:
+            started.call("Browser.getVersion")
+        except (OSError, TimeoutError) as error:
+            pytest.skip(f"{program} cannot be driven ({error}); name another Chromium with N2N_CHROMIUM")
         yield started
 
 
