@@ -21,6 +21,7 @@ VERBS = {
     "stack": ("n2n.stages.stack", "weighted mean of all exposures, with variance, mask and coverage"),
     "train": ("n2n.stages.train", "train the U-Net on the night's own repeated exposures"),
     "denoise": ("n2n.stages.denoise", "apply the network to the stack (not yet judged)"),
+    "frames": ("n2n.stages.frames", "denoise every exposure by itself, with a network that saw none of them"),
     "assess": ("n2n.stages.assess", "judge on held-out exposures, then write denoised.fits"),
     "colour": ("n2n.stages.colour", "a picture in colour from several filters of one target"),
     "report": ("n2n.stages.report", "write the night's report.html"),

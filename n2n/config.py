@@ -144,7 +144,7 @@ def add_settings(parser, section: str) -> None:
     """Give a command one option for every setting of a section, with its default and help."""
     group = parser.add_argument_group(f"settings ({section} in config.yaml)")
     kinds = {"integer": int, "number": float, "string": str}
-    for key, rule in schema()["properties"][section]["properties"].items():
+    for key, rule in _for_commands(section).items():
         option = f"--{key.replace('_', '-')}"
         text = f"{rule['description']} (default: {rule['default']})".replace("%", "%%")
         if rule["type"] == "boolean":
@@ -162,8 +162,13 @@ def options(config: dict, section: str) -> str:
 
     In the schema's order: writing the settings in another order changes nothing, and must set nothing off.
     """
+    return " ".join(f"--{key.replace('_', '-')} {config[section][key]}" for key in _for_commands(section))
+
+
+def _for_commands(section: str) -> dict:
+    """Settings of a section that commands take; a list is for the workflow, which decides by it what to run."""
     keys = schema()["properties"][section]["properties"]
-    return " ".join(f"--{key.replace('_', '-')} {config[section][key]}" for key in keys)
+    return {key: rule for key, rule in keys.items() if rule["type"] != "array"}
 
 
 def _truth(text: str) -> bool:

@@ -26,9 +26,10 @@ RECIPES = {
     "register": 3,
     "pairs": 3,
     "stack": 3,
-    "train": 1,
-    "denoise": 1,
-    "assess": 2,
+    "train": 2,
+    "denoise": 2,
+    "frames": 1,
+    "assess": 3,
     "colour": 1,
     "report": 2,
     "crate": 1,
@@ -37,7 +38,7 @@ RECIPES = {
 }
 # Settings that say where, when and on what to work: they change no result.
 IDLE = {"raw", "results", "models", "nights", "device", "memory_gb", "study", "photos", "palettes"}
-IDLE |= {"model.mode", "gates.strict"}
+IDLE |= {"model.mode", "gates.strict", "denoise.products"}
 REFERENCE_EXPOSURES = 8  # later batches do not change the reference once this many lights are there
 
 

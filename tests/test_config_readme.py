@@ -25,6 +25,8 @@ def allowed(rule: dict) -> str:
         return ", ".join(f"`{value}`" for value in rule["enum"])
     if "oneOf" in rule:
         return "text or list"
+    if rule["type"] == "array":
+        return "list of " + ", ".join(f"`{value}`" for value in rule["items"]["enum"])
     kinds = rule["type"] if isinstance(rule["type"], list) else [rule["type"]]
     names = {"integer": "whole number", "string": "text", "boolean": "`true`, `false`", "object": "patterns"}
     words = [" or ".join(names.get(kind, kind) for kind in kinds)]

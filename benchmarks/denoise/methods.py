@@ -89,9 +89,10 @@ def available(name: str) -> bool:
 
 
 def train(group, recipe, threads: int):
-    """Train n2n's network on all exposures of a group; network, its exposures, seconds."""
+    """Train n2n's network on a group; without a recipe, take the prior. Network, its exposures, seconds."""
     import torch
 
+    from n2n.nets import prior
     from n2n.nets.sampling import Exposures
     from n2n.nets.training import train as fit
 
@@ -99,6 +100,8 @@ def train(group, recipe, threads: int):
     saturated = np.zeros(group.variance.shape, bool)
     facts = group.weights, group.variance, group.background, saturated, "cpu"
     exposures = Exposures.from_arrays(group.values, group.valid, *facts)
+    if recipe is None:
+        return prior.network(), exposures, 0.0
     began = time.monotonic()
     model, _ = fit([exposures], recipe, fingerprint="", report=lambda line: None)
     return model, exposures, time.monotonic() - began

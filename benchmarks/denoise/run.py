@@ -6,8 +6,7 @@
 Every scene is simulated for every seed and number of exposures, and denoised by classical filters, each at the
 parameter that the truth likes best (by chi2), and by n2n's network, which sees no truth. "single" is one more exposure,
 not trained on, denoised by the network of the others. Gain is the error of the stack over that of the result: in sky,
-in extended light, around stars, over all pixels with weights 1/variance (chi2) and without (mse).
-
+in extended light,
 Results are added to results.csv as they come and not computed again; README.md beside it is written anew. Scenes of
 `scenes.FINAL` are for judging what was chosen on the others: --final runs them, and only them.
 """
@@ -32,25 +31,27 @@ from scipy import ndimage
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.csv"
 KEY = ("scene", "seed", "exposures", "method")
-MEASURED = ("chi2", "sky", "extended", "stars", "mse")
+MEASURED = ("chi2", "sky", "extended", "stars", "mse", "flux_5_15", "flux_50")
+APERTURE = 4  # px, radius in which the light of stars is added up
 COLUMNS = (*KEY, "parameter", *MEASURED, "seconds", "commit", "date")
 BORDER = 16  # px; few exposures reach there
 
 
 def recipes() -> dict:
-    """Designs of the network; "n2n" is the default of the workflow."""
+    """Designs of the network; "n2n" is the default of the workflow, "prior" what its training starts from."""
     from n2n.nets.training import Recipe
 
     default = Recipe()
     return {
         "n2n": default,
-        "n2n-600": replace(default, steps=600),
+        "prior": None,
+        "n2n-random": replace(default, start="random"),
         "n2n-elu": replace(default, activation="elu"),
         "n2n-wide": replace(default, width=48),
     }
 
 
-def measure(result, stack, truth, starless, group) -> dict[str, float]:
+def measure(result, stack, depth, truth, starless, group) -> dict[str, float]:
     """Gains of a result over its stack."""
     error, before = (result - truth) ** 2, (stack - truth) ** 2
     s = 1.4826 * np.median(np.sqrt(before))
@@ -65,6 +66,28 @@ def measure(result, stack, truth, starless, group) -> dict[str, float]:
         zone = zone & inside
         gains[name] = before[zone].mean() / error[zone].mean() if zone.sum() > 200 else np.nan
     gains["chi2"] = (before / variance)[inside].mean() / (error / variance)[inside].mean()
+    return gains | star_flux(result, truth, starless, np.sqrt(variance / np.maximum(depth, 1e-6)))
+
+
+def star_flux(result, truth, starless, sigma) -> dict[str, float]:
+    """Light of isolated stars over the true one, in a small aperture: those of S/N 5 to 15, and above 50.
+
+    S/N is that of a matched filter. NaN with fewer than 8 stars.
+    """
+    light = truth - starless
+    y, x = np.mgrid[-APERTURE : APERTURE + 1, -APERTURE : APERTURE + 1]
+    disc = (np.hypot(y, x) <= APERTURE).astype(np.float32)
+    ratio = np.sqrt(ndimage.convolve((light / sigma) ** 2, disc, mode="nearest"))
+    peaks = (light == ndimage.maximum_filter(light, 4 * APERTURE + 1)) & (light > 0.2 * sigma)
+    # Isolated: what is 1.5 to 2 apertures away is faint, too.
+    ring = (np.hypot(*np.mgrid[-8:9, -8:9]) > 1.5 * APERTURE) & (np.hypot(*np.mgrid[-8:9, -8:9]) <= 2 * APERTURE)
+    peaks &= ndimage.maximum_filter(light, footprint=ring) < 0.05 * light
+    peaks[:BORDER] = peaks[-BORDER:] = peaks[:, :BORDER] = peaks[:, -BORDER:] = False
+    true, found = (ndimage.convolve(image, disc, mode="nearest") for image in (light, result - starless))
+    gains = {}
+    for name, low, high in (("flux_5_15", 5, 15), ("flux_50", 50, np.inf)):
+        chosen = peaks & (ratio > low) & (ratio <= high)
+        gains[name] = found[chosen].sum() / true[chosen].sum() if chosen.sum() >= 8 else np.nan
     return gains
 
 
@@ -92,7 +115,7 @@ def compare(scene: str, seed: int, exposures: int, wanted: list[str], done: set,
             tried = []
             for value in methods.GRIDS[method]:
                 began = time.monotonic()
-                found = measure(method(group, stack, sigma, value), stack, truth, starless, group)
+                found = measure(method(group, stack, sigma, value), stack, depth, truth, starless, group)
                 tried.append((found["chi2"], value, found, time.monotonic() - began))
             _, value, found, seconds = max(tried, key=lambda row: row[0])
             yield row_of((*one, name), value, found, seconds)
@@ -100,14 +123,14 @@ def compare(scene: str, seed: int, exposures: int, wanted: list[str], done: set,
         model, cut, seconds = methods.train(group, recipes()[name], len(os.sched_getaffinity(0)))
         result = methods.apply(model, cut, group, stack, depth)
         if (*one, name) not in done:  # a run that was stopped may lack the other row alone
-            yield row_of((*one, name), "", measure(result, stack, truth, starless, group), seconds)
+            yield row_of((*one, name), "", measure(result, stack, depth, truth, starless, group), seconds)
         alone, its_depth = everything.stack([exposures])
         result = methods.apply(model, cut, group, np.where(its_depth > 0, alone, np.nan), its_depth)
         own, plain = everything.truth([exposures])
         lit = np.isfinite(alone) & np.isfinite(result) & np.isfinite(own)
         alone, result, own, plain = (np.where(lit, image, 0) for image in (alone, result, own, plain))
         if (*one, f"{name} single") not in done:
-            found = measure(result, alone, own, plain, group)
+            found = measure(result, alone, its_depth, own, plain, group)
             yield row_of((*one, f"{name} single"), "", found, time.monotonic() - began)
 
 
@@ -115,7 +138,7 @@ def row_of(key: tuple, parameter, found: dict, seconds: float) -> dict:
     """A line of results.csv."""
     commit = subprocess.run(["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
     facts = {"parameter": parameter, "seconds": f"{seconds:.1f}", "commit": commit.stdout.strip()}
-    facts |= {"date": str(datetime.date.today())} | {name: f"{found[name]:.3f}" for name in MEASURED}
+    facts |= {"date": str(datetime.date.today())} | {name: f"{found[name]:.4g}" for name in MEASURED}
     return dict(zip(KEY, key, strict=True)) | facts
 
 
@@ -129,7 +152,8 @@ def read_results() -> list[dict]:
 
 def table(rows: list[dict]) -> list[str]:
     """Mean over seeds, and its standard error, a line for every scene, number of exposures and method."""
-    lines = ["| scene | exposures | method | seeds | chi2 | sky | extended | stars | mse | s |", "|---" * 10 + "|"]
+    names = ["scene", "exposures", "method", "seeds", *MEASURED, "s"]
+    lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
     cells: dict[tuple, list[dict]] = {}
     for row in rows:
         cells.setdefault((row["scene"], int(row["exposures"]), row["method"]), []).append(row)
@@ -156,6 +180,7 @@ def write_readme(rows: list[dict]) -> None:
         "",
         "Gain: error of the stack over that of the result; mean over the seeds and its standard error. Classical",
         "filters at the parameter that the truth likes best; n2n sees no truth. s: seconds of filter or training.",
+        "flux_5_15, flux_50: light of isolated stars of that S/N over the true one.",
         f"Held back for judging: {', '.join(scenes.FINAL)}.",
         "",
         *table(rows),

@@ -83,9 +83,6 @@ def _commit() -> str | None:
 
 def product_hdus(image, header, variance, mask, coverage, frames, left_out, extra=()) -> list:
     """Assemble the HDUs every product has: image, VAR, MASK, COVERAGE, (extra), PROVENANCE."""
-    mask_hdu = fits.ImageHDU(mask, name="MASK")
-    for bit, text in bits.NAMES.items():
-        mask_hdu.header[f"BIT{bit.bit_length() - 1}"] = (bit, text)
     variance_hdu = fits.ImageHDU(variance, name="VAR")
     variance_hdu.header["BUNIT"] = (f"{header['BUNIT']}2", "variance of the primary image, a pixel")
     for index, entry in enumerate(sorted(frames, key=lambda entry: entry["path"])[:999], 1):
@@ -94,11 +91,19 @@ def product_hdus(image, header, variance, mask, coverage, frames, left_out, extr
     return [
         fits.PrimaryHDU(image, header),
         variance_hdu,
-        mask_hdu,
+        mask_plane(mask),
         fits.ImageHDU(coverage, name="COVERAGE"),
         *extra,
         provenance_table(frames, left_out),
     ]
+
+
+def mask_plane(mask: np.ndarray) -> fits.ImageHDU:
+    """The HDU of a mask, its bits explained."""
+    hdu = fits.ImageHDU(mask, name="MASK")
+    for bit, text in bits.NAMES.items():
+        hdu.header[f"BIT{bit.bit_length() - 1}"] = (bit, text)
+    return hdu
 
 
 def provenance_table(frames: list[dict], left_out: list[dict]) -> fits.BinTableHDU:
@@ -143,12 +148,16 @@ def versions() -> dict[str, str]:
 
 def denoise_cards(model: dict, settings: dict, facts: dict) -> dict:
     """Cards that name the network and how it was applied."""
-    recipe = model["recipe"]
+    recipe, prior = model["recipe"], model.get("prior_sha256")
     own = any(group == f"{facts['night']}/{facts['group']}" for group in model["groups"])
     return {
         "DNMETHOD": ("N2N-UNET", "Noise2Noise, trained on repeated exposures"),
         "DNARCH": (model["architecture"], "network"),
-        "DNTRAIN": ("self" if own else "pretrained", "on its own exposures, or others"),
+        "DNTRAIN": (
+            ("finetuned" if prior else "self") if own else "pretrained",
+            "on its own exposures (finetuned from DNPRIOR), or others",
+        ),
+        "DNPRIOR": (f"sha256:{prior}" if prior else None, "digest of the weights training started from"),
         "DNGROUP": (", ".join(model["groups"]), "group(s) the network was trained on"),
         "DNMODEL": (f"sha256:{model['weights_sha256']}", "digest of the weights"),
         "DNMFILE": ("/".join(Path(model["path"]).parts[-3:]), "what describes it"),

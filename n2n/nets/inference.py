@@ -5,9 +5,9 @@ import torch
 
 from n2n.nets.sampling import fill
 from n2n.nets.training import orient, restore
-from n2n.nets.unet import Denoiser
+from n2n.nets.unet import MULTIPLE, Denoiser
 
-REACH = 40  # pixels: farther than a pixel of the output sees (bands 18, U-Net 19), and a multiple of 4
+REACH = 72  # pixels: farther than a pixel of the output sees (bands 18, U-Net 47), and a multiple of MULTIPLE
 
 
 @torch.no_grad()
@@ -43,14 +43,13 @@ def denoise(
     """
     device = next(model.parameters()).device
     height, width = image.shape
-    # Mirror to multiples of 4 plus a margin, so that borders are tiles like any other.
-    margin = 8
-    pad_h, pad_w = (-height) % 4, (-width) % 4
+    # Mirror to whole blocks plus a margin, so that borders are tiles like any other; on both sides, so that a flipped
+    # image falls into the same blocks.
+    top, left = (MULTIPLE + (-side % MULTIPLE) // 2 for side in image.shape)
+    bottom, right = (MULTIPLE + (-side % MULTIPLE + 1) // 2 for side in image.shape)
     known = np.isfinite(image) & (depth > 0)
     prepared = _prepare(image, depth, variance, known, device)
-    prepared = [
-        torch.nn.functional.pad(t, (margin, margin + pad_w, margin, margin + pad_h), mode="reflect") for t in prepared
-    ]
+    prepared = [torch.nn.functional.pad(t, (left, right, top, bottom), mode="reflect") for t in prepared]
     full_h, full_w = prepared[0].shape[-2:]
     total = torch.zeros((full_h, full_w), device=device)
     weight = torch.zeros_like(total)
@@ -64,7 +63,7 @@ def denoise(
             share = _feather(result.shape, overlap, device)
             total[window] += result * share
             weight[window] += share
-    result = (total / weight)[margin : margin + height, margin : margin + width]
+    result = (total / weight)[top : top + height, left : left + width]
     return result.float().cpu().numpy()
 
 
@@ -90,13 +89,13 @@ def _oriented(model, inputs, background, band_noise, orientations) -> torch.Tens
 
 
 def _spans(length: int, tile: int, overlap: int) -> list[slice]:
-    """As few spans of one size as `tile` allows, on a grid of 4 pixels, overlapping by at least `overlap`."""
+    """As few spans of one size as `tile` allows, on a grid of `MULTIPLE`, overlapping by at least `overlap`."""
     if length <= tile:
         return [slice(0, length)]
     count = -(-(length - overlap) // (tile - overlap))
     size = -(-(length + (count - 1) * overlap) // count)
-    size += -size % 4
-    starts = [index * (length - size) // (count - 1) // 4 * 4 for index in range(count)]
+    size += -size % MULTIPLE
+    starts = [index * (length - size) // (count - 1) // MULTIPLE * MULTIPLE for index in range(count)]
     return [slice(start, start + size) for start in starts]
 
 

@@ -10,7 +10,7 @@ from safetensors.torch import load, save
 from n2n.errors import UserError
 from n2n.formats.atomic import atomic_path
 from n2n.nets.training import Recipe
-from n2n.nets.unet import Denoiser, parameters
+from n2n.nets.unet import LEVELS, Denoiser, parameters
 
 
 def save_weights(path: Path, model: torch.nn.Module) -> str:
@@ -25,6 +25,8 @@ def load_model(folder: Path, facts: dict, device: torch.device) -> Denoiser:
     """Read the model in `folder` described by `facts` (model.json). Errors as of `read_weights`."""
     recipe = facts["recipe"]
     model = Denoiser(recipe["width"], recipe["activation"])
+    if recipe["version"] != Recipe.version:
+        raise UserError(f"the model in {folder} is of an older version of n2n; delete its folder to train it again")
     model.load_state_dict(read_weights(folder, facts))
     return model.to(device, memory_format=torch.channels_last).eval()
 
@@ -52,7 +54,7 @@ def read_weights(folder: Path, facts: dict) -> dict[str, torch.Tensor]:
 def describe(model: Denoiser, recipe: Recipe) -> dict:
     """Architecture and recipe for model.json."""
     return {
-        "architecture": f"band-gated U-Net, width {recipe.width}, {recipe.activation}",
+        "architecture": f"band-gated U-Net, {LEVELS} levels, width {recipe.width}, {recipe.activation}",
         "parameters": parameters(model),
         "recipe": asdict(recipe),
     }

@@ -1,31 +1,61 @@
 """Train the denoiser on a group's own exposures."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
+from n2n.errors import UserError
+from n2n.nets import prior
 from n2n.nets.loop import Curves, fit, generator_of
 from n2n.nets.losses import paired_loss
 from n2n.nets.sampling import Exposures, cut, draw_subset
 from n2n.nets.unet import Denoiser
 
 VALIDATION_CROPS = 16
+FROM_PRIOR, FROM_RANDOM = (800, 0.001), (1200, 0.002)  # steps and peak learning rate
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What training depends on, besides the exposures. Raise `version` when the method changes."""
+    """What training depends on, besides the exposures. Raise `version` when the method changes.
+
+    Attributes
+    ----------
+    start : {"auto", "prior", "random"}
+        Weights to begin with; "auto" is the prior where it suits the network.
+    steps, learning_rate
+        0: what suits the start.
+    """
 
     activation: str = "leaky_relu"
     width: int = 32
-    steps: int = 1200
+    start: str = "auto"
+    steps: int = 0
     batch: int = 8
     crop: int = 64
-    learning_rate: float = 0.002
+    learning_rate: float = 0.0
     seed: int = 1
-    version: int = 1
+    version: int = 2
+
+    def settled(self) -> "Recipe":
+        """The recipe with everything decided.
+
+        Raises
+        ------
+        UserError
+            When the prior is asked for and does not suit the network.
+        """
+        fits = prior.suits(self.width, self.activation)
+        if self.start == "prior" and not fits:
+            raise UserError(
+                f"train.start: prior needs train.width: {prior.WIDTH} and train.activation: {prior.ACTIVATION}; "
+                "set train.start: random for other networks"
+            )
+        start = "random" if self.start == "random" or not fits else "prior"
+        steps, rate = FROM_PRIOR if start == "prior" else FROM_RANDOM
+        return replace(self, start=start, steps=self.steps or steps, learning_rate=self.learning_rate or rate)
 
 
 def train(
@@ -52,9 +82,13 @@ def train(
     model : Denoiser
     curves : Curves
     """
+    recipe = recipe.settled()
     device = regions[0].values.device
     torch.manual_seed(recipe.seed)
-    model = Denoiser(recipe.width, recipe.activation).to(device, memory_format=torch.channels_last)
+    model = Denoiser(recipe.width, recipe.activation)
+    if recipe.start == "prior":
+        model.load_state_dict(prior.weights())
+    model.to(device, memory_format=torch.channels_last)
     layouts = [Layout.of(region, recipe.crop) for region in regions]
     areas = torch.tensor([float(layout.positions) for layout in layouts])
     validation = _validation_pairs(regions, layouts, recipe)

@@ -14,49 +14,69 @@ from n2n.nets.activations import ACTIVATIONS
 from n2n.nets.bands import SMOOTHING, split
 
 THRESHOLD = 3.5  # sigma, where an untrained gate is half open
-BYPASS = 10.0  # sigma of the finest band, above which the input passes through: stars of S/N 60 and more
-INPUTS = 3 + len(SMOOTHING)
+BYPASS = 30.0  # sigma of the finest band, above which the input passes through: stars of S/N 180 and more
+LEVELS = 3  # of the U-Net that denoises nights; on 2x2 blocks, so that sides must be multiples of
+MULTIPLE = 2**LEVELS  # pixels
+INPUTS = 4 + len(SMOOTHING)
 OUTPUTS = 1 + len(SMOOTHING)
 
 
 class Block(nn.Sequential):
     """Two 3x3 convolutions, each followed by the activation."""
 
-    def __init__(self, inputs: int, outputs: int, activation: str):
+    def __init__(self, inputs: int, outputs: int, activation: str, padding: str):
         super().__init__(
-            nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="reflect"),
+            nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode=padding),
             ACTIVATIONS[activation](),
-            nn.Conv2d(outputs, outputs, 3, padding=1, padding_mode="reflect"),
+            nn.Conv2d(outputs, outputs, 3, padding=1, padding_mode=padding),
             ACTIVATIONS[activation](),
         )
 
 
 class UNet(nn.Module):
-    """Two levels with a skip connection, on 2x2 pixel blocks. The untrained output is zero.
+    """Two or three levels with skip connections, on 2x2 pixel blocks. The untrained output is zero.
 
     Parameters
     ----------
     inputs, outputs : int
         Channels.
     width : int
-        Channels of the upper level; the lower one has twice as many.
+        Channels of the upper level; the lower ones have twice as many.
     activation : str
         A key of `ACTIVATIONS`.
+    levels : {2, 3}
+    padding : str
+        Of the convolutions: "reflect", or "zeros", which is faster and on nights the better (docs/method.md).
     """
 
-    def __init__(self, inputs: int, outputs: int, width: int = 32, activation: str = "leaky_relu"):
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        width: int = 32,
+        activation: str = "leaky_relu",
+        levels: int = 2,
+        padding: str = "reflect",
+    ):
         super().__init__()
-        self.down = Block(4 * inputs, width, activation)
-        self.bottom = Block(width, 2 * width, activation)
-        self.up = Block(3 * width, width, activation)
+        self.down = Block(4 * inputs, width, activation, padding)
+        self.bottom = Block(width, 2 * width, activation, padding)
+        if levels == 3:
+            self.deep = Block(2 * width, 2 * width, activation, padding)
+            self.join = Block(4 * width, 2 * width, activation, padding)
+        self.levels = levels
+        self.up = Block(3 * width, width, activation, padding)
         self.head = nn.Conv2d(width, 4 * outputs, 1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (n, inputs, h, w) to (n, outputs, h, w); h and w multiples of 4."""
+        """Map (n, inputs, h, w) to (n, outputs, h, w); h and w multiples of 2^levels."""
         upper = self.down(F.pixel_unshuffle(x, 2))
         lower = self.bottom(F.avg_pool2d(upper, 2))
+        if self.levels == 3:
+            deep = F.interpolate(self.deep(F.avg_pool2d(lower, 2)), scale_factor=2, mode="nearest")
+            lower = self.join(torch.cat([lower, deep], dim=1))
         lower = F.interpolate(lower, scale_factor=2, mode="nearest")
         return F.pixel_shuffle(self.head(self.up(torch.cat([upper, lower], dim=1))), 2)
 
@@ -89,7 +109,7 @@ class Denoiser(nn.Module):
 
     def __init__(self, width: int = 32, activation: str = "leaky_relu"):
         super().__init__()
-        self.unet = UNet(INPUTS, OUTPUTS, width, activation)
+        self.unet = UNet(INPUTS, OUTPUTS, width, activation, LEVELS, "zeros")
 
     def forward(self, image, depth, background, variance, band_noise):
         """Denoise sky-subtracted, linear images.
@@ -97,7 +117,7 @@ class Denoiser(nn.Module):
         Parameters
         ----------
         image : tensor, shape (n, 1, h, w)
-            Mean of some exposures.
+            Mean of some exposures; sides multiples of `MULTIPLE`.
         depth : tensor, shape (n, 1, h, w)
             How many standard exposures each pixel is worth.
         background : tensor, shape (n, 1, 1, 1)
@@ -116,7 +136,9 @@ class Denoiser(nn.Module):
         sigma = torch.sqrt(variance / depth)
         bands, rest = split(image)
         relative = bands / sky_sigma
-        significance = (relative / band_noise.view(-1, len(SMOOTHING), 1, 1)).abs()
+        band_noise = band_noise.view(-1, len(SMOOTHING), 1, 1)
+        in_noise = relative / band_noise
+        significance = in_noise.abs()
         # The maximum of 5x5 pixels, one axis after the other.
         significance = F.max_pool2d(F.max_pool2d(significance, (1, 5), 1, (0, 2)), (5, 1), 1, (2, 0))
         features = torch.cat(
@@ -124,7 +146,8 @@ class Denoiser(nn.Module):
                 torch.asinh(image / (3 * sky_sigma)),
                 torch.log2(depth) / 4,
                 torch.log2(sigma / sky_sigma) / 2,
-                torch.asinh(1.5 * relative),
+                torch.asinh(0.5 * in_noise),
+                torch.asinh(0.5 * rest / (sky_sigma * band_noise[:, -1:])),
             ],
             dim=1,
         )

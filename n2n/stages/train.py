@@ -41,6 +41,7 @@ def add_device(parser) -> None:
 
 def run(args) -> None:
     """Execute the stage."""
+    from n2n.nets import prior
     from n2n.nets.device import choose_device, device_name, set_threads
     from n2n.nets.model import describe, save_weights
     from n2n.nets.sampling import Exposures
@@ -48,7 +49,7 @@ def run(args) -> None:
 
     device = choose_device(args.device, args.gpus)
     set_threads(args.threads)
-    recipe = Recipe(**{key: getattr(args, key) for key in Recipe.__dataclass_fields__ if hasattr(args, key)})
+    recipe = Recipe(**{key: getattr(args, key) for key in Recipe.__dataclass_fields__ if hasattr(args, key)}).settled()
     groups = [Pairs(path) for path in args.pairs]
     names = ["/".join(path.parts[-3:-1]) for path in args.pairs]
     reasons = [lacking(group, recipe.crop) for group in groups]
@@ -76,7 +77,8 @@ def run(args) -> None:
         [group.meta["sky"], group.meta["variance_background"], group.weights[group.blocks != "C"].tolist()]
         for group in enough
     ]
-    content = json.dumps([describe_recipe(recipe), frames, measured], sort_keys=True)
+    start = {"prior_sha256": prior.digest()} if recipe.start == "prior" else {}
+    content = json.dumps([describe_recipe(recipe), start, frames, measured], sort_keys=True)
     fingerprint = hashlib.sha256(content.encode()).hexdigest()
     logger.info("training on %d exposures of %s (%s)", len(frames), ", ".join(names), device_name(device))
     folder.mkdir(parents=True, exist_ok=True)
@@ -90,6 +92,7 @@ def run(args) -> None:
     write_json(
         args.output,
         describe(model, recipe)
+        | start
         | {
             "weights_sha256": digest,
             "groups": names,

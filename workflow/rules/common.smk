@@ -91,8 +91,10 @@ def the_model(wildcards):
 
 
 def final_outputs():
-    crates = [f"{RESULTS}/{night}/ro-crate-metadata.json" for night in PLAN.nights]
-    return crates + (
+    wanted = [f"{RESULTS}/{night}/ro-crate-metadata.json" for night in PLAN.nights]
+    if "frames" in CONFIG["denoise"]["products"]:
+        wanted += [f"{RESULTS}/{group.night}/{group.name}/frames" for group in PLAN.groups.values()]
+    return wanted + (
         [f"{RESULTS}/{night}/verdict" for night in PLAN.nights] if CONFIG["gates"]["strict"] else []
     )
 

@@ -1,0 +1,191 @@
+"""The network every night starts from: trained on made-up skies whose truth is known.
+
+    python benchmarks/prior/train.py [--steps 6500] [--skies 240] [--seed 1] [--output n2n/nets/prior.safetensors]
+
+Draws skies (nebulae, filaments, galaxies, star fields, smooth glow, nothing at all) and how a telescope sees them,
+makes fresh noise at every step (photons, read-out, correlated by resampling), and asks for the sky without noise. No
+image of a telescope is in it. The generators of nebulae, galaxies and stars are those of `n2n.simulate`, which other
+benchmarks use with other seeds.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from n2n.nets.bands import band_noise
+from n2n.nets.loop import fit, generator_of
+from n2n.nets.training import Recipe
+from n2n.nets.unet import Denoiser
+from n2n.simulate.optics import Conditions, render
+from n2n.simulate.scene import Scene, canvas_shape, galaxies, gaussian_field, nebula, stars
+
+SHAPE = (320, 320)  # px, a sky
+FIRST_SEED = 1_000_000  # scenes of other benchmarks and tests use small seeds
+CROP, MARGIN = 96, 4
+BATCH, RATE = 6, 0.002
+KINDS = {"nebula": 0.25, "filaments": 0.2, "galaxies": 0.2, "glow": 0.1, "clouds": 0.1, "empty": 0.15}
+CORRELATED = (0.0, 0.5, 1.0, 1.4)  # powers of the mean transfer function of resampling
+
+
+def sky(seed: int) -> np.ndarray:
+    """One sky as an exposure would see it without noise and background; float32, e-/px on an arbitrary scale."""
+    rng = np.random.default_rng(FIRST_SEED + seed)
+    shape = canvas_shape(SHAPE)
+    diffuse = np.zeros(shape, np.float32)
+    kind = rng.choice(
+        ["nebula", "filaments", "galaxies", "glow", "clouds", "empty"], p=[0.25, 0.2, 0.2, 0.1, 0.1, 0.15]
+    )
+    if kind in ("nebula", "filaments"):
+        diffuse = nebula(shape, rng, 1.0, rng.uniform(1.2, 2.0))
+        diffuse = diffuse ** rng.uniform(0.7, 1.4) * (1.0 if kind == "nebula" else 0.35)
+        diffuse = ndimage.gaussian_filter(diffuse, rng.choice([0, 0, 1.0, 2.5]))
+    elif kind == "galaxies":
+        high = np.exp(rng.uniform(np.log(300), np.log(3000)))
+        small = rng.uniform(0.8, 3.0)
+        diffuse = galaxies(shape, rng, rng.integers(3, 40), (20.0, high), (small, small * rng.uniform(2, 5)))
+    elif kind == "glow":
+        diffuse = ndimage.gaussian_filter(nebula(shape, rng, 1.0, 1.5), rng.uniform(4, 12)) * 3
+        diffuse += galaxies(shape, rng, 6, (20.0, 500.0), (1.0, 6.0))
+    elif kind == "clouds":
+        field = gaussian_field(shape, rng, rng.uniform(2.6, 4.0), rng.uniform(20, 150), rng.uniform(1, 4))
+        diffuse = np.exp(rng.uniform(0.5, 1.5) * field).astype(np.float32) * 0.3
+    density = np.exp(rng.uniform(np.log(10), np.log(6000)))
+    found = stars(SHAPE, rng, density, (rng.uniform(0.3, 2), np.exp(rng.uniform(np.log(500), np.log(2e4)))), 0, (1, 2))
+    if rng.random() < 0.1:
+        found = tuple(np.zeros((3, 0)))
+    scene = Scene(diffuse.astype(np.float32), *found)
+    # Elongated a little, and of another shape than the simulator's Moffat: optics and tracking differ.
+    sight = Conditions(0, 0, 0, 1.0, rng.uniform(1.6, 4.2), 0.0, rng.uniform(0, 1), rng.uniform(0, 180))
+    image = np.maximum(render(scene, SHAPE, sight), 0)
+    return ndimage.gaussian_filter(image, rng.uniform(0, 0.8, 2)) if rng.random() < 0.6 else image
+
+
+def kernels() -> list[torch.Tensor]:
+    """Filters that correlate white noise as the mean of many resampled exposures is; their sums are 1."""
+    side = 64
+    k = np.fft.fftfreq(side)
+    phases = (np.arange(16) + 0.5) / 16
+    taps = np.arange(-3, 5)
+    power = np.zeros(side)
+    for phase in phases:
+        weights = np.sinc(taps - phase) * np.sinc((taps - phase) / 4)
+        weights /= weights.sum()
+        power += np.abs((weights * np.exp(-2j * np.pi * k[:, None] * taps)).sum(axis=1)) ** 2 / len(phases)
+    power = np.outer(power, power)
+    made = []
+    for exponent in CORRELATED:
+        kernel = np.fft.fftshift(np.fft.ifft2(power ** (exponent / 2)).real)
+        middle = side // 2
+        kernel = kernel[middle - MARGIN : middle + MARGIN + 1, middle - MARGIN : middle + MARGIN + 1]
+        made.append(torch.tensor(kernel / kernel.sum(), dtype=torch.float32)[None, None])
+    return made
+
+
+def noisy(bank: torch.Tensor, filters, noises, batch: int, generator) -> dict:
+    """A batch of crops with fresh noise and the truth beneath."""
+
+    def uniform(low, high):
+        return low + (high - low) * torch.rand(batch, 1, 1, 1, generator=generator)
+
+    side = CROP + 2 * MARGIN
+    which = torch.randint(len(bank), (batch,), generator=generator)
+    top, left = (torch.randint(bank.shape[-1] - side + 1, (batch,), generator=generator) for _ in range(2))
+    crops = [bank[w, t : t + side, x : x + side] for w, t, x in zip(which, top, left, strict=True)]
+    background = torch.exp(uniform(np.log(0.5), np.log(300.0)))
+    read = torch.exp(uniform(np.log(1.0), np.log(4.0)))
+    # A unit of the bank's light stands for so many sigma of an exposure's noise.
+    unit = torch.sqrt(background + read**2) * torch.exp(uniform(np.log(0.15), np.log(6.0)))
+    light = torch.stack(crops)[:, None] * unit
+    depth = torch.round(torch.exp(uniform(0.0, np.log(128.0))))
+    deep = torch.rand(batch, 1, 1, 1, generator=generator) < 0.5
+    depth = torch.where(deep, torch.round(uniform(8, 64)), depth)
+    expected = depth * (light + background)
+    photons = torch.poisson(expected, generator=generator) - expected
+    white = (photons + read * torch.sqrt(depth) * torch.randn(expected.shape, generator=generator)) / depth
+    kind = int(torch.randint(len(filters), (), generator=generator))
+    kept = float((filters[kind] ** 2).sum())
+    noise = torch.nn.functional.conv2d(white, filters[kind])
+    sky_variance = kept * (background + read**2)
+    # Nobody knows the level of the sky exactly, nor is it even: what is below zero may not be taken for noise.
+    place = torch.linspace(-1, 1, CROP)
+    level, across, up = (torch.randn(batch, 1, 1, 1, generator=generator) for _ in range(3))
+    level = (level + 0.5 * across * place + 0.5 * up * place[:, None]) * torch.sqrt(sky_variance / depth)
+    truth = light[..., MARGIN:-MARGIN, MARGIN:-MARGIN] + 0.7 * level
+    # The variance map of a night is a smoothed estimate from some 20 exposures, and the sky's where in doubt.
+    scatter = 0.3 * np.sqrt(2 / 20) * (truth.clamp(min=0) + sky_variance)
+    sample = truth + scatter * torch.randn(truth.shape, generator=generator)
+    variance = sky_variance + kept * torch.clamp(torch.nn.functional.avg_pool2d(sample, 3, 1, 1), min=0)
+    significant = variance > sky_variance * 1.3
+    return {
+        "image": truth + noise,
+        "truth": truth,
+        "depth": depth.expand_as(truth),
+        "background": sky_variance,
+        "variance": torch.where(significant, variance, sky_variance.expand_as(variance)),
+        "exact": kept * (truth.clamp(min=0) + background + read**2),
+        "band_noise": noises[kind],
+    }
+
+
+def risk(model: Denoiser, sample: dict) -> torch.Tensor:
+    """Squared error of each crop over that of the noisy image, in the noise's own units; shape (n,)."""
+    out = model(sample["image"], sample["depth"], sample["background"], sample["variance"], sample["band_noise"])
+    return ((out - sample["truth"]) ** 2 * sample["depth"] / sample["exact"]).mean(dim=(1, 2, 3))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=6500)
+    parser.add_argument("--skies", type=int, default=240)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--state", type=Path, default=Path("prior-state.pt"), help="to go on from after a stop")
+    parser.add_argument("-o", "--output", type=Path, default=Path("prior.safetensors"))
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    began = time.monotonic()
+    bank = torch.from_numpy(np.stack([sky(args.seed * 10_000 + index) for index in range(args.skies)]))
+    print(f"{len(bank)} skies in {time.monotonic() - began:.0f} s", flush=True)
+    filters = kernels()
+    noises = []
+    for kernel in filters:
+        field = torch.randn(4, 1, 512, 512, generator=torch.Generator().manual_seed(5))
+        field = torch.nn.functional.conv2d(field, kernel) / (kernel**2).sum().sqrt()
+        noises.append(band_noise(field[:, 0]))
+    torch.manual_seed(args.seed)
+    recipe = Recipe()
+    model = Denoiser(recipe.width, recipe.activation).to(memory_format=torch.channels_last)
+    tests = [noisy(bank, filters, noises, 16, generator_of(args.seed + 77, index)) for index in range(8)]
+
+    def loss_of_step(step: int) -> torch.Tensor:
+        sample = noisy(bank, filters, noises, BATCH, generator_of(args.seed, step))
+        # The logarithm asks for the same *ratio* on easy and on hard skies.
+        return torch.log(risk(model, sample) + 0.002).mean()
+
+    @torch.no_grad()
+    def validate() -> tuple[float, ...]:
+        return (float(torch.log(torch.cat([risk(model, sample) for sample in tests])).mean()),)
+
+    fit(
+        model,
+        loss_of_step,
+        validate,
+        steps=args.steps,
+        learning_rate=RATE,
+        fingerprint=f"{args.steps} {args.skies} {args.seed}",
+        state_path=args.state,
+        validate_every=250,
+        report=lambda line: print(line, flush=True),
+    )
+    from safetensors.torch import save_file
+
+    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, args.output)
+    print(f"{time.monotonic() - began:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""Stage `frames`: denoise every exposure by itself, with a network that was trained on none of them.
+
+That network is the prior, which knows skies in general (`n2n/nets/prior.md`): all exposures of a series are treated
+alike, whichever block they are in and whatever the night's own model learned from. Nothing is proved about a single
+exposure, and its header says so (QASTAT = WARN). Groups of any size will do, also of a single exposure.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+
+from n2n.config import add_settings
+from n2n.errors import UserError
+from n2n.formats import flags as bits
+from n2n.formats.products import reference_header, set_cards, write_fits
+from n2n.formats.provenance import denoise_cards, history_line, mask_plane
+from n2n.log import Progress, logger
+from n2n.stages.denoise import measured_band_noise
+from n2n.stages.pairs import Pairs
+from n2n.stages.train import add_device
+
+UNPROVED = "a single exposure: nothing about it is proved"
+
+
+def add_arguments(parser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("pairs", type=Path, help="pairs.h5 of the group")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder to write the denoised exposures to")
+    add_device(parser)
+    add_settings(parser, "denoise")
+
+
+def run(args) -> None:
+    """Execute the stage."""
+    from n2n.nets import prior
+    from n2n.nets.device import choose_device, device_name, set_threads
+    from n2n.nets.inference import denoise
+    from n2n.nets.sampling import measure_band_noise
+
+    if args.overlap >= args.tile:
+        raise UserError(f"denoise.overlap, {args.overlap}, must be smaller than denoise.tile, {args.tile}")
+    pairs = Pairs(args.pairs)
+    device = choose_device(args.device, args.gpus)
+    set_threads(args.threads)
+    model = prior.network().to(device)
+    band_noise = measured_band_noise(pairs, measure_band_noise).to(device)
+    settings = {name: getattr(args, name) for name in ("tile", "overlap", "orientations")}
+    group = pairs.path.resolve().parent
+    facts = {"night": group.parent.name, "group": group.name, "product": "DENOISED"}
+    cards = denoise_cards(prior.description(), settings | {"device": device_name(device)}, facts)
+    names = file_names([entry["path"] for entry in pairs.frames])
+    background = pairs.meta["variance_background"]
+    unfinished = args.output.with_name(f".{args.output.name}.part")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    for index, name in enumerate(Progress(names, "denoise")):
+        mean, depth, _ = pairs.mean([index])
+        result = denoise(model, mean, depth, pairs.variance, background, band_noise, **settings)
+        header = reference_header(pairs.meta)
+        set_cards(header, cards | of_exposure(pairs.frames[index]))
+        header.add_history(history_line("frames", "one exposure, QASTAT=WARN"))
+        image, mask = assemble(mean, result, pairs.file["flags"][index])
+        image += np.float32(pairs.meta["sky"])
+        write_fits(unfinished / name, [fits.PrimaryHDU(image, header), mask_plane(mask)])
+    shutil.rmtree(args.output, ignore_errors=True)
+    unfinished.rename(args.output)
+    logger.info("%d exposures denoised one by one: %s", len(names), UNPROVED)
+
+
+def assemble(mean: np.ndarray, result: np.ndarray, flags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The denoised exposure and its mask.
+
+    Saturated pixels pass through untouched; rejected ones are filled by the network, and marked.
+
+    Parameters
+    ----------
+    mean, result : float32 ndarray, shape (h, w)
+        The exposure, NaN where it has no valid pixel, and what the network made of it.
+    flags : uint8 ndarray, shape (h, w)
+
+    Returns
+    -------
+    image : float32 ndarray, shape (h, w)
+        NaN where the exposure does not reach.
+    mask : uint8 ndarray, shape (h, w)
+    """
+    seen, saturated = (flags & bits.NO_DATA) == 0, (flags & bits.SATURATED) > 0
+    untouched = saturated & np.isfinite(mean)
+    image = np.where(untouched, mean, np.where(seen, result, np.nan)).astype(np.float32)
+    mask = flags.copy()
+    mask[seen & ~np.isfinite(mean)] |= bits.OUTLIER
+    mask[untouched] |= bits.BYPASS
+    return image, mask
+
+
+def file_names(paths: list[str]) -> list[str]:
+    """Names of the exposures' files, made different where only their folders differ."""
+    stems = [re.sub(r"\.(fits?|fts)(\.(gz|fz))?$", "", Path(path).name, flags=re.I) for path in paths]
+    return [
+        f"{stem}.fits" if stems.count(stem) == 1 else f"{stem}-{number:03d}.fits" for number, stem in enumerate(stems)
+    ]
+
+
+def of_exposure(entry: dict) -> dict:
+    """Cards of one exposure in place of the reference's."""
+    return {
+        "DATE-OBS": (entry.get("date_obs") or None, "start of the exposure"),
+        "EXPTIME": (float(entry["exptime_s"]) if entry["exptime_s"] else None, "[s] exposure time"),
+        "IMCMB001": (Path(entry["path"]).name.encode("ascii", "replace").decode()[-60:], "the exposure"),
+        "PROCTYPE": ("DENOISED", "denoised exposure, not a measured image"),
+        "QASTAT": ("WARN", "PASS, WARN or FAIL"),
+        "QAREASON": (UNPROVED, "why"),
+    }

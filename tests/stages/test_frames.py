@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+from astropy.io import fits
+from finished import QUICK, call, finished, truths
+
+from n2n.formats import flags as bits
+from n2n.nets import prior
+from n2n.stages.frames import assemble, file_names
+from n2n.stages.pairs import Pairs
+
+
+@pytest.fixture(scope="module")
+def folder(chain, tmp_path_factory):
+    """All exposures of the night, denoised one by one."""
+    folder = tmp_path_factory.mktemp("frames") / "frames"
+    call("frames", finished(chain).pairs, "-o", folder, *QUICK, "--orientations", "1")
+    return folder
+
+
+def test_every_accepted_exposure_has_its_file(folder, chain):
+    pairs = Pairs(finished(chain).pairs)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(file_names([f["path"] for f in pairs.frames]))
+
+
+def test_a_frame_is_nearer_to_the_truth_than_the_exposure_was(folder, chain):
+    known = truths(chain)
+    [index] = known.single.chosen
+    name = file_names([f["path"] for f in known.pairs.frames])[index]
+    denoised = fits.getdata(folder / name) - known.pairs.meta["sky"]
+    usable = np.isfinite(known.single.mean) & ~known.pairs.saturated & np.isfinite(known.single.truth)
+    faint = usable & (known.single.truth < 3 * known.single.sigma)
+    before, after = ((image - known.single.truth)[faint].std() for image in (known.single.mean, denoised))
+    assert after < before / 3
+
+
+def test_the_header_is_the_exposures_own_and_says_that_nothing_is_proved(folder, chain):
+    pairs = Pairs(finished(chain).pairs)
+    frame = pairs.frames[1]
+    header = fits.getheader(folder / file_names([f["path"] for f in pairs.frames])[1])
+    assert header["DATE-OBS"] == frame["date_obs"] and header["EXPTIME"] == float(frame["exptime_s"])
+    assert (header["QASTAT"], header["DNTRAIN"], header["PROCTYPE"]) == ("WARN", "pretrained", "DENOISED")
+    assert header["DNMODEL"] == f"sha256:{prior.digest()}" and "proved" in header["QAREASON"]
+
+
+def test_the_same_exposures_give_the_same_bytes(folder, chain, tmp_path):
+    call("frames", finished(chain).pairs, "-o", tmp_path / "frames", *QUICK, "--orientations", "1")
+    for path in sorted(folder.iterdir())[:3]:
+        one, other = fits.getdata(path), fits.getdata(tmp_path / "frames" / path.name)
+        assert one.tobytes() == other.tobytes()
+
+
+def test_saturated_pixels_pass_and_rejected_ones_are_filled_and_marked():
+    mean = np.array([[1.0, np.nan, 50.0, np.nan]], np.float32)
+    flags = np.array([[0, 0, bits.SATURATED, bits.NO_DATA]], np.uint8)
+    image, mask = assemble(mean, np.array([[0.5, 0.6, 40.0, 0.7]], np.float32), flags)
+    np.testing.assert_array_equal(image, np.array([[0.5, 0.6, 50.0, np.nan]], np.float32))
+    assert mask.tolist() == [[0, bits.OUTLIER, bits.SATURATED | bits.BYPASS, bits.NO_DATA]]
+
+
+def test_exposures_of_one_name_in_two_folders_stay_apart():
+    names = file_names(["a/light_1.fits", "b/light_1.fit", "a/light_2.FITS.gz", "a/v1.2.fits.fz"])
+    assert names == ["light_1-000.fits", "light_1-001.fits", "light_2.fits", "v1.2.fits"]

@@ -1,0 +1,21 @@
+# frames: every exposure denoised by itself, where denoise.products asks for it.
+rule frames:
+    input:
+        f"{GROUP}/pairs.h5",
+    output:
+        directory(f"{GROUP}/frames"),
+    log:
+        f"{LOGS}/frames.log",
+    conda:
+        "../envs/n2n.yaml"
+    threads: 64
+    resources:
+        gpu=1,
+        device=CONFIG["device"],
+        mem_mb=3000,
+    params:
+        options=options(CONFIG, "denoise"),
+        recipe=planning.RECIPES["frames"],
+    shell:
+        "n2n frames '{input}' {params.options}"
+        " --device {resources.device} --gpus {resources.gpu} --threads {threads} --output '{output}' --log '{log}'"
