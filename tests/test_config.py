@@ -74,7 +74,7 @@ def test_a_key_like_no_other_is_answered_with_those_there_are():
     [
         ({"train": {"steps": "many"}}, "train.steps", "whole number"),
         ({"train": {"steps": 2.5}}, "train.steps", "whole number"),
-        ({"train": {"steps": 0}}, "train.steps", "1"),
+        ({"train": {"steps": -1}}, "train.steps", "0"),
         ({"train": {"crop": 50}}, "train.crop", "16"),
         ({"train": {"activation": "relu"}}, "train.activation", "leaky_relu"),
         ({"gates": {"strict": "maybe"}}, "gates.strict", "true or false"),
