@@ -2,8 +2,9 @@
 
 import numpy as np
 import sep
+from scipy import stats
 
-from n2n.fidelity.gates import Gate, at_most, within
+from n2n.fidelity.gates import CHANCE, Gate, at_most, within
 from n2n.fidelity.photometry import robust_mean
 
 
@@ -16,7 +17,7 @@ def centroids(image: np.ndarray, points: np.ndarray, fwhm: float) -> np.ndarray:
     return found
 
 
-def place_gates(denoised, stack, held_out, points, fwhm, limit) -> list[Gate]:
+def place_gates(denoised, stack, held_out, points, weights, fwhm, limit) -> list[Gate]:
     """Shift and added scatter of isolated stars.
 
     With x the windowed centroids in the three images::
@@ -32,27 +33,29 @@ def place_gates(denoised, stack, held_out, points, fwhm, limit) -> list[Gate]:
         Sky subtracted.
     points : ndarray, shape (n, 2)
         x, y of bright stars.
+    weights : ndarray, shape (n,)
     fwhm, limit : float
         Pixels; twice `limit` for the added scatter.
     """
-    value = error = added = its_error = float("nan")
+    value = error = added = its_error = slack = float("nan")
     count = 0
     if len(points) >= 3:
         d, s, c = (centroids(image, points, fwhm) for image in (denoised, stack, held_out))
         moved = d - s
-        both = [robust_mean(moved[:, axis]) for axis in (0, 1)]
+        both = [robust_mean(moved[:, axis], weights) for axis in (0, 1)]
         value, error, count = max(both, key=lambda found: abs(found[0]))
-        q, q_error, _ = robust_mean((moved * (d + s - 2 * c)).sum(axis=1) / 2)
+        slack = stats.t.isf(CHANCE / 4, max(count - 1, 1))  # of few stars the error itself is uncertain
+        q, q_error, _ = robust_mean((moved * (d + s - 2 * c)).sum(axis=1) / 2, weights)
         added = np.sign(q) * np.sqrt(abs(q))
         its_error = q_error / (2 * max(abs(added), 2 * limit))  # of the root, where it comes near the limit
     return [
         within(
             "G7", "Place of stars", value, error, limit,
-            f"Mean shift of {count} isolated stars against the plain stack.", "px", errors=2.5,
+            f"Mean shift of {count} isolated stars against the plain stack.", "px", errors=slack,
         ),
         at_most(
             "G7", "Scatter of places", added, its_error, 2 * limit,
             "By how much the places of stars scatter more than in the plain stack, judged by exposures the network "
-            "has not seen; below zero they scatter less.", "px",
+            "has not seen; below zero they scatter less.", "px", errors=slack,
         ),
     ]  # fmt: skip

@@ -79,16 +79,31 @@ def moment_width(image: np.ndarray, points: np.ndarray, radius: float) -> np.nda
     return result
 
 
-def robust_mean(values: np.ndarray) -> tuple[float, float, int]:
-    """Mean after 3-sigma clipping about the median, its standard error, and how many values count."""
-    values = values[np.isfinite(values)]
+def robust_mean(values: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, float, int]:
+    """Mean after 3-sigma clipping about the median, its standard error, and how many values count.
+
+    Weights, where given, are the inverse variances expected; values are clipped by what they scatter in those units.
+    """
+    weights = np.ones(len(values)) if weights is None else weights
+    known = np.isfinite(values) & np.isfinite(weights)
+    values, weights = values[known], weights[known]
     if values.size < 3:
         return float("nan"), float("nan"), int(values.size)
     for _ in range(5):
         centre = np.median(values)
-        spread = max(1.4826 * np.median(np.abs(values - centre)), 1e-12)
-        kept = values[np.abs(values - centre) <= 3 * spread]
-        if kept.size == values.size or kept.size < 3:
+        beyond = np.abs(values - centre) * np.sqrt(weights)
+        kept = beyond <= 3 * max(1.4826 * np.median(beyond), 1e-12)
+        if kept.all() or kept.sum() < 3:
             break
-        values = kept
-    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(values.size)), int(values.size)
+        values, weights = values[kept], weights[kept]
+    mean, n = np.average(values, weights=weights), values.size
+    error = np.sqrt(n / (n - 1) * np.sum((weights * (values - mean)) ** 2)) / weights.sum()
+    return float(mean), float(error), int(n)
+
+
+def star_weights(ratio: np.ndarray) -> np.ndarray:
+    """Weights for relative measures of stars of signal-to-noise `ratio`: none counts for more than one of 100 could.
+
+    The brightest are changed least by a denoiser, and would hide what happens to the others.
+    """
+    return 1 / (0.01**2 + 1 / np.maximum(ratio, 1e-6) ** 2)

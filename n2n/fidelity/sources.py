@@ -9,7 +9,7 @@ from n2n.fidelity.evidence import Evidence
 from n2n.fidelity.gates import Gate, at_most, within
 
 FOUND = 5.0  # sigma of the stack after the same filter: what counts as a source
-LOST = 4.5  # ... what counts as one in the stack; the held-out exposures decide whether it was
+LOST = 4.0  # ... what counts as one in the stack; the held-out exposures decide whether it was
 SEEING = 0.1  # share of the light around by which C may differ
 
 
@@ -38,11 +38,11 @@ class Filtered:
 
 
 def filtered(images: Evidence, fwhm: float) -> Filtered:
-    """Apply a filter of the stars' width that ignores the level around: a Gaussian less one twice as wide."""
+    """Apply a filter of the stars' width that ignores the level around: a Gaussian less one three times as wide."""
     width = fwhm / 2.3548
 
     def matched(image):
-        return ndimage.gaussian_filter(image, width) - ndimage.gaussian_filter(image, 2 * width)
+        return ndimage.gaussian_filter(image, width) - ndimage.gaussian_filter(image, 3 * width)
 
     noise = matched(images.noise)
     inside = ndimage.uniform_filter(images.usable.astype(np.float32), 2 * int(np.ceil(3 * width)) + 1, mode="constant")
@@ -93,7 +93,7 @@ def invented_gate(light: Filtered, limit: float, sign: int = 1) -> Gate:
 def lost_gate(light: Filtered, limit: float) -> Gate:
     """Sources of S that D lacks and C shows.
 
-    At local maxima of S above 4.5 sigma of which D has less than half::
+    At local maxima of S above 4 sigma of which D has less than half::
 
         lost = n sum (C - D) / sum (S - D)
 
