@@ -1,6 +1,6 @@
 """How often the gates refuse a good image, and how often they find harm: one command, a table out.
 
-    python benchmarks/gates/run.py [--scenes nebula ...] [--realisations 50] [--exposures 24]
+    python benchmarks/gates/run.py [--scenes nebula ...] [--realisations 50] [--spoilt 24] [--exposures 24]
 
 No network is trained. Every realisation is another sky of its kind, observed anew; stand-ins for a perfect denoiser
 know the truth, and harm of known size is done to what they give (harms.py). All gates of `n2n assess` judge that are
@@ -170,6 +170,7 @@ def main() -> None:
         "--scenes", nargs="+", choices=scenes.names(None), default=["nebula", "filaments", "galaxies", "sparse"]
     )
     parser.add_argument("--realisations", type=int, default=50)
+    parser.add_argument("--spoilt", type=int, default=24, help="realisations to which harm is done as well")
     parser.add_argument("--exposures", type=int, default=24)
     args = parser.parse_args()
     limits = SimpleNamespace(**load_config()["gates"])
@@ -183,10 +184,12 @@ def main() -> None:
         writer = csv.DictWriter(file, COLUMNS)
         if new:
             writer.writeheader()
-        for number in range(args.realisations):
-            for scene in args.scenes:
-                wanted = {one for one in everything if (scene, number, *one) not in done}
-                for row in realise(scene, number, args.exposures, wanted, limits) if wanted else ():
+        jobs = [(number, scene, clean) for clean in (True, False) for number in range(args.realisations)
+                for scene in args.scenes if clean or number < args.spoilt]  # fmt: skip
+        for number, scene, clean in jobs:
+            wanted = {one for one in everything if (one[1] == "nothing") == clean and (scene, number, *one) not in done}
+            if wanted:
+                for row in realise(scene, number, args.exposures, wanted, limits):
                     rows.append(dict(zip(COLUMNS, (*row, *stamp), strict=True)))
                     writer.writerow(rows[-1])
                 file.flush()

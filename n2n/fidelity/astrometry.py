@@ -47,7 +47,7 @@ def place_gates(denoised, stack, held_out, points, weights, fwhm, limit) -> list
         slack = stats.t.isf(CHANCE / 4, max(count - 1, 1))  # of few stars the error itself is uncertain
         q, q_error, _ = robust_mean((moved * (d + s - 2 * c)).sum(axis=1) / 2, weights)
         added = np.sign(q) * np.sqrt(abs(q))
-        its_error = q_error / (2 * max(abs(added), 2 * limit))  # of the root, where it comes near the limit
+        its_error = q_error / (2 * max(abs(added), np.sqrt(q_error), 1e-9))
     return [
         within(
             "G7", "Place of stars", value, error, limit,

@@ -77,10 +77,10 @@ def worst(values, errors, limit, freedom=np.inf) -> tuple[int, float]:
     slack : float
         A perfect result exceeds the limit by more than so many errors anywhere in `CHANCE` of all cases.
     """
-    counts = np.isfinite(values) & np.isfinite(errors) & (errors > 0)
+    counts = np.isfinite(values) & np.isfinite(errors)
     if not counts.any():
         return -1, float("nan")
-    beyond = np.where(counts, (np.asarray(values) - limit) / np.where(counts, errors, 1), -np.inf)
+    beyond = np.where(counts, (np.asarray(values) - limit) / np.where(counts, np.maximum(errors, 1e-12), 1), -np.inf)
     return int(np.argmax(beyond)), float(stats.t.isf(CHANCE / counts.sum(), freedom))
 
 

@@ -1,5 +1,6 @@
 """G2: is the light that held-out exposures confirm still there, from the faintest to the brightest?"""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -41,16 +42,19 @@ def light_gates(images: Evidence, stars: np.ndarray, limit: float) -> list[Gate]
     list of Gate
         Change in percent; negative when light was lost.
     """
-    every = covariances(images, images.usable, 1)
-    values = [("all light", *kept(every), limit)]
+    every = covariances(images, images.usable)
+    values = [("all light", *kept(*every), limit)]
     level = ndimage.gaussian_filter(images.held_out, 1.0)
     for low, high in pairwise(CLASSES):
         chosen = images.usable & (level > low) & (level <= high)
         span = f"{low:g} to {high:g} σ" if np.isfinite(high) else f"above {low:g} σ"
-        sums = [box_sums(np.where(chosen, image, 0), BOX)[:, None] for image in (images.denoised, images.stack)]
-        values.append((f"pixels {span}", *(kept(sums) if chosen.sum() > 200 else (np.nan, np.nan)), limit))
-    boxes = covariances(images, images.usable & ~stars, DIFFUSE)
-    values.append(("diffuse light", *kept(boxes), limit))
+        sums = [
+            box_sums(np.where(chosen, image, 0), BOX)[:, None]
+            for image in (images.denoised, images.stack, images.noise)
+        ]
+        values.append((f"pixels {span}", *kept(*sums[:2], np.sqrt(np.sum(sums[2] ** 2))), limit))
+    boxes = diffuse_covariances(images, images.usable & ~stars)
+    values.append(("diffuse light", *kept(*boxes), limit))
     words = (
         "Light in the denoised image over that in the plain stack, where the exposures the network has not seen show it"
     )
@@ -60,25 +64,34 @@ def light_gates(images: Evidence, stars: np.ndarray, limit: float) -> list[Gate]
     ]
 
 
-def covariances(images: Evidence, chosen: np.ndarray, box: int) -> list[np.ndarray]:
-    """Sums towards cov(D, C) and cov(S, C) of box means, by regions; ndarray of shape (regions, 1) each."""
-    height, width = chosen.shape
-    count = box_sums(chosen.astype(np.float32), box)
-    full = count > 0.5 * box**2
-    means = [
-        np.where(full, box_sums(np.where(chosen, image, 0), box) / np.maximum(count, 1), 0)
-        for image in (images.denoised, images.stack, images.held_out)
-    ]
-    centred = [np.where(full, mean - mean[full].mean(), 0) if full.any() else mean for mean in means]
-    shape = -(-height // box), -(-width // box)
-    region = BOX // box if box < BOX else 1
-    return [box_sums((part * centred[2]).reshape(shape), region)[:, None] for part in centred[:2]]
+def covariances(images: Evidence, chosen: np.ndarray, region: int = BOX) -> tuple[np.ndarray, np.ndarray, float]:
+    """Sums towards cov(D, C) and cov(S, C) over pixels, by regions, shape (regions, 1); the noise in their totals."""
+
+    def centred(image):
+        return np.where(chosen, image - (image[chosen].mean() if chosen.any() else 0), 0)
+
+    held_out = centred(images.held_out)
+    sums = [box_sums(centred(image) * held_out, region)[:, None] for image in (images.denoised, images.stack)]
+    return *sums, float(np.sqrt(np.sum((images.noise * held_out) ** 2, dtype=np.float64)))
 
 
-def kept(sums: list[np.ndarray]) -> tuple[float, float]:
-    """Change in percent and its error; NaN where the light is too faint to tell."""
-    total, its_error, regions = left_out(lambda stack: stack, sums[1])
-    if regions < 8 or total[0] < 5 * its_error[0]:
+def diffuse_covariances(images: Evidence, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """The same over the means of boxes, those with a majority of chosen pixels."""
+    count = box_sums(chosen, DIFFUSE)
+    full = count > 0.5 * DIFFUSE**2
+    shape = tuple(-(-side // DIFFUSE) for side in chosen.shape)
+
+    def means(image):
+        return (box_sums(np.where(chosen, image, 0), DIFFUSE) / np.maximum(count, 1)).reshape(shape)
+
+    names = ("denoised", "stack", "held_out", "noise")
+    boxes = replace(images, **{name: means(getattr(images, name)) for name in names})
+    return covariances(boxes, full.reshape(shape), BOX // DIFFUSE)
+
+
+def kept(denoised: np.ndarray, stack: np.ndarray, noise: float) -> tuple[float, float]:
+    """Change in percent and its error; NaN where the light does not stand out of the noise."""
+    if stack.sum() < 10 * noise or noise == 0:
         return float("nan"), float("nan")
-    value, error, _ = left_out(lambda denoised, stack: 100 * (denoised / stack - 1), *sums)
+    value, error, _ = left_out(lambda now, before: 100 * (now / before - 1), denoised, stack)
     return float(value[0]), float(error[0])
