@@ -27,7 +27,7 @@ RECIPES = {
     "stack": 3,
     "train": 1,
     "denoise": 1,
-    "assess": 1,
+    "assess": 2,
     "report": 1,
     "photo": 1,
     "study": 1,

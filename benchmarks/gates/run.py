@@ -1,6 +1,6 @@
 """How often the gates refuse a good image, and how often they find harm: one command, a table out.
 
-    python benchmarks/gates/run.py [--scenes nebula ...] [--realisations 50] [--spoilt 24] [--exposures 24]
+    python benchmarks/gates/run.py [--scenes nebula ...] [--realisations 50] [--spoilt 20] [--exposures 24]
 
 No network is trained. Every realisation is another sky of its kind, observed anew; stand-ins for a perfect denoiser
 know the truth, and harm of known size is done to what they give (harms.py). All gates of `n2n assess` judge that are
@@ -170,7 +170,7 @@ def main() -> None:
         "--scenes", nargs="+", choices=scenes.names(None), default=["nebula", "filaments", "galaxies", "sparse"]
     )
     parser.add_argument("--realisations", type=int, default=50)
-    parser.add_argument("--spoilt", type=int, default=24, help="realisations to which harm is done as well")
+    parser.add_argument("--spoilt", type=int, default=20, help="realisations to which harm is done as well")
     parser.add_argument("--exposures", type=int, default=24)
     args = parser.parse_args()
     limits = SimpleNamespace(**load_config()["gates"])

@@ -41,13 +41,13 @@ def correlation_gates(rings: Rings, limit: float) -> list[Gate]:
     gates = []
     for function, names, title, words in (
         (
-            below, ("dd", "ss", "cc", "dc", "sc"), "Structure nobody else sees",
+            below, ("dd", "ss", "cc", "dc", "sc"), "Invented structure",
             "Fine structure is compared scale by scale with exposures the network has not seen. The denoised image "
             "may not resemble them less than the plain stack does: what it added would then be invented. Worst at "
             "details of {:.1f} pixels.",
         ),
         (
-            above, ("dd", "cc", "dc", "common"), "Structure nobody could know",
+            above, ("dd", "cc", "dc", "common"), "Leaked structure",
             "The noise of the held-out exposures cannot be guessed. An image that resembles them more than they "
             "resemble each other must have seen them, and the proof would be worthless. Worst at details of "
             "{:.1f} pixels.",

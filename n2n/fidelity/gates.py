@@ -24,6 +24,8 @@ class Gate:
     unit : str
     verdict : {"PASS", "FAIL", "INFO"}
         INFO: could not be judged, or is only reported.
+    bound : {"at least", "at most", "within", "none"}
+        Which side of the limit is good; within: of its positive and negative.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Gate:
     unit: str
     verdict: str
     explanation: str
+    bound: str = "within"
 
     def as_dict(self) -> dict:
         """Plain values for JSON."""
@@ -42,22 +45,23 @@ class Gate:
 
 def at_least(name, title, value, error, limit, explanation, unit="x") -> Gate:
     """Fail when the value is below the limit by more than two standard errors."""
-    return _judged(name, title, value, error, limit, explanation, unit, limit - value, 2.0)
+    return _judged(name, title, value, error, limit, explanation, unit, limit - value, 2.0, "at least")
 
 
 def at_most(name, title, value, error, limit, explanation, unit="%", errors=2.0) -> Gate:
     """Fail when the value is above the limit by more than `errors` standard errors."""
-    return _judged(name, title, value, error, limit, explanation, unit, value - limit, errors)
+    return _judged(name, title, value, error, limit, explanation, unit, value - limit, errors, "at most")
 
 
 def within(name, title, value, error, limit, explanation, unit="%", errors=2.0) -> Gate:
     """Fail when the value is farther from zero than the limit by more than `errors` standard errors."""
-    return _judged(name, title, value, error, limit, explanation, unit, abs(value) - limit, errors)
+    return _judged(name, title, value, error, limit, explanation, unit, abs(value) - limit, errors, "within")
 
 
 def exactly(name, title, differing: int, explanation) -> Gate:
     """Fail when any pixel differs."""
-    return Gate(name, title, float(differing), 0.0, 0.0, "pixels", PASS if differing == 0 else FAIL, explanation)
+    verdict = PASS if differing == 0 else FAIL
+    return Gate(name, title, float(differing), 0.0, 0.0, "pixels", verdict, explanation, "none")
 
 
 def worst(values, errors, limit, freedom=np.inf) -> tuple[int, float]:
@@ -84,14 +88,19 @@ def worst(values, errors, limit, freedom=np.inf) -> tuple[int, float]:
     return int(np.argmax(beyond)), float(stats.t.isf(CHANCE / counts.sum(), freedom))
 
 
+def two_errors(count: int) -> float:
+    """Two standard errors, or as many as are as seldom exceeded where the error comes from few values (Student)."""
+    return float(stats.t.isf(stats.norm.sf(2), max(count - 1, 1)))
+
+
 def overall(gates: list[Gate]) -> str:
     """FAIL when any gate failed, else PASS."""
     return FAIL if any(gate.verdict == FAIL for gate in gates) else PASS
 
 
-def _judged(name, title, value, error, limit, explanation, unit, excess, errors) -> Gate:
+def _judged(name, title, value, error, limit, explanation, unit, excess, errors, bound) -> Gate:
     if not np.isfinite(value):
-        return Gate(name, title, None, None, limit, unit, INFO, explanation)
+        return Gate(name, title, None, None, limit, unit, INFO, explanation, bound)
     slack = errors * error if np.isfinite(error) else 0.0
     verdict = PASS if excess <= slack else FAIL
-    return Gate(name, title, float(value), float(error), limit, unit, verdict, explanation)
+    return Gate(name, title, float(value), float(error), limit, unit, verdict, explanation, bound)

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from n2n.fidelity.evidence import Evidence
-from n2n.fidelity.gates import Gate, at_most, within
+from n2n.fidelity.gates import Gate, at_most, two_errors, within
 
 FOUND = 5.0  # sigma of the stack after the same filter: what counts as a source
 LOST = 4.0  # ... what counts as one in the stack; the held-out exposures decide whether it was
@@ -167,7 +167,7 @@ def star_stack_gates(light: Filtered, limit: float) -> list[Gate]:
             within(
                 "G9", f"Light of stars, {span}", 100 * value, 100 * error, 100 * allowed,
                 f"Mean change of {count} stars and other small details against the plain stack. They are chosen in "
-                "exposures the network has not seen.",
+                "exposures the network has not seen.", errors=two_errors(count),
             )
         )  # fmt: skip
     return gates

@@ -6,7 +6,7 @@ from n2n.fidelity.astrometry import place_gates
 from n2n.fidelity.correlation import correlation_gates
 from n2n.fidelity.evenness import evenness_gate
 from n2n.fidelity.evidence import Evidence
-from n2n.fidelity.gates import Gate, at_least, exactly, within
+from n2n.fidelity.gates import Gate, at_least, exactly, two_errors, within
 from n2n.fidelity.light import light_gates
 from n2n.fidelity.photometry import aperture_flux, find_stars, moment_width, robust_mean, star_weights
 from n2n.fidelity.residual import residual_gate
@@ -68,7 +68,7 @@ def evidence_gates(images: Evidence, zones, fwhm: float, overlaps, limits) -> li
         residual_gate(fourier, limits.max_overshoot),
         *star_stack_gates(light, STAR_CHANGE),
         evenness_gate(images),
-        seam_gate(images, zones == ZONES.index("background"), overlaps, limits.max_seam),
+        *([seam_gate(images, zones == ZONES.index("background"), overlaps, limits.max_seam)] if any(overlaps) else []),
     ]
 
 
@@ -104,6 +104,7 @@ def star_gates(product, judged, sigma, bad, fwhm: float, facts: dict, limits) ->
             within(
                 "G6", f"Flux of stars, {span}", 100 * bias, 100 * error, 100 * limit,
                 f"Mean change of the brightness of {n} isolated stars against the plain stack.",
+                errors=two_errors(n),
             )
         )  # fmt: skip
         facts.setdefault("star_flux", {})[span] = {"bias": bias, "standard_error": error, "n": n}
@@ -115,6 +116,7 @@ def star_gates(product, judged, sigma, bad, fwhm: float, facts: dict, limits) ->
         within(
             "G8", "Width of stars", 100 * width, 100 * error, 100 * limits.max_fwhm_change,
             f"Mean change of the width of {n} bright stars: above zero the image was blurred.",
+            errors=two_errors(n),
         )
     )  # fmt: skip
     return gates
