@@ -47,7 +47,7 @@ def light_gates(images: Evidence, stars: np.ndarray, limit: float) -> list[Gate]
     level = ndimage.gaussian_filter(images.held_out, 1.0)
     for low, high in pairwise(CLASSES):
         chosen = images.usable & (level > low) & (level <= high)
-        span = f"{low:g} to {high:g} σ" if np.isfinite(high) else f"above {low:g} σ"
+        span = f"{low:g} to {high:g} sigma" if np.isfinite(high) else f"above {low:g} sigma"
         sums = [
             box_sums(np.where(chosen, image, 0), BOX)[:, None]
             for image in (images.denoised, images.stack, images.noise)
