@@ -103,25 +103,29 @@ def table(rows: list[dict]) -> list[str]:
     candidates = list(harms.CANDIDATES)
     lines = ["## False alarms", "", "Share of good images that a gate refuses; a goal of at most 2 % each.", ""]
     heads = [f"{scene}, {candidate}" for scene in names for candidate in candidates]
-    lines += [f"| gate | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    lines += [f"| gate | {' | '.join(heads)} | all |", "|---" * (len(heads) + 2) + "|"]
     fired = sorted({gate for row in clean for gate in row["failed"].split("; ") if gate}, key=_order)
     cells = {(scene, candidate): [] for scene in names for candidate in candidates}
     for row in clean:
         cells[row["scene"], row["candidate"]].append(row["failed"])
+    columns = [*cells.values(), [failed for found in cells.values() for failed in found]]
     for gate in fired:
-        rates = [share([gate in failed.split("; ") for failed in found], FALSE_ALARMS, 1) for found in cells.values()]
+        rates = [share([gate in failed.split("; ") for failed in found], FALSE_ALARMS, 1) for found in columns]
         lines.append(f"| {gate} | {' | '.join(rates)} |")
-    lines.append(f"| any | {' | '.join(share([bool(f) for f in found], 1, 1) for found in cells.values())} |")
-    lines.append(f"| images | {' | '.join(str(len(found)) for found in cells.values())} |")
+    lines.append(f"| any | {' | '.join(share([bool(f) for f in found], 1, 1) for found in columns)} |")
+    lines.append(f"| images | {' | '.join(str(len(found)) for found in columns)} |")
     lines += ["", "Gates that are not listed refused none.", "", "## Harm found", ""]
     lines += [
-        "Share of spoilt images that any gate refuses; a goal of at least 95 %. By: the gates that find most.",
+        "Share of spoilt images that any gate refuses; a goal of at least 95 %. By: the gates that find most, percent. "
+        f"{len([row for row in rows if row['harm'] == harms.HARMS[0].__name__]) // max(len(names), 1)} images a scene.",
         "",
     ]
-    lines += [f"| harm | {' | '.join(names)} | by |", "|---" * (len(names) + 2) + "|"]
+    lines += [f"| harm | {' | '.join(names)} | all | by |", "|---" * (len(names) + 3) + "|"]
     for harm in harms.HARMS:
         of_harm = [row for row in rows if row["harm"] == harm.__name__]
-        found = [[bool(row["failed"]) for row in of_harm if row["scene"] == scene] for scene in names]
+        found = [
+            [bool(row["failed"]) for row in of_harm if row["scene"] in part] for part in (*([n] for n in names), names)
+        ]
         by: dict[str, int] = {}
         for row in of_harm:
             for gate in {gate.split(" ")[0] for gate in row["failed"].split("; ") if gate}:
@@ -137,7 +141,7 @@ def share(hits: list[bool], goal: float, sign: int) -> str:
     if not hits:
         return "-"
     rate = np.mean(hits)
-    text = f"{100 * rate:.0f}"
+    text = f"{100 * rate:.2g}" if 0 < rate < 0.01 else f"{100 * rate:.0f}"
     return f"**{text}**" if sign * (rate - goal) > 1e-9 else text
 
 
