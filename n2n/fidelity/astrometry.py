@@ -4,8 +4,8 @@ import numpy as np
 import sep
 from scipy import stats
 
-from n2n.fidelity.gates import CHANCE, Gate, at_most, within
-from n2n.fidelity.photometry import robust_mean
+from n2n.fidelity.gates import CHANCE, Gate, at_most, two_errors, within
+from n2n.fidelity.photometry import BORROWED, robust_mean
 
 
 def centroids(image: np.ndarray, points: np.ndarray, fwhm: float) -> np.ndarray:
@@ -17,7 +17,7 @@ def centroids(image: np.ndarray, points: np.ndarray, fwhm: float) -> np.ndarray:
     return found
 
 
-def place_gates(denoised, stack, held_out, points, weights, fwhm, limit) -> list[Gate]:
+def place_gates(denoised, stack, held_out, points, expected, fwhm, limit) -> list[Gate]:
     """Shift and added scatter of isolated stars.
 
     With x the windowed centroids in the three images::
@@ -33,7 +33,8 @@ def place_gates(denoised, stack, held_out, points, weights, fwhm, limit) -> list
         Sky subtracted.
     points : ndarray, shape (n, 2)
         x, y of bright stars.
-    weights : ndarray, shape (n,)
+    expected : ndarray, shape (n,)
+        Inverse squares of their signal-to-noise ratios.
     fwhm, limit : float
         Pixels; twice `limit` for the added scatter.
     """
@@ -42,10 +43,10 @@ def place_gates(denoised, stack, held_out, points, weights, fwhm, limit) -> list
     if len(points) >= 3:
         d, s, c = (centroids(image, points, fwhm) for image in (denoised, stack, held_out))
         moved = d - s
-        both = [robust_mean(moved[:, axis], weights) for axis in (0, 1)]
+        both = [robust_mean(moved[:, axis], expected * (fwhm / 2.3548) ** 2) for axis in (0, 1)]
         value, error, count = max(both, key=lambda found: abs(found[0]))
-        slack = stats.t.isf(CHANCE / 4, max(count - 1, 1))  # of few stars the error itself is uncertain
-        q, q_error, _ = robust_mean((moved * (d + s - 2 * c)).sum(axis=1) / 2, weights)
+        slack = stats.t.isf(CHANCE / 4, max(count - 1 + BORROWED, 1))
+        q, q_error, _ = robust_mean((moved * (d + s - 2 * c)).sum(axis=1) / 2)
         added = np.sign(q) * np.sqrt(abs(q))
         its_error = q_error / (2 * max(abs(added), np.sqrt(q_error), 1e-9))
     return [
@@ -56,6 +57,6 @@ def place_gates(denoised, stack, held_out, points, weights, fwhm, limit) -> list
         at_most(
             "G7", "Scatter of places", added, its_error, 2 * limit,
             "By how much the places of stars scatter more than in the plain stack, judged by exposures the network "
-            "has not seen; below zero they scatter less.", "px", errors=slack,
+            "has not seen; below zero they scatter less.", "px", errors=two_errors(count),
         ),
     ]  # fmt: skip

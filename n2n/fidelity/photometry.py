@@ -79,12 +79,16 @@ def moment_width(image: np.ndarray, points: np.ndarray, radius: float) -> np.nda
     return result
 
 
-def robust_mean(values: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, float, int]:
+BORROWED = 6  # values that an expected variance counts for beside those measured
+
+
+def robust_mean(values: np.ndarray, expected: np.ndarray | None = None) -> tuple[float, float, int]:
     """Mean after 3-sigma clipping about the median, its standard error, and how many values count.
 
-    Weights, where given, are the inverse variances expected; values are clipped by what they scatter in those units.
+    Where the variance of each value is expected, its inverse is the weight, and the error of few values leans on it:
+    the scatter of three tells next to nothing.
     """
-    weights = np.ones(len(values)) if weights is None else weights
+    weights = np.ones(len(values)) if expected is None else 1 / expected
     known = np.isfinite(values) & np.isfinite(weights)
     values, weights = values[known], weights[known]
     if values.size < 3:
@@ -97,13 +101,15 @@ def robust_mean(values: np.ndarray, weights: np.ndarray | None = None) -> tuple[
             break
         values, weights = values[kept], weights[kept]
     mean, n = np.average(values, weights=weights), values.size
-    error = np.sqrt(n / (n - 1) * np.sum((weights * (values - mean)) ** 2)) / weights.sum()
-    return float(mean), float(error), int(n)
+    variance = n / (n - 1) * np.sum((weights * (values - mean)) ** 2) / weights.sum() ** 2
+    if expected is not None:
+        variance = ((n - 1) * variance + BORROWED / weights.sum()) / (n - 1 + BORROWED)
+    return float(mean), float(np.sqrt(variance)), int(n)
 
 
-def star_weights(ratio: np.ndarray) -> np.ndarray:
-    """Weights for relative measures of stars of signal-to-noise `ratio`: none counts for more than one of 100 could.
+def star_variance(ratio: np.ndarray) -> np.ndarray:
+    """Variance of a relative measure of stars of signal-to-noise `ratio`; none counts for more than one of 200.
 
     The brightest are changed least by a denoiser, and would hide what happens to the others.
     """
-    return 1 / (0.01**2 + 1 / np.maximum(ratio, 1e-6) ** 2)
+    return 1 / np.clip(ratio, 1e-6, 200) ** 2

@@ -8,7 +8,7 @@ from n2n.fidelity.evenness import evenness_gate
 from n2n.fidelity.evidence import Evidence
 from n2n.fidelity.gates import Gate, at_least, exactly, two_errors, within
 from n2n.fidelity.light import light_gates
-from n2n.fidelity.photometry import aperture_flux, find_stars, moment_width, robust_mean, star_weights
+from n2n.fidelity.photometry import BORROWED, aperture_flux, find_stars, moment_width, robust_mean, star_variance
 from n2n.fidelity.residual import residual_gate
 from n2n.fidelity.risk import BOX, box_sums
 from n2n.fidelity.seams import seam_gate
@@ -95,28 +95,28 @@ def star_gates(product, judged, sigma, bad, fwhm: float, facts: dict, limits) ->
     area_noise = np.sqrt(np.nanmedian(product[1]) * np.pi * radius**2)
     ratio = flux / np.maximum(noise, area_noise)
     change = aperture_flux(after - before, points, radius, ring="mean") / np.where(flux > 0, flux, np.nan)
-    weights, gates = star_weights(ratio), []
+    expected, gates = star_variance(ratio), []
     for low, high, limit in ((50, np.inf, limits.max_flux_bias), (20, 50, 3 * limits.max_flux_bias)):
         chosen = (ratio > low) & (ratio <= high)
-        bias, error, n = robust_mean(change[chosen], weights[chosen])
+        bias, error, n = robust_mean(change[chosen], expected[chosen])
         span = f"S/N above {low}" if high == np.inf else f"S/N {low} to {high}"
         gates.append(
             within(
                 "G6", f"Flux of stars, {span}", 100 * bias, 100 * error, 100 * limit,
                 f"Mean change of the brightness of {n} isolated stars against the plain stack.",
-                errors=two_errors(n),
+                errors=two_errors(n + BORROWED),
             )
         )  # fmt: skip
         facts.setdefault("star_flux", {})[span] = {"bias": bias, "standard_error": error, "n": n}
     bright = points[ratio > 50]
-    gates += place_gates(*judged, bright, weights[ratio > 50], fwhm, limits.max_shift_px)
+    gates += place_gates(*judged, bright, expected[ratio > 50], fwhm, limits.max_shift_px)
     widths = moment_width(after, bright, radius) / moment_width(before, bright, radius) - 1
-    width, error, n = robust_mean(widths, weights[ratio > 50])
+    width, error, n = robust_mean(widths, expected[ratio > 50])
     gates.append(
         within(
             "G8", "Width of stars", 100 * width, 100 * error, 100 * limits.max_fwhm_change,
             f"Mean change of the width of {n} bright stars: above zero the image was blurred.",
-            errors=two_errors(n),
+            errors=two_errors(n + BORROWED),
         )
     )  # fmt: skip
     return gates

@@ -9,13 +9,13 @@ from n2n.fidelity.gates import FAIL, INFO, PASS
 PLACES = scattered(40, 3)
 RATIO = np.geomspace(50, 500, 40)
 STARS = light_of(PLACES, flux_of(RATIO))
-EQUAL = np.ones(40)
+EXPECTED = 1 / RATIO**2
 
 
 def gates(seed, harm=lambda image: image, number=40):
     sky = Sky(seed, STARS)
     held_out = (sky.parts[0][0] + sky.parts[1][0]) / 2
-    return place_gates(harm(sky.good()), sky.stack, held_out, PLACES[:number], EQUAL[:number], FWHM, 0.01)
+    return place_gates(harm(sky.good()), sky.stack, held_out, PLACES[:number], EXPECTED[:number], FWHM, 0.01)
 
 
 def test_centroids_are_where_the_stars_are():
