@@ -79,16 +79,37 @@ def moment_width(image: np.ndarray, points: np.ndarray, radius: float) -> np.nda
     return result
 
 
-def robust_mean(values: np.ndarray) -> tuple[float, float, int]:
-    """Mean after 3-sigma clipping about the median, its standard error, and how many values count."""
-    values = values[np.isfinite(values)]
+BORROWED = 6  # values that an expected variance counts for beside those measured
+
+
+def robust_mean(values: np.ndarray, expected: np.ndarray | None = None) -> tuple[float, float, int]:
+    """Mean after 3-sigma clipping about the median, its standard error, and how many values count.
+
+    Where the variance of each value is expected, its inverse is the weight, and the error of few values leans on it:
+    the scatter of three tells next to nothing.
+    """
+    weights = np.ones(len(values)) if expected is None else 1 / expected
+    known = np.isfinite(values) & np.isfinite(weights)
+    values, weights = values[known], weights[known]
     if values.size < 3:
         return float("nan"), float("nan"), int(values.size)
     for _ in range(5):
         centre = np.median(values)
-        spread = max(1.4826 * np.median(np.abs(values - centre)), 1e-12)
-        kept = values[np.abs(values - centre) <= 3 * spread]
-        if kept.size == values.size or kept.size < 3:
+        beyond = np.abs(values - centre) * np.sqrt(weights)
+        kept = beyond <= 3 * max(1.4826 * np.median(beyond), 1e-12)
+        if kept.all() or kept.sum() < 3:
             break
-        values = kept
-    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(values.size)), int(values.size)
+        values, weights = values[kept], weights[kept]
+    mean, n = np.average(values, weights=weights), values.size
+    variance = n / (n - 1) * np.sum((weights * (values - mean)) ** 2) / weights.sum() ** 2
+    if expected is not None:
+        variance = ((n - 1) * variance + BORROWED / weights.sum()) / (n - 1 + BORROWED)
+    return float(mean), float(np.sqrt(variance)), int(n)
+
+
+def star_variance(ratio: np.ndarray) -> np.ndarray:
+    """Variance of a relative measure of stars of signal-to-noise `ratio`; none counts for more than one of 200.
+
+    The brightest are changed least by a denoiser, and would hide what happens to the others.
+    """
+    return 1 / np.clip(ratio, 1e-6, 200) ** 2

@@ -5,9 +5,10 @@ import torch
 
 from n2n.nets.sampling import fill
 from n2n.nets.training import orient, restore
-from n2n.nets.unet import MULTIPLE, Denoiser
+from n2n.nets.unet import Denoiser
+from n2n.tiles import padding, spans
 
-REACH = 72  # pixels: farther than a pixel of the output sees (bands 18, U-Net 47), and a multiple of MULTIPLE
+REACH = 72  # pixels: farther than a pixel of the output sees (bands 18, U-Net 47), and a multiple of tiles.BLOCK
 
 
 @torch.no_grad()
@@ -43,18 +44,16 @@ def denoise(
     """
     device = next(model.parameters()).device
     height, width = image.shape
-    # Mirror to whole blocks plus a margin, so that borders are tiles like any other; on both sides, so that a flipped
-    # image falls into the same blocks.
-    top, left = (MULTIPLE + (-side % MULTIPLE) // 2 for side in image.shape)
-    bottom, right = (MULTIPLE + (-side % MULTIPLE + 1) // 2 for side in image.shape)
+    # Mirrored to whole blocks plus a margin, so that borders are tiles like any other.
+    (top, bottom), (left, right) = padding(height), padding(width)
     known = np.isfinite(image) & (depth > 0)
     prepared = _prepare(image, depth, variance, known, device)
     prepared = [torch.nn.functional.pad(t, (left, right, top, bottom), mode="reflect") for t in prepared]
     full_h, full_w = prepared[0].shape[-2:]
     total = torch.zeros((full_h, full_w), device=device)
     weight = torch.zeros_like(total)
-    for vertical in _spans(full_h, tile, overlap):
-        for horizontal in _spans(full_w, tile, overlap):
+    for vertical in spans(full_h, tile, overlap):
+        for horizontal in spans(full_w, tile, overlap):
             window = (vertical, horizontal)
             rows, within_rows = _context(window[0], full_h)
             columns, within_columns = _context(window[1], full_w)
@@ -86,17 +85,6 @@ def _oriented(model, inputs, background, band_noise, orientations) -> torch.Tens
             turned = [orient(t, turn) for t in inputs]
             total += restore(model(*turned[:2], level, turned[2], band_noise), turn)[0, 0].float()
     return total / len(order)
-
-
-def _spans(length: int, tile: int, overlap: int) -> list[slice]:
-    """As few spans of one size as `tile` allows, on a grid of `MULTIPLE`, overlapping by at least `overlap`."""
-    if length <= tile:
-        return [slice(0, length)]
-    count = -(-(length - overlap) // (tile - overlap))
-    size = -(-(length + (count - 1) * overlap) // count)
-    size += -size % MULTIPLE
-    starts = [index * (length - size) // (count - 1) // MULTIPLE * MULTIPLE for index in range(count)]
-    return [slice(start, start + size) for start in starts]
 
 
 def _context(span: slice, length: int) -> tuple[slice, slice]:

@@ -9,6 +9,17 @@ SIGNS = {"FAIL": "✕", "WARN": "!", "PASS": "✓", "INFO": "–"}
 ZONES = {"background": "empty sky", "extended": "nebulae and galaxies", "stars": "stars"}
 
 
+# What a failed gate means, by the beginning of its title.
+WRONGS = {
+    "G2": {"": "Light was {}"},
+    "G3": {"Invented": "Structure was invented", "": "The held-out exposures were not held out"},
+    "G5": {"Invented stars": "Stars were invented", "Invented": "Dark spots were invented", "": "Stars were lost"},
+    "G7": {"Place": "Stars were moved", "": "Stars were thrown about"},
+    "G9": {"More": "More than noise was removed", "": "Light of stars was {}"},
+    "G12": {"": "Tiles show a step"},
+}
+
+
 def verdict_of(facts: dict) -> str:
     """``FAIL``, ``WARN`` or ``PASS``; whatever is not known counts as WARN."""
     verdict = facts.get("qastat")
@@ -34,6 +45,8 @@ def needs(gate: dict) -> str:
         return ""
     if gate.get("unit") == "x":
         return f"at least {limit:g}{unit}"
+    if gate.get("bound") == "at most":
+        return f"at most {limit:g}{unit}"
     return "none" if limit == 0 else f"within ± {limit:g}{unit}"
 
 
@@ -60,11 +73,18 @@ def failure(gate: dict) -> str:
     if name == "G1":
         where = gate["title"].removeprefix("Gain ")
         return f"Denoising did harm {where}: worth only {measured(gate)} the exposures"
+    if name in WRONGS:
+        title, _, where = gate["title"].partition(", ")
+        words = next(words for start, words in WRONGS[name].items() if title.startswith(start))
+        said = f"{words.format('lost' if value < 0 else 'added')}: {size}"
+        return f"{said} ({where})" if where else said
     if name == "G6":
         which = gate["title"].partition(", ")[2]
         return f"Stars became {size} {'brighter' if value > 0 else 'fainter'} ({which})"
     if name == "G8":
         return f"Stars became {size} {'wider' if value > 0 else 'narrower'}"
+    if name == "G10" and gate["title"].startswith("Evenness"):
+        return f"The sky became uneven by {size}"
     if name == "G10":
         return f"The sky became {size} {'brighter' if value > 0 else 'darker'}"
     if name == "G11":

@@ -13,6 +13,7 @@ from astropy.io import fits
 from scipy import ndimage
 
 from n2n.config import add_settings
+from n2n.fidelity.evidence import evidence
 from n2n.fidelity.gates import FAIL, PASS, overall
 from n2n.fidelity.risk import Gain, gain_of, without_seeing
 from n2n.fidelity.zones import NEAR_SATURATED, ZONES, divide
@@ -31,8 +32,17 @@ from n2n.formats.provenance import (
 from n2n.formats.tables import read_json, write_json
 from n2n.log import logger
 from n2n.stages._assess_errors import errors, single_exposure
-from n2n.stages._assess_gates import run_gates, same_treatment_gate, sky_level_gate
+from n2n.stages._assess_gates import (
+    evidence_gates,
+    gain_gates,
+    halves_of,
+    same_treatment_gate,
+    saturated_gate,
+    sky_level_gate,
+    star_gates,
+)
 from n2n.stages.pairs import Pairs
+from n2n.tiles import overlaps
 
 # The gain falls with depth about as depth^-0.4 (one simulated night, 9 to 22 exposures: -0.30 to -0.48, found in
 # development trials; no committed benchmark repeats it yet). It is measured on blocks A and B and brought to the
@@ -179,11 +189,21 @@ def judge(pairs: Pairs, stack: dict, candidate: dict, attributes: dict, header, 
     sky = np.float32(pairs.meta["sky"])
     denoised = np.where(pairs.saturated | ~np.isfinite(stack["IMAGE"]), stack["IMAGE"], candidate["full"] + sky)
     denoised = denoised.astype(np.float32)
-    gates = run_gates(pairs, stack, denoised, mean, sky_sigma, zones, facts, limits)
+    gates = gain_gates(facts, limits)
+    images = evidence(candidate["judged"], mean, depth, halves_of(pairs, held_out), pairs.variance, usable)
+    fwhm = pairs.meta["fwhm_px"] or 3.0
+    settings = json.loads(attributes["settings"])
+    shared = tuple(overlaps(side, settings["tile"], settings["overlap"]) for side in pairs.shape)
+    gates += evidence_gates(images, zones, fwhm, shared, limits)
+    product = stack["IMAGE"] - sky, stack["VAR"], denoised - sky
+    judged = candidate["judged"], mean, judge_mean
+    gates += star_gates(product, judged, sky_sigma, pairs.saturated | (zones < 0), fwhm, facts, limits)
+    gates.append(saturated_gate(denoised, stack["IMAGE"], pairs.saturated))
     against_judge = [(image - judge_mean) / sky_sigma for image in (candidate["judged"], mean)]
     gates.append(sky_level_gate(*against_judge, zones))
     removed_full, removed_judged = stack["IMAGE"] - denoised, mean - candidate["judged"]
     gates.append(same_treatment_gate((removed_full - removed_judged) / sky_sigma, usable))
+    gates.sort(key=lambda gate: int(gate.name[1:]))
     facts["gates"] = [gate.as_dict() for gate in gates]
     verdict = overall(gates)
     value, error = facts["exposure_gain"]["value"], facts["exposure_gain"]["standard_error"]

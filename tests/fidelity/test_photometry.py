@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from n2n.fidelity.photometry import aperture_flux, find_stars, moment_width, robust_mean
+from n2n.fidelity.photometry import aperture_flux, find_stars, moment_width, robust_mean, star_variance
 
 SHAPE = (240, 260)
 FWHM = 3.5
@@ -180,3 +180,19 @@ def test_the_robust_mean():
     assert robust_mean(np.full(10, 2.0)) == (2.0, 0.0, 10)
     nothing = robust_mean(np.array([1.0, 2.0, np.nan]))
     assert np.isnan(nothing[0]) and np.isnan(nothing[1]) and nothing[2] == 2
+
+
+def test_few_values_lean_on_what_is_expected():
+    rng = np.random.default_rng(1)
+    expected = star_variance(np.array([20.0, 50.0, 100.0, 1000.0]))
+    np.testing.assert_allclose(np.sqrt(expected), [0.05, 0.02, 0.01, 0.005])
+    values = rng.normal(0, np.sqrt(expected), (4000, 4))
+    found = np.array([robust_mean(row, expected)[:2] for row in values])
+    assert (np.abs(found[:, 0]) < 2.3 * found[:, 1]).mean() > 0.95
+    assert found[:, 1].min() > 0.5 * found[:, 1].mean(), "three that happen to agree are not sure of it"
+    assert np.median(found[:, 1]) == pytest.approx(1 / np.sqrt((1 / expected).sum()), rel=0.25)
+
+
+def test_many_values_speak_for_themselves():
+    values = np.random.default_rng(2).normal(0, 0.1, 1000)
+    assert robust_mean(values, np.full(1000, 0.01**2))[1] == pytest.approx(0.1 / np.sqrt(1000), rel=0.1)

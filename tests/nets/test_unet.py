@@ -3,7 +3,9 @@ import pytest
 import torch
 
 from n2n.nets.bands import band_noise
-from n2n.nets.unet import ACTIVATIONS, Denoiser, parameters
+from n2n.nets.inference import REACH
+from n2n.nets.unet import ACTIVATIONS, MULTIPLE, Denoiser, parameters
+from n2n.tiles import BLOCK
 
 BACKGROUND = torch.full((1, 1, 1, 1), 25.0)
 
@@ -71,6 +73,10 @@ def test_the_image_keeps_its_shape(white, activation, shape):
 def test_the_activation_makes_a_difference(white):
     results = [apply(trained_somehow(width=8, activation=name), noise(40, 40), white) for name in sorted(ACTIVATIONS)]
     assert float((results[0] - results[1]).abs().max()) > 0.01
+
+
+def test_tiles_are_whole_blocks_of_the_network():
+    assert BLOCK % MULTIPLE == 0 and REACH % BLOCK == 0
 
 
 def test_the_network_is_small():

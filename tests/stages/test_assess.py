@@ -47,7 +47,11 @@ def test_a_good_candidate_is_shipped(night, product):
     assert "QAREASON" not in header
     assert night.facts["product"] == "DENOISED" and night.facts["qastat"] == "PASS" and not night.facts["reason"]
     assert "times the exposures" in night.facts["headline"]
-    assert all(gate["verdict"] == "PASS" for gate in night.facts["gates"])
+    judged = [gate for gate in night.facts["gates"] if gate["verdict"] != "INFO"]
+    assert all(gate["verdict"] == "PASS" for gate in judged)
+    assert {gate["name"] for gate in judged} >= {"G1", "G2", "G3", "G5", "G6", "G7", "G8", "G9", "G10", "G11", "G15"}
+    names = [int(gate["name"][1:]) for gate in night.facts["gates"]]
+    assert names == sorted(names)
 
 
 def test_the_file_keeps_its_contract(night, product):
@@ -187,6 +191,14 @@ def without_nebula(image, part):
     return image - (diffuse - np.percentile(diffuse, 20))
 
 
+def tilted(image, part):
+    return image + 0.3 * part.sigma * np.linspace(-1, 1, image.shape[1])
+
+
+def shifted(image, part):
+    return ndimage.shift(np.nan_to_num(image), (0, 0.05), order=5, mode="nearest")
+
+
 def broken(image, part):
     return image * np.nan
 
@@ -206,6 +218,11 @@ def one_broken_pixel(image, part):
         (clipped, "Level of the sky"),
         (textured, "Gain"),
         (without_nebula, "Gain in nebulae"),
+        (invented, "Invented stars"),
+        (without_nebula, "diffuse light"),
+        (textured, "More removed than noise"),
+        (tilted, "Evenness of the sky"),
+        (shifted, "Place of stars"),
         (broken, "gain could not be measured"),
         (one_broken_pixel, "not numbers"),
     ],

@@ -13,6 +13,7 @@ from reported import NIGHT, command, facts_of, write_night
 from n2n.errors import UserError
 from n2n.stages._report_charts import gain_chart, plus_minus, steps
 from n2n.stages._report_frames import calibration_rows
+from n2n.stages._report_words import failure, needs
 from n2n.stages.report import check, terminal_summary
 
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
@@ -91,6 +92,35 @@ def test_bad_news_comes_first_and_in_plain_words(night):
     assert "Stars became 4.20 ± 0.20 % wider" in said.replace("\N{NO-BREAK SPACE}", " ")
     assert "Only 9 exposures: too few to prove the result." in said
     assert text.count('class="pane compare"') == 1, "a plain stack has nothing to compare"
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "value", "unit", "words"),
+    [
+        ("G2", "Light kept, diffuse light", -30.0, "%", "Light was lost: 30.00 ± 0.20 % (diffuse light)"),
+        ("G2", "Light kept, all light", 4.0, "%", "Light was added: 4.00 ± 0.20 % (all light)"),
+        ("G3", "Invented structure", 9.0, "%", "Structure was invented: 9.00 ± 0.20 %"),
+        ("G3", "Leaked structure", 9.0, "%", "The held-out exposures were not held out: 9.00 ± 0.20 %"),
+        ("G5", "Invented stars", 3.0, "%", "Stars were invented: 3.00 ± 0.20 %"),
+        ("G5", "Invented dark spots", 3.0, "%", "Dark spots were invented: 3.00 ± 0.20 %"),
+        ("G5", "Lost stars", 3.0, "%", "Stars were lost: 3.00 ± 0.20 %"),
+        ("G7", "Place of stars", 3.0, "px", "Stars were moved: 3.00 ± 0.20 px"),
+        ("G9", "More removed than noise", 80.0, "%", "More than noise was removed: 80.00 ± 0.20 %"),
+        ("G9", "Light of stars, S/N 20 to 60", -8.0, "%", "Light of stars was lost: 8.00 ± 0.20 % (S/N 20 to 60)"),
+        ("G10", "Evenness of the sky", 0.5, "sigma", "The sky became uneven by 0.50 ± 0.20 σ"),
+        ("G12", "Seams", -0.5, "sigma", "Tiles show a step: 0.50 ± 0.20 σ"),
+    ],
+)
+def test_every_failure_has_plain_words(name, title, value, unit, words):
+    said = failure({"name": name, "title": title, "value": value, "uncertainty": 0.2, "unit": unit})
+    assert said.replace("\N{NO-BREAK SPACE}", " ") == words
+
+
+@pytest.mark.parametrize(
+    ("bound", "words"), [("at most", "at most 1 %"), ("within", "within ± 1 %"), (None, "within ± 1 %")]
+)
+def test_the_limit_says_on_which_side(bound, words):
+    assert needs({"limit": 1.0, "unit": "%", "bound": bound}) == words
 
 
 def test_names_from_outside_cannot_become_markup(night):

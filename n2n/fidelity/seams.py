@@ -1,0 +1,81 @@
+"""G12: does the image show where tiles meet?"""
+
+import numpy as np
+from scipy import ndimage
+
+from n2n.fidelity.evidence import Evidence
+from n2n.fidelity.gates import Gate, within, worst
+
+SHARP, WIDE = 4, 16  # pixels on either side that are compared, next to a seam and across a feathered overlap
+
+
+def seam_gate(images: Evidence, calm: np.ndarray, overlaps: tuple[list[slice], list[slice]], limit: float) -> Gate:
+    """Step across the lines where tiles meet.
+
+    Mean of so many pixels on one side less that on the other, along the whole line: next to each other at the edges
+    and the middle of an overlap, and to both sides of it. The same step at all other lines of the image tells the
+    standard error: a seam must stand out. Of D and of D - S that is taken which has the smaller error. From the steps
+    next to each other their median over 25 lines is subtracted, which is the slope of the scene.
+
+    Parameters
+    ----------
+    images : Evidence
+    calm : ndarray of bool, shape (h, w)
+        Empty sky.
+    overlaps : two lists of slice
+        Rows, and columns, that two tiles share.
+    limit : float
+        In sigma of the stack.
+    """
+    found, residual = [], images.denoised - images.stack
+    for axis, shared in enumerate(overlaps):
+        edges = [place for part in shared for place in (part.start, (part.start + part.stop) // 2, part.stop)]
+        wide = {part.stop - part.start: (part.start + part.stop) // 2 for part in shared}
+        for width, gap, lines in ((SHARP, 0, edges), *((WIDE, gap, [line]) for gap, line in wide.items())):
+            both = [steps(image, calm, axis, np.array(lines, int), width, gap) for image in (images.denoised, residual)]
+            found += [min(one, key=lambda step: step[1]) for one in zip(*both, strict=True)]
+    value = error = slack = float("nan")
+    if found:
+        values, errors = np.array(found).T
+        index, slack = worst(np.abs(values), errors, limit)
+        if index >= 0:
+            value, error = values[index], errors[index]
+    return within(
+        "G12", "Seams", value, error, limit,
+        "The image went through the network in overlapping tiles. Largest step of the sky across the "
+        f"{sum(map(len, overlaps))} lines where tiles meet, in units of the stack's noise a pixel.", "sigma",
+        errors=slack,
+    )  # fmt: skip
+
+
+def steps(image, calm, axis: int, lines, width: int, gap: int) -> list[tuple[float, float]]:
+    """Step and standard error at every line; NaN where too little of the line is calm."""
+    if len(lines) == 0:
+        return []
+    image, calm = (np.moveaxis(array, axis, 0) for array in (image, calm))
+    filled = np.where(calm, image, 0).astype(np.float32)
+    sums, counts = (ndimage.uniform_filter1d(array, width, axis=0) for array in (filled, calm.astype(np.float32)))
+    # Place p of the filtered image is the mean of p - width // 2 ... p + width - width // 2 - 1.
+    before, after = -(gap // 2) - width + width // 2, gap - gap // 2 + width // 2
+    size = len(image)
+    places = np.arange(max(-before, 0) + width, size - after - width)
+    if len(places) < 4 * width:
+        return [(np.nan, np.nan)] * len(lines)
+    both = (counts[places + before] > 0.99) & (counts[places + after] > 0.99)
+    number = both.sum(axis=1)
+    step = ((sums[places + after] - sums[places + before]) * both).sum(axis=1) / np.maximum(number, 1)
+    if gap == 0:  # slopes of the scene are wider than a seam
+        step -= ndimage.median_filter(step, 6 * width + 1, mode="nearest")
+    enough = number > 0.2 * number.max()
+    far = np.min(np.abs(places[:, None] - lines[None]), axis=1) > gap // 2 + width
+    null = enough & far
+    if null.sum() < 4 * width or number.max() < 40:
+        return [(np.nan, np.nan)] * len(lines)
+    # Fewer pixels scatter more.
+    unit = np.sqrt(np.mean(step[null] ** 2 * number[null]))
+    result = []
+    for line in lines:
+        index = np.searchsorted(places, line)
+        known = index < len(places) and places[index] == line and enough[index]
+        result.append((float(step[index]), float(unit / np.sqrt(number[index]))) if known else (np.nan, np.nan))
+    return result

@@ -1,0 +1,33 @@
+"""How an image is cut into overlapping tiles."""
+
+from itertools import pairwise
+
+BLOCK = 8  # pixels the network works on as one: sides and places of tiles are multiples of it
+MARGIN = 8  # pixels added all around, so that borders are tiles like any other
+
+
+def padding(length: int) -> tuple[int, int]:
+    """Pixels added before and after: the margin, and what is lacking to whole blocks.
+
+    Half of that on either side, so that a flipped image falls into the same blocks.
+    """
+    lacking = -length % BLOCK
+    return MARGIN + lacking // 2, MARGIN + (lacking + 1) // 2
+
+
+def spans(length: int, tile: int, overlap: int) -> list[slice]:
+    """As few spans of one size as `tile` allows, in whole blocks, overlapping by at least `overlap`."""
+    if length <= tile:
+        return [slice(0, length)]
+    count = -(-(length - overlap) // (tile - overlap))
+    size = -(-(length + (count - 1) * overlap) // count)
+    size += -size % BLOCK
+    starts = [index * (length - size) // (count - 1) // BLOCK * BLOCK for index in range(count)]
+    return [slice(start, start + size) for start in starts]
+
+
+def overlaps(length: int, tile: int, overlap: int) -> list[slice]:
+    """Where neighbouring tiles overlap, in pixels of the image without what was added."""
+    before, after = padding(length)
+    parts = spans(before + length + after, tile, overlap)
+    return [slice(other.start - before, one.stop - before) for one, other in pairwise(parts)]

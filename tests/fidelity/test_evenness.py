@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+from observed import COLUMNS, ROWS, SHAPE, Sky
+
+from n2n.fidelity.evenness import evenness_gate
+from n2n.fidelity.gates import FAIL, INFO, PASS
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("left", [0.0, 0.3, 1.0])
+def test_noise_is_even(seed, left):
+    sky = Sky(seed)
+    assert evenness_gate(sky.images(sky.good(left))).verdict == PASS
+
+
+@pytest.mark.parametrize(
+    "surface",
+    [
+        0.3 * (2 * COLUMNS / SHAPE[1] - 1),
+        0.3 * (2 * ROWS / SHAPE[0] - 1),
+        0.3 * np.cos(np.pi * COLUMNS / SHAPE[1]) * np.sin(np.pi * ROWS / SHAPE[0]),
+    ],
+    ids=["columns", "rows", "patch"],
+)
+def test_a_surface_is_measured(surface):
+    sky = Sky(1)
+    gate = evenness_gate(sky.images(sky.good() + surface))
+    assert gate.verdict == FAIL and gate.value == pytest.approx(surface.std(), rel=0.2)
+
+
+def test_a_level_and_an_erased_star_are_no_surface():
+    sky = Sky(2)
+    change = np.full(SHAPE, 0.5)
+    change[100:104, 100:104] = -1000
+    assert evenness_gate(sky.images(sky.good() + change)).verdict == PASS
+
+
+def test_a_tiny_image_cannot_be_judged():
+    sky = Sky(0, np.zeros((100, 100)), off=False)
+    assert evenness_gate(sky.images(sky.good())).verdict == INFO

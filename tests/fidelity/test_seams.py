@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+from observed import ALL, COLUMNS, ROWS, SHAPE, STARS, Sky
+from scipy import ndimage
+
+from n2n.fidelity.gates import FAIL, INFO, PASS
+from n2n.fidelity.seams import seam_gate
+
+OVERLAPS = ([slice(104, 152)], [slice(136, 184)])
+CALM = ~ndimage.binary_dilation(STARS > 0.3, iterations=2)
+
+
+def gate(sky, denoised, overlaps=OVERLAPS, calm=CALM):
+    return seam_gate(sky.images(denoised), calm, overlaps, 0.05)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("left", [0.1, 0.3])
+def test_no_seam(seed, left):
+    sky = Sky(seed)
+    assert gate(sky, sky.good(left)).verdict == PASS
+
+
+@pytest.mark.parametrize(
+    "seam",
+    [COLUMNS > 160, ROWS > 128, COLUMNS > 136, np.clip((COLUMNS - 136) / 48, 0, 1)],
+    ids=["columns", "rows", "edge", "feathered"],
+)
+def test_a_seam_is_measured(seam):
+    sky = Sky(1)
+    found = gate(sky, sky.good() + 0.25 * seam)
+    assert found.verdict == FAIL and found.value == pytest.approx(0.25, abs=0.1)
+
+
+def test_a_step_elsewhere_is_no_seam():
+    sky = Sky(2)
+    assert gate(sky, sky.good() + 0.2 * (COLUMNS > 240)).verdict == PASS
+
+
+def test_the_scene_is_no_seam():
+    """A slope of the sky that is in the stack, too."""
+    slope = np.where(COLUMNS > 160, 0.02 * (COLUMNS - 160), 0)
+    sky = Sky(3, slope + STARS)
+    assert gate(sky, sky.good()).verdict == PASS
+
+
+@pytest.mark.parametrize(("overlaps", "calm"), [(([], []), ALL), (OVERLAPS, np.zeros(SHAPE, bool))])
+def test_without_tiles_or_sky_there_is_nothing_to_judge(overlaps, calm):
+    sky = Sky(4)
+    assert gate(sky, sky.good(), overlaps, calm).verdict == INFO

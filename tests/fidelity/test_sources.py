@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+from observed import FWHM, PLACES, SHAPE, STARS, Sky, flux_of, light_of, scattered
+from scipy import ndimage
+
+from n2n.fidelity.gates import FAIL, INFO, PASS
+from n2n.fidelity.sources import filtered, invented_gate, lost_gate, star_stack_gates
+
+SEEDS = range(4)
+
+
+def light(sky, denoised):
+    return filtered(sky.images(denoised), FWHM)
+
+
+def at(places):
+    return tuple(np.rint(places[:, ::-1]).astype(int).T)
+
+
+def test_values_are_signal_to_noise_ratios():
+    """Noise is shared between neighbours: the ratio in white noise is lowered by what the filter then sees."""
+    sky = Sky(0)
+    found = light(sky, sky.truth)
+    assert 1.4826 * np.median(np.abs((found.stack - found.denoised)[found.inside])) == pytest.approx(1, rel=0.05)
+    values = found.denoised[at(PLACES)]
+    assert 0.6 < np.median(values / np.geomspace(7, 60, len(PLACES))) < 0.95
+    np.testing.assert_allclose(found.noise, np.sqrt(3))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("left", [0.0, 0.3, 1.0])
+def test_a_good_image_passes(seed, left):
+    sky = Sky(seed)
+    found = light(sky, sky.good(left))
+    gates = [invented_gate(found, 0.002), invented_gate(found, 0.002, -1), lost_gate(found, 0.01)]
+    assert [gate.verdict for gate in (*gates, *star_stack_gates(found, 0.05))] == [PASS] * 5
+    assert gates[0].value == 0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_invented_stars_are_found(seed):
+    sky = Sky(seed)
+    fake = light_of(scattered(10, 50 + seed), np.full(10, flux_of(10.0)))
+    gate = invented_gate(light(sky, sky.good() + fake), 0.002)
+    assert gate.verdict == FAIL and "not in the exposures" in gate.explanation
+    hole = invented_gate(light(sky, sky.good() - fake), 0.002, -1)
+    assert hole.verdict == FAIL and hole.title == "Invented dark spots"
+
+
+def test_a_noise_peak_made_a_star_is_invented():
+    sky = Sky(3)
+    peak = ndimage.gaussian_filter(sky.stack - sky.truth, 1.3)
+    found = np.argsort(peak[30:-30, 30:-30].ravel())[-3:]
+    places = np.column_stack(np.unravel_index(found, (SHAPE[0] - 60, SHAPE[1] - 60)))[:, ::-1] + 30.0
+    fake = light_of(places, np.full(3, flux_of(16.0)))
+    assert invented_gate(light(sky, sky.good() + fake), 0.002).verdict == FAIL
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_erased_stars_are_missed_and_erased_noise_is_not(seed):
+    sky = Sky(seed)
+    faint = light_of(PLACES[:12], flux_of(np.geomspace(7, 60, len(PLACES)))[:12])
+    gate = lost_gate(light(sky, sky.truth - faint), 0.01)
+    assert gate.verdict == FAIL and 5 < gate.value < 35
+    assert "real" in gate.explanation
+    clean = lost_gate(light(sky, sky.truth), 0.01)
+    assert abs(clean.value) < 3 * max(clean.uncertainty, 0.3)
+
+
+@pytest.mark.parametrize("share", [-0.3, -0.1, 0.15])
+def test_the_star_stack_measures_the_light_that_is_gone(share):
+    sky = Sky(5)
+    faint, bright = star_stack_gates(light(sky, sky.truth + share * STARS), 0.05)
+    for gate in (faint, bright):
+        assert gate.value == pytest.approx(100 * share, abs=4 * gate.uncertainty + 1)
+    assert bright.verdict == FAIL and (faint.verdict == FAIL) == (share == -0.3)
+
+
+def test_a_blur_takes_light_from_the_stars():
+    sky = Sky(6)
+    assert star_stack_gates(light(sky, ndimage.gaussian_filter(sky.truth, 0.7)), 0.05)[1].verdict == FAIL
+
+
+def test_no_star_no_verdict():
+    sky = Sky(0, np.zeros(SHAPE), off=False)
+    found = light(sky, np.zeros(SHAPE))
+    assert star_stack_gates(found, 0.05)[1].verdict == INFO
+    assert lost_gate(found, 0.01).verdict == PASS and invented_gate(found, 0.002).verdict == PASS
+
+
+def test_nothing_usable_is_no_error():
+    sky = Sky(0)
+    found = filtered(sky.images(sky.good(), np.zeros(SHAPE, bool)), FWHM)
+    assert invented_gate(found, 0.002).verdict == PASS and star_stack_gates(found, 0.05)[0].verdict == INFO
+
+
+def test_what_touches_the_border_or_a_gap_is_not_judged():
+    sky = Sky(2)
+    usable = np.ones(SHAPE, bool)
+    usable[:, 200:] = False
+    fake = light_of([(2, 100), (197, 60), (100, 253), (260, 100)], np.full(4, flux_of(20.0)))
+    found = filtered(sky.images(sky.good() + fake, usable), FWHM)
+    assert invented_gate(found, 0.002).value == 0
