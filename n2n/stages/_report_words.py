@@ -4,7 +4,7 @@ from n2n.stages._report_charts import plus_minus
 
 ORDER = {"FAIL": 0, "WARN": 1, "PASS": 2}
 VERDICTS = {"FAIL": "Denoising refused", "WARN": "Not denoised", "PASS": "Denoised and proven"}
-COUNTED = {"FAIL": "refused", "WARN": "not denoised", "PASS": "denoised and proven"}
+COUNTED = {"FAIL": "refused", "WARN": "not proven", "PASS": "denoised and proven"}
 SIGNS = {"FAIL": "✕", "WARN": "!", "PASS": "✓", "INFO": "–"}
 ZONES = {"background": "empty sky", "extended": "nebulae and galaxies", "stars": "stars"}
 
@@ -24,6 +24,13 @@ def verdict_of(facts: dict) -> str:
     """``FAIL``, ``WARN`` or ``PASS``; whatever is not known counts as WARN."""
     verdict = facts.get("qastat")
     return verdict if verdict in ORDER else "WARN"
+
+
+def said_of(facts: dict) -> str:
+    """The verdict in words."""
+    if verdict_of(facts) == "WARN" and facts.get("product") == "DENOISED":
+        return "Denoised, little proven"
+    return VERDICTS[verdict_of(facts)]
 
 
 def gain_of(facts: dict, digits: int = 2, key: str = "exposure_gain") -> str:

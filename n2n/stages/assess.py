@@ -220,6 +220,12 @@ def judge(pairs: Pairs, stack: dict, candidate: dict, attributes: dict, header, 
     facts |= {"product": "DENOISED", "qastat": PASS, "reason": ""}
     facts["headline"] = f"worth {value:.1f} +- {error:.1f} times the exposures"
     header["PROCTYPE"] = ("DENOISED", "denoised product, not a measured image")
+    if facts["model"].get("untrained"):
+        facts["qastat"] = "WARN"
+        facts["reason"] = (
+            f"{facts['model']['untrained']}: denoised by the network that comes with n2n, not trained on them; "
+            f"{len(held_out)} held-out exposures prove little"
+        )
     risk = np.ones(len(CLASSES) + 1, np.float32)
     for index, found in enumerate(by_class):
         if found.pixels > 500:

@@ -1,7 +1,8 @@
 """Stage `denoise`: apply the network to the full stack, and to what `assess` will judge it by.
 
 Writes candidate.h5, not yet a product: the denoised full stack, the denoised mean of blocks A and B (which
-`assess` compares with the held-out block C), and one denoised held-out exposure by itself.
+`assess` compares with the held-out block C), and one denoised held-out exposure by itself. Groups too small to train
+on are denoised by the prior as it is, as long as two exposures can be held out.
 """
 
 import json
@@ -33,16 +34,17 @@ def run(args) -> None:
     if args.overlap >= args.tile:
         raise UserError(f"denoise.overlap, {args.overlap}, must be smaller than denoise.tile, {args.tile}")
     pairs = Pairs(args.pairs)
-    if args.model is None:
-        return refuse(args.output, f"only {found(pairs)} exposures: too few to train on and to prove the result")
-    facts = read_json(args.model)
-    if facts.get("refused"):
-        return refuse(args.output, f"no model: {facts['refused']}")
+    facts = read_json(args.model) if args.model else {"refused": f"only {found(pairs)} exposures"}
+    untrained = facts.get("refused")
+    if untrained:
+        facts = {"frames": []}
     trained_on = {frame["sha256"] for frame in facts["frames"]}
     held_out = held_out_exposures(pairs, trained_on)
     if len(held_out) < 2:
-        return refuse(args.output, f"only {len(held_out)} exposures are held out: the result could not be proved")
+        few = f"only {len(held_out)} exposures are held out: the result could not be proved"
+        return refuse(args.output, f"{untrained}: too few to train on and to prove the result" if untrained else few)
 
+    from n2n.nets import prior
     from n2n.nets.device import choose_device, device_name, set_threads
     from n2n.nets.inference import denoise
     from n2n.nets.model import load_model
@@ -50,7 +52,12 @@ def run(args) -> None:
 
     device = choose_device(args.device, args.gpus)
     set_threads(args.threads)
-    model = load_model(args.model.parent, facts, device)
+    if untrained:
+        logger.info("%s: not trained on, denoised by the network that comes with n2n", untrained)
+        facts, model = prior.description() | {"untrained": untrained}, prior.network().to(device)
+    else:
+        facts |= {"path": args.model.as_posix()}
+        model = load_model(args.model.parent, facts, device)
     band_noise = measured_band_noise(pairs, measure_band_noise).to(device)
     rest = np.setdiff1d(np.arange(len(pairs.frames)), held_out)
     single = held_out[len(held_out) // 2]
@@ -79,7 +86,7 @@ def run(args) -> None:
             file[name] = image
         file.attrs["held_out"] = held_out.tolist()
         file.attrs["single"] = int(single)
-        file.attrs["model"] = json.dumps(facts | {"path": args.model.as_posix(), "frames": len(facts["frames"])})
+        file.attrs["model"] = json.dumps(facts | {"frames": len(facts["frames"])})
         file.attrs["settings"] = json.dumps(
             {
                 "device": device_name(device),

@@ -109,7 +109,7 @@ def group_view(path: Path, facts: dict, args, frames: list[dict]) -> dict:
         "title": facts.get("target") or facts["group"],
         "filter": facts.get("filter") or "",
         "verdict": verdict,
-        "said": words.VERDICTS[verdict],
+        "said": words.said_of(facts),
         "sign": words.SIGNS[verdict],
         "reasons": [words.unbroken(reason) for reason in words.reasons_of(facts)],
         "gain": words.unbroken(words.gain_of(facts)),
@@ -263,10 +263,11 @@ def summary_lines(facts: dict) -> tuple[str, str]:
     """Verdict and headline of one group, and the line below."""
     count = f"{facts['exposures']['used']} of {facts['exposures']['found']} exposures used"
     verdict = words.verdict_of(facts)
-    said = words.VERDICTS[verdict].upper() if verdict == "FAIL" else words.VERDICTS[verdict]
+    said = words.said_of(facts).upper() if verdict == "FAIL" else words.said_of(facts)
     if verdict == "PASS":
         return f"{said}; {count}", words.headline(facts)
-    return f"{said}, plain stack shipped; {count}", " ".join(words.reasons_of(facts, limits=False))
+    shipped = "" if facts.get("product") == "DENOISED" else ", plain stack shipped"
+    return f"{said}{shipped}; {count}", " ".join(words.reasons_of(facts, limits=False))
 
 
 def printable(text: str) -> str:

@@ -1,4 +1,5 @@
 import json
+import shutil
 from importlib import resources
 
 import h5py
@@ -245,6 +246,17 @@ def test_harm_is_found_and_the_stack_shipped(chain, night, tmp_path, harm, words
 def test_the_limits_are_the_users(night, tmp_path):
     facts = night.assess(night.good, tmp_path / "denoised.fits", "--min-gain", "20")
     assert facts["qastat"] == "FAIL" and "limit 20" in facts["reason"]
+
+
+def test_what_the_prior_denoised_alone_is_shipped_with_a_warning(night, tmp_path):
+    shutil.copy(night.good, tmp_path / "prior.h5")
+    with h5py.File(tmp_path / "prior.h5", "r+") as file:
+        model = json.loads(file.attrs["model"]) | {"untrained": "only 9 exposures", "groups": []}
+        file.attrs["model"] = json.dumps(model)
+    facts = night.assess(tmp_path / "prior.h5", tmp_path / "p" / "denoised.fits")
+    assert (facts["qastat"], facts["product"]) == ("WARN", "DENOISED") and "only 9 exposures" in facts["reason"]
+    header = fits.getheader(tmp_path / "p" / "denoised.fits")
+    assert (header["QASTAT"], header["PROCTYPE"], header["DNTRAIN"]) == ("WARN", "DENOISED", "pretrained")
 
 
 def test_a_refused_candidate_ships_the_stack_with_the_reason(night, tmp_path):

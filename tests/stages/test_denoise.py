@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from finished import call, finished, truths
 
+from n2n.nets import prior
+from n2n.stages import denoise as stage
 from n2n.stages.denoise import held_out_exposures
 from n2n.stages.pairs import Pairs
 
@@ -126,12 +128,26 @@ def test_without_two_judges_there_is_no_candidate(night, pairs, tmp_path):
     assert held_out_exposures(pairs, set()).tolist() == np.flatnonzero(pairs.blocks == "C").tolist()
 
 
-def test_without_a_model_there_is_no_candidate_but_a_reason(night, tmp_path):
+def test_a_group_too_small_to_train_on_is_denoised_by_the_prior(night, tmp_path):
     night.denoise(None, tmp_path / "none.h5")
-    assert "only 16 exposures" in read(tmp_path / "none.h5")[1]["refused"]
     (tmp_path / "model.json").write_text('{"refused": "only 4 usable exposures, 6 needed", "groups": []}')
     night.denoise(tmp_path / "model.json", tmp_path / "refused.h5")
-    assert read(tmp_path / "refused.h5")[1]["refused"] == "no model: only 4 usable exposures, 6 needed"
+    for name, reason in (("none.h5", "only 16 exposures"), ("refused.h5", "only 4 usable exposures, 6 needed")):
+        images, attributes = read(tmp_path / name)
+        model = json.loads(attributes["model"])
+        assert (model["untrained"], model["groups"], model["weights_sha256"]) == (reason, [], prior.digest())
+        known = truths(night.chain).full
+        usable = np.isfinite(known.mean) & np.isfinite(known.truth) & ~Pairs(night.pairs).saturated
+        faint = usable & (known.truth < 3 * known.sigma)
+        before, after = ((image - known.truth)[faint].std() for image in (known.mean, images["full"]))
+        assert after < before / 2
+
+
+def test_with_too_few_to_hold_out_there_is_no_candidate_but_a_reason(night, tmp_path, monkeypatch):
+    monkeypatch.setattr(stage, "held_out_exposures", lambda pairs, trained_on: np.array([3]))
+    night.denoise(None, tmp_path / "none.h5")
+    images, attributes = read(tmp_path / "none.h5")
+    assert not images and attributes["refused"] == "only 16 exposures: too few to train on and to prove the result"
 
 
 def test_altered_weights_are_an_error_that_names_the_file(night, tmp_path, capsys):
