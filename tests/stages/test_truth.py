@@ -67,7 +67,10 @@ def test_lost_light_shows(chain, night, tmp_path):
             path.rename(folder / path.name)
     write_candidate(chain, tmp_path / "c.h5", dimmed)
     # With limits so wide that the harm is shipped.
-    night.assess(tmp_path / "c.h5", folder / "denoised.fits", "--max-flux-bias", "1")
+    wide = ("flux-bias", "light-change", "unconfirmed", "overshoot")
+    night.assess(
+        tmp_path / "c.h5", folder / "denoised.fits", *(part for name in wide for part in (f"--max-{name}", "1"))
+    )
     row = compare(folder, chain.truth)
     assert row["flux_bias"] == pytest.approx(-0.05, abs=0.012)
     assert row["gain"] < 6
