@@ -128,10 +128,10 @@ def main() -> None:
         f"`python benchmarks/peers/run.py`, {datetime.date.today()}, commit {commit.stdout.strip()}, {cores} cores, "
         "no GPU.",
         "",
-        "The demo night's stacks of blocks A and B, denoised and judged by the held-out C (`n2n compare`). Filters run at",
-        "the parameter that the truth likes best, which nobody knows of a real night; n2n saw no truth. Saturated pixels",
-        "are put back. Gain: times the exposures, from C and from the truth; sky, extended and stars from the truth.",
-        "s: of the filter alone. Gates: those that failed.",
+        "The demo night's stacks of blocks A and B, denoised and judged by the held-out C (`n2n compare`). Filters run",
+        "at the parameter that the truth likes best, which nobody knows of a real night; n2n saw no truth. Saturated",
+        "pixels are put back. Gain: times the exposures, from C and from the truth; sky, extended and stars from the",
+        "truth. s: of the filter alone. Gates: those that failed.",
         "",
     ]
     notes = HERE / "notes.md"

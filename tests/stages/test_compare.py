@@ -133,6 +133,11 @@ def test_a_full_stack_is_recognised_and_judges_without_held_out_exposures(night,
     assert "G8 Width of stars" in failed(judged(harm, stack=night.stacks["all"]))
 
 
+def test_an_image_of_all_exposures_passed_off_as_one_of_a_and_b_is_found(night, judged):
+    facts = judged(denoised(night, "all"))
+    assert facts["stack_holds"] == "A and B" and "G3 Leaked structure" in failed(facts)
+
+
 def test_a_stack_of_another_program_is_no_stack_of_a_and_b(night, judged):
     values, valid = night.pairs.load()
     median = np.where(valid.any(axis=0), np.median(values, axis=0), 0) + night.sky
