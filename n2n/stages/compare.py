@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from astropy.io import fits
 from scipy import ndimage
 
 from n2n.config import add_settings
@@ -23,7 +24,7 @@ from n2n.fidelity.gates import FAIL, INFO, PASS, Gate, exactly, overall
 from n2n.fidelity.risk import true_gain
 from n2n.fidelity.zones import NEAR_SATURATED, ZONES, divide
 from n2n.formats.products import reference_header, set_cards, write_fits
-from n2n.formats.provenance import product_hdus, stack_cards
+from n2n.formats.provenance import stack_cards
 from n2n.formats.tables import write_json
 from n2n.log import logger
 from n2n.stages._assess_gates import evidence_gates, gain_gates, halves_of, sky_level_gate, star_gates
@@ -69,19 +70,18 @@ def run(args) -> int:
 
 
 def write_stack(pairs: Pairs, path: Path) -> None:
-    """Write the mean of blocks A and B; pixels nobody saw get the level of the sky, since NaN stops some programs."""
+    """Write the mean of blocks A and B for other programs.
+
+    They stop at NaN: pixels nobody saw get the level of the sky; and Siril 1.0 opens no file of several images.
+    """
     chosen = pairs.blocks != "C"
-    mean, depth, count = pairs.mean(chosen)
-    frames = [frame for frame in pairs.frames if frame["block"] != "C"]
-    others = [frame | {"rejected": ["held out"]} for frame in pairs.frames if frame["block"] == "C"]
-    variance = np.where(depth > 0, pairs.variance / np.maximum(depth, 1e-6), np.nan).astype(np.float32)
+    mean, _, _ = pairs.mean(chosen)
     header = reference_header(pairs.meta)
-    set_cards(header, stack_cards(frames, pairs.meta))
+    set_cards(header, stack_cards([frame for frame in pairs.frames if frame["block"] != "C"], pairs.meta))
     header["PROCTYPE"] = ("STACK", "weighted mean without the held-out exposures")
     image = np.nan_to_num(mean) + np.float32(pairs.meta["sky"])
-    mask = np.zeros(pairs.shape, np.uint8)
-    write_fits(path, product_hdus(image, header, variance, mask, count, frames, [*pairs.left_out, *others]))
-    logger.info("%s: %d exposures, without the %d held out", path, len(frames), len(others))
+    write_fits(path, [fits.PrimaryHDU(image, header)])
+    logger.info("%s: %d exposures, without the %d held out", path, chosen.sum(), (~chosen).sum())
 
 
 def compare(pairs: Pairs, denoised, stack, limits, truth=None, names=("the image", "the stack")) -> dict:
