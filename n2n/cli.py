@@ -23,6 +23,7 @@ VERBS = {
     "denoise": ("n2n.stages.denoise", "apply the network to the stack (not yet judged)"),
     "frames": ("n2n.stages.frames", "denoise every exposure by itself, with a network that saw none of them"),
     "assess": ("n2n.stages.assess", "judge on held-out exposures, then write denoised.fits"),
+    "compare": ("n2n.stages.compare", "the same gates for the denoised image of any program"),
     "colour": ("n2n.stages.colour", "a picture in colour from several filters of one target"),
     "report": ("n2n.stages.report", "write the night's report.html"),
     "crate": ("n2n.stages.crate", "describe a night's results and their origin as RO-Crate"),

@@ -148,7 +148,9 @@ def add_settings(parser, section: str) -> None:
         option = f"--{key.replace('_', '-')}"
         text = f"{rule['description']} (default: {rule['default']})".replace("%", "%%")
         if rule["type"] == "boolean":
-            group.add_argument(option, type=_truth, default=rule["default"], help=text, metavar="BOOL")
+            # `--strict` alone says the same as `--strict true`.
+            more = {"nargs": "?", "const": True, "metavar": "BOOL"}
+            group.add_argument(option, type=_truth, default=rule["default"], help=text, **more)
         else:
             kind = kinds[rule["type"]]
             metavar = key.upper() if "enum" not in rule else None

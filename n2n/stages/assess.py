@@ -10,13 +10,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 from astropy.io import fits
-from scipy import ndimage
 
 from n2n.config import add_settings
 from n2n.fidelity.evidence import evidence
 from n2n.fidelity.gates import FAIL, PASS, overall
-from n2n.fidelity.risk import Gain, gain_of, without_seeing
-from n2n.fidelity.zones import NEAR_SATURATED, ZONES, divide
+from n2n.fidelity.risk import Gain
 from n2n.formats import flags as bits
 from n2n.formats.pictures import before_after_png, preview_png
 from n2n.formats.products import read_product, set_cards, write_fits
@@ -31,7 +29,7 @@ from n2n.formats.provenance import (
 )
 from n2n.formats.tables import read_json, write_json
 from n2n.log import logger
-from n2n.stages._assess_errors import errors, single_exposure
+from n2n.stages._assess_errors import single_exposure
 from n2n.stages._assess_gates import (
     evidence_gates,
     gain_gates,
@@ -41,6 +39,7 @@ from n2n.stages._assess_gates import (
     sky_level_gate,
     star_gates,
 )
+from n2n.stages._assess_ground import ground, measure, sky_noise
 from n2n.stages.pairs import Pairs
 from n2n.tiles import overlaps
 
@@ -147,50 +146,30 @@ def judge(pairs: Pairs, stack: dict, candidate: dict, attributes: dict, header, 
     -------
     image, variance, mask : ndarray, shape (h, w)
     """
-    held_out = np.asarray(attributes["held_out"], int)
-    rest = np.setdiff1d(np.arange(len(pairs.frames)), held_out)
-    mean, depth, _ = pairs.mean(rest)
-    judge_mean, judge_depth, _ = pairs.mean(held_out)
-    scatter = pairs.scatter(rest, mean)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        weight = depth / pairs.variance
-        usable = np.isfinite(mean) & np.isfinite(judge_mean) & np.isfinite(scatter) & (depth > 0)
-        sky_sigma = np.sqrt(pairs.meta["variance_background"] / np.maximum(depth, 1e-6))
-        own = scatter / depth
-    usable &= ~ndimage.binary_dilation(pairs.saturated, iterations=NEAR_SATURATED)
-    zones = divide(np.nan_to_num(candidate["judged"]), sky_sigma, usable)
-    weight, own = np.where(usable, weight, 0), np.where(usable, own, 0)
-    own = without_seeing(own, candidate["judged"], sky_sigma, zones == ZONES.index("stars"))
-    before, after = errors(pairs, candidate["judged"], mean, judge_mean, own, weight, zones, held_out, rest)
-
-    def gain(chosen) -> Gain:
-        return gain_of(before, after, chosen)
-
-    measured = gain(usable)
-    by_zone = {name: gain(zones == index) for index, name in enumerate(ZONES)}
+    on = ground(pairs, np.asarray(attributes["held_out"], int))
+    mean, depth, judge_mean, sky_sigma, usable = on.mean, on.depth, on.judge_mean, on.sky_sigma, on.usable
+    found = measure(on, candidate["judged"])
+    zones, measured = found.zones, found.gain(usable)
     full_depth = pairs.mean()[1]
     ratio = float(np.median(full_depth[usable] / depth[usable]))
     facts["exposure_gain"] = to_full_depth(measured, ratio)
     facts["exposure_gain_measured"] = measured.as_dict() | {
-        "exposures": len(rest),
+        "exposures": len(on.rest),
         "brought_to_full_stack_with_exponent": DEPTH_EXPONENT,
     }
-    facts["zones"] = {
-        name: by_zone[name].as_dict() | {"share": float((zones == index).sum() / max(usable.sum(), 1))}
-        for index, name in enumerate(ZONES)
-    }
+    facts["zones"] = found.by_zone()
     classes = brightness_class(candidate["judged"], sky_sigma)
-    by_class = [gain(usable & (classes == index)) for index in range(len(CLASSES) + 1)]
-    facts["gain_by_brightness"] = {"edges_sigma": list(CLASSES), "classes": [found.as_dict() for found in by_class]}
+    by_class = [found.gain(usable & (classes == index)) for index in range(len(CLASSES) + 1)]
+    facts["gain_by_brightness"] = {"edges_sigma": list(CLASSES), "classes": [gain.as_dict() for gain in by_class]}
     residual = candidate["judged"] - mean
-    facts["slope"] = slope(candidate["judged"], judge_mean, judge_depth / pairs.variance, usable)
-    facts["residual_chi2"] = float(np.mean((weight * residual**2)[usable]))
-    facts["single_exposure"] = single_exposure(pairs, candidate["single"], attributes, scatter, zones)
+    facts["slope"] = slope(candidate["judged"], judge_mean, on.judge_depth / pairs.variance, usable)
+    facts["residual_chi2"] = float(np.mean((found.weight * residual**2)[usable]))
+    facts["single_exposure"] = single_exposure(pairs, candidate["single"], attributes, on.scatter, zones)
     sky = np.float32(pairs.meta["sky"])
     denoised = np.where(pairs.saturated | ~np.isfinite(stack["IMAGE"]), stack["IMAGE"], candidate["full"] + sky)
     denoised = denoised.astype(np.float32)
     gates = gain_gates(facts, limits)
-    images = evidence(candidate["judged"], mean, depth, halves_of(pairs, held_out), pairs.variance, usable)
+    images = evidence(candidate["judged"], mean, depth, halves_of(pairs, on.held_out), pairs.variance, usable)
     fwhm = pairs.meta["fwhm_px"] or 3.0
     settings = json.loads(attributes["settings"])
     shared = tuple(overlaps(side, settings["tile"], settings["overlap"]) for side in pairs.shape)
@@ -227,12 +206,11 @@ def judge(pairs: Pairs, stack: dict, candidate: dict, attributes: dict, header, 
             f"{len(held_out)} held-out exposures prove little"
         )
     risk = np.ones(len(CLASSES) + 1, np.float32)
-    for index, found in enumerate(by_class):
-        if found.pixels > 500:
-            risk[index] = np.clip(1 / found.value, 0.01, 1.0)
+    for index, gain in enumerate(by_class):
+        if gain.pixels > 500:
+            risk[index] = np.clip(1 / gain.value, 0.01, 1.0)
     facts["error_by_brightness"] = {"edges_sigma": list(CLASSES), "error_over_stack": risk.tolist()}
-    full_sigma = np.sqrt(pairs.meta["variance_background"] / np.maximum(full_depth, 1e-6))
-    variance = stack["VAR"] * risk[brightness_class(denoised - sky, full_sigma)]
+    variance = stack["VAR"] * risk[brightness_class(denoised - sky, sky_noise(pairs, full_depth))]
     same = (denoised == stack["IMAGE"]) | ~np.isfinite(denoised)
     variance = np.where(same, stack["VAR"], variance).astype(np.float32)
     mask = stack["MASK"].copy()

@@ -1,0 +1,154 @@
+"""Other denoisers before the same gates: one command, a table out.
+
+    python benchmarks/peers/run.py [--folder DEMO] [--groups M31_L NGC7000_Ha]
+
+Of a simulated night it takes the stack of blocks A and B, denoises it with classical filters, each at the parameter
+that the truth likes best, and has `n2n compare` judge them and n2n's own candidate by the held-out exposures. The
+folder is one in which `n2n simulate` and snakemake ran; without one, the demo is simulated and run (minutes).
+"""
+
+import argparse
+import datetime
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import h5py
+import numpy as np
+
+HERE = Path(__file__).parent
+REPOSITORY = HERE.parents[1]
+sys.path.insert(0, str(HERE.parent / "denoise"))
+
+import methods
+
+from n2n.config import load_config
+from n2n.fidelity.gates import FAIL
+from n2n.stages._report_words import failure
+from n2n.stages.compare import compare
+from n2n.stages.pairs import Pairs
+from n2n.stages.truth import fitted_truth
+
+GRIDS = {
+    "gaussian": (0.65, 0.8, 1.0),
+    "starlet": (3.0, 3.5, 4.0, 4.5),
+    "nlm": (0.5, 0.7, 0.9, 1.1),
+    "bm3d": (1.0, 1.25),
+}
+
+
+class Part:
+    """Some exposures of a group, as `n2n.stages.truth` reads them."""
+
+    def __init__(self, pairs, chosen):
+        self.pairs, self.chosen = pairs, chosen
+        self.frames, self.weights = [pairs.frames[index] for index in chosen], pairs.weights[chosen]
+        self.path, self.meta, self.shape = pairs.path, pairs.meta, pairs.shape
+
+    def load(self, index):
+        """Of an exposure by its number among the chosen ones."""
+        return self.pairs.load(self.chosen[index])
+
+
+def judged(folder: Path, truth_folder: Path):
+    """Yield method, parameter, seconds and what compare says, for every method on one group."""
+    pairs = Pairs(folder / "pairs.h5")
+    chosen = np.flatnonzero(pairs.blocks != "C")
+    stack, depth, _ = pairs.mean(chosen)
+    usable = np.isfinite(stack) & ~pairs.saturated & (depth > 0)
+    weight = np.where(usable, depth / pairs.variance, 0)
+    truth = fitted_truth(Part(pairs, chosen), truth_folder, np.nan_to_num(stack), weight, usable)
+    sigma = np.sqrt(pairs.meta["variance_background"] / np.maximum(depth, 1e-6))
+    values, valid = pairs.load(chosen)
+    # The group is in electrons: an electron of signal adds one to the variance of an exposure.
+    group = SimpleNamespace(values=values, valid=valid, weights=pairs.weights[chosen], light_variance=1.0)
+    limits = SimpleNamespace(**load_config()["gates"])
+
+    def verdict(image):
+        return compare(pairs, np.where(usable, image, stack), stack, limits, truth)
+
+    with h5py.File(folder / "candidate.h5") as file:
+        yield "n2n", "", None, verdict(file["judged"][:])
+    for name, grid in GRIDS.items():
+        if not methods.available(name):
+            continue
+        results = {}
+        for parameter in grid:
+            began = time.monotonic()
+            image = methods.BASELINES[name](group, np.nan_to_num(stack), sigma, parameter)
+            error = float(np.sum((weight * (image - truth) ** 2)[usable]))
+            results[error] = parameter, time.monotonic() - began, image
+        parameter, seconds, image = results[min(results)]
+        yield name, parameter, seconds, verdict(image)
+
+
+def lines_of(group: str, rows: list) -> list[str]:
+    """The table of one group, and under it what failed in plain words."""
+    zones = ("all", "background", "extended", "stars")
+    lines = [f"## {group}", "", "| method | parameter | s | gain by C | true gain | sky | extended | stars | gates |"]
+    lines += ["|---" * 9 + "|"]
+    wrong = []
+    for name, parameter, seconds, facts in rows:
+        gain, true = facts["exposure_gain"], [f"{facts['true_gain'][zone]['value']:.3g}" for zone in zones]
+        failed = [gate for gate in facts["gates"] if gate["verdict"] == FAIL]
+        cells = [name, parameter, "" if seconds is None else f"{seconds:.0f}"]
+        cells += [f"{gain['value']:.1f} ± {gain['standard_error']:.1f}", *true]
+        cells.append(", ".join(dict.fromkeys(gate["name"] for gate in failed)) or "pass")
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+        wrong += [f"- {name}: {'; '.join(failure(gate) for gate in failed)}." for _ in failed[:1]]
+    return [*lines, "", *wrong, ""]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, help="folder of a simulated night (default: simulate and run the demo)")
+    parser.add_argument("--groups", nargs="+", default=["M31_L", "NGC7000_Ha"])
+    args = parser.parse_args()
+    text = []
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = args.folder or simulated(Path(scratch))
+        for group in args.groups:
+            found = next(iter(sorted(folder.glob(f"results/*/{group}/candidate.h5"))), None)
+            if found is None:
+                raise SystemExit(f"no candidate.h5 of {group} under {folder}")
+            rows = []
+            for row in judged(found.parent, folder / "data/truth" / found.parent.parent.name):
+                rows.append(row)
+                print(group, *row[:3], row[3]["verdict"], flush=True)
+            text += lines_of(group, rows)
+    commit = subprocess.run(["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    cores = len(os.sched_getaffinity(0))
+    head = [
+        "# Other denoisers before the same gates",
+        "",
+        f"`python benchmarks/peers/run.py`, {datetime.date.today()}, commit {commit.stdout.strip()}, {cores} cores, "
+        "no GPU.",
+        "",
+        "The demo night's stacks of blocks A and B, denoised and judged by the held-out C (`n2n compare`). Filters run",
+        "at the parameter that the truth likes best, which nobody knows of a real night; n2n saw no truth. Saturated",
+        "pixels are put back. Gain: times the exposures, from C and from the truth; sky, extended and stars from the",
+        "truth. s: of the filter alone. Gates: those that failed.",
+        "",
+    ]
+    notes = HERE / "notes.md"
+    text += notes.read_text().splitlines() if notes.exists() else []
+    (HERE / "README.md").write_text("\n".join([*head, *text]).rstrip() + "\n")
+    print("\n".join(text))
+
+
+def simulated(folder: Path) -> Path:
+    """Simulate the demo night and run the workflow on it."""
+    python, cores = sys.executable, str(len(os.sched_getaffinity(0)))
+    simulate = [python, "-m", "n2n", "simulate", str(folder / "data/raw"), "--preset", "demo"]
+    flow = [python, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "--directory", str(folder)]
+    for command in (simulate, [*flow, "--cores", cores, "--resources", "gpu=0"]):
+        subprocess.run(command, check=True)
+    return folder
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""What an image of blocks A and B is judged on, and how far it and the stack are off: for `assess` and `compare`."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from n2n.fidelity.risk import Gain, gain_of, without_seeing
+from n2n.fidelity.zones import NEAR_SATURATED, ZONES, divide
+from n2n.stages._assess_errors import errors
+from n2n.stages.pairs import Pairs
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Stack of A and B, held-out exposures, and where both can be compared; arrays of shape (h, w), sky subtracted.
+
+    Attributes
+    ----------
+    pairs : Pairs
+    held_out, rest : int ndarray
+        Exposures of C, and the others.
+    mean, depth : ndarray
+        Of the others, and how many standard exposures it is worth.
+    judge_mean, judge_depth : ndarray
+        The same of C.
+    scatter : ndarray
+        Unsmoothed variance of one standard exposure.
+    sky_sigma : ndarray
+        Noise of the sky in `mean`.
+    usable : ndarray of bool
+    """
+
+    pairs: Pairs
+    held_out: np.ndarray
+    rest: np.ndarray
+    mean: np.ndarray
+    depth: np.ndarray
+    judge_mean: np.ndarray
+    judge_depth: np.ndarray
+    scatter: np.ndarray
+    sky_sigma: np.ndarray
+    usable: np.ndarray
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Errors of stack and denoised image, weighted, pixel by pixel; arrays of shape (h, w)."""
+
+    before: np.ndarray
+    after: np.ndarray
+    weight: np.ndarray
+    zones: np.ndarray
+
+    def gain(self, chosen: np.ndarray) -> Gain:
+        """Gain over the chosen pixels."""
+        return gain_of(self.before, self.after, chosen)
+
+    def by_zone(self) -> dict[str, dict]:
+        """Gain of every zone and its share of the pixels."""
+        usable = max((self.zones >= 0).sum(), 1)
+        chosen = {name: self.zones == index for index, name in enumerate(ZONES)}
+        return {
+            name: self.gain(zone).as_dict() | {"share": float(zone.sum() / usable)} for name, zone in chosen.items()
+        }
+
+
+def ground(pairs: Pairs, held_out: np.ndarray) -> Ground:
+    """Put together what `held_out` judges."""
+    rest = np.setdiff1d(np.arange(len(pairs.frames)), held_out)
+    mean, depth, _ = pairs.mean(rest)
+    judge_mean, judge_depth, _ = pairs.mean(held_out)
+    scatter = pairs.scatter(rest, mean)
+    usable = np.isfinite(mean) & np.isfinite(judge_mean) & np.isfinite(scatter) & (depth > 0)
+    usable &= ~ndimage.binary_dilation(pairs.saturated, iterations=NEAR_SATURATED)
+    sky_sigma = sky_noise(pairs, depth)
+    return Ground(pairs, held_out, rest, mean, depth, judge_mean, judge_depth, scatter, sky_sigma, usable)
+
+
+def sky_noise(pairs: Pairs, depth: np.ndarray) -> np.ndarray:
+    """Noise of the sky in a mean of that depth; shape (h, w)."""
+    return np.sqrt(pairs.meta["variance_background"] / np.maximum(depth, 1e-6))
+
+
+def measure(on: Ground, denoised: np.ndarray) -> Measured:
+    """Errors of `denoised` and of the stack of A and B."""
+    zones = divide(np.nan_to_num(denoised), on.sky_sigma, on.usable)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weight, own = on.depth / on.pairs.variance, on.scatter / on.depth
+    weight, own = np.where(on.usable, weight, 0), np.where(on.usable, own, 0)
+    own = without_seeing(own, denoised, on.sky_sigma, zones == ZONES.index("stars"))
+    before, after = errors(on.pairs, denoised, on.mean, on.judge_mean, own, weight, zones, on.held_out, on.rest)
+    return Measured(before, after, weight, zones)
