@@ -203,7 +203,7 @@ def judge(pairs: Pairs, stack: dict, candidate: dict, attributes: dict, header, 
         facts["qastat"] = "WARN"
         facts["reason"] = (
             f"{facts['model']['untrained']}: denoised by the network that comes with n2n, not trained on them; "
-            f"{len(held_out)} held-out exposures prove little"
+            f"{len(on.held_out)} held-out exposures prove little"
         )
     risk = np.ones(len(CLASSES) + 1, np.float32)
     for index, gain in enumerate(by_class):
