@@ -7,6 +7,7 @@ import zipfile
 import pytest
 import yaml
 
+from n2n.formats.tables import read_json
 from n2n.simulate import simulate_late_frame, simulate_night
 
 from .conftest import CONFIG, NIGHT, REPOSITORY, Workspace
@@ -81,6 +82,15 @@ def test_changed_training_settings_make_a_new_model_beside_the_old(workspace):
     workspace.snakemake()
     assert len(workspace.models) == 2
     assert set(old) < set(workspace.models)
+    assert workspace.jobs() == {}
+
+
+def test_exposures_are_denoised_one_by_one_where_asked_for(workspace):
+    change_config(workspace, denoise={"products": ["stack", "frames"]})
+    assert workspace.jobs() == {"frames": 1}
+    workspace.snakemake()
+    used = read_json(next(workspace.folder.glob("results/*/*/assessment.json")))["exposures"]["used"]
+    assert len(list(workspace.folder.glob("results/*/*/frames/*.fits"))) == used
     assert workspace.jobs() == {}
 
 
