@@ -1,0 +1,119 @@
+"""One network, every depth, on real exposures: HAT-P-32 with its block C held out.
+
+    python benchmarks/depth/run.py FOLDER_OF_NIGHTS [--work DIR] [--depths 1 4 16 64]
+
+Runs the workflow on the night 2017-12-20 as far as the trained network, then denoises means of 1, 4, 16, ... exposures
+of blocks A and B, and all of them, and asks the exposures of block C how far each is off before and after. Block C was
+neither trained on nor used for a mask or scale. Writes README.md beside this file.
+"""
+
+import argparse
+import datetime
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).parent
+REPOSITORY = HERE.parents[1]
+NIGHT = "2017-12-20"
+DRAWS = 3  # choices of exposures for every depth
+
+
+def prepared(nights: Path, work: Path) -> tuple[Path, Path]:
+    """pairs.h5 and model.json of the night; nothing runs that has run already."""
+    target = f"results/{NIGHT}/HATP-32_Clear/assessment.json"
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), target]
+    command += ["--cores", str(len(os.sched_getaffinity(0))), "--resources", "gpu=0", "--directory", str(work)]
+    subprocess.run([*command, "--config", f"raw={nights}", f"nights={NIGHT}"], check=True)
+    return next(work.glob(f"results/{NIGHT}/*/pairs.h5")), next(work.glob("models/*/*/model.json"))
+
+
+def measured(pairs_file: Path, model_file: Path, depths: list[int]) -> list[tuple]:
+    """Depth, gain and its error in background, extended light and stars, mean over `DRAWS` choices of exposures."""
+    from n2n.fidelity.risk import gain_of
+    from n2n.fidelity.zones import ZONES, divide
+    from n2n.formats.tables import read_json
+    from n2n.nets.inference import denoise
+    from n2n.nets.model import load_model
+    from n2n.nets.sampling import measure_band_noise
+    from n2n.stages._assess_errors import errors
+    from n2n.stages._assess_ground import ground, sky_noise
+    from n2n.stages.denoise import measured_band_noise
+    from n2n.stages.pairs import Pairs
+
+    pairs = Pairs(pairs_file)
+    model = load_model(model_file.parent, read_json(model_file), "cpu")
+    noise = measured_band_noise(pairs, measure_band_noise)
+    everything = ground(pairs, np.flatnonzero(pairs.blocks == "C"))
+
+    def denoised(mean, depth):
+        facts = pairs.variance, pairs.meta["variance_background"], noise
+        result = denoise(model, mean, depth, *facts)
+        return np.where(pairs.saturated | ~np.isfinite(mean), mean, result)
+
+    rows = []
+    # Where stars and empty sky are is told once, by the deepest image.
+    zones = divide(np.nan_to_num(denoised(everything.mean, everything.depth)), everything.sky_sigma, everything.usable)
+    rng = np.random.default_rng(0)
+    for count in [*[n for n in depths if n < len(everything.rest)], len(everything.rest)]:
+        draws = 1 if count == len(everything.rest) else DRAWS
+        found = {name: [] for name in ZONES}
+        for _ in range(draws):
+            chosen = np.sort(rng.choice(everything.rest, count, replace=False))
+            mean, depth, _ = pairs.mean(chosen)
+            on = replace(everything, rest=chosen, mean=mean, depth=depth, sky_sigma=sky_noise(pairs, depth))
+            usable = on.usable & np.isfinite(mean) & (depth > 0)
+            place = np.where(usable, zones, -1)
+            weight = np.where(usable, depth / pairs.variance, 0)
+            own = np.where(usable, on.scatter / np.maximum(depth, 1e-6), 0)
+            result = denoised(mean, depth)
+            arrays = result, mean, on.judge_mean, own, weight, place
+            before, after = errors(pairs, *arrays, on.held_out, chosen)
+            for index, name in enumerate(ZONES):
+                found[name].append(gain_of(before, after, place == index))
+        cells = []
+        for name in ZONES:
+            values = np.array([gain.value for gain in found[name]])
+            cells.append((values.mean(), np.mean([gain.error for gain in found[name]])))
+        rows.append((count, cells))
+        print(count, "  ".join(f"{value:.2f} +- {error:.2f}" for value, error in cells), flush=True)
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("nights", type=Path, help=f"folder that holds the night {NIGHT}")
+    parser.add_argument("--work", type=Path, help="scratch folder (default: a temporary one)")
+    parser.add_argument("--depths", type=int, nargs="+", default=[1, 4, 16, 64])
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        work = (args.work or Path(scratch)).resolve()
+        work.mkdir(parents=True, exist_ok=True)
+        rows = measured(*prepared(args.nights.resolve(), work), args.depths)
+    git = ["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(git, capture_output=True, text=True).stdout.strip()
+    text = [
+        "# Every depth, on real exposures",
+        "",
+        f"`python benchmarks/depth/run.py`, {datetime.date.today()}, commit {commit}, "
+        f"{len(os.sched_getaffinity(0))} cores, no GPU.",
+        "",
+        "HAT-P-32, 110 exposures of MicroObservatory, no calibration frames. Gain against the mean of the same",
+        f"exposures, judged by block C; mean of {DRAWS} random choices from blocks A and B and the error of one. The",
+        "exposures were trained on, block C was not.",
+        "",
+        "| exposures | background | extended | stars |",
+        "|---|---|---|---|",
+    ]
+    for count, cells in rows:
+        text.append(f"| {count} | {' | '.join(f'{value:.2f} ± {error:.2f}' for value, error in cells)} |")
+    (HERE / "README.md").write_text("\n".join(text) + "\n")
+
+
+if __name__ == "__main__":
+    main()
