@@ -6,8 +6,8 @@
 Every scene is simulated for every seed and number of exposures, and denoised by classical filters, each at the
 parameter that the truth likes best (by chi2), and by n2n's network, which sees no truth. "single" is one more exposure,
 not trained on, denoised by the network of the others. Method "unseen" observes twice as many exposures and trains a
-network on each half: "n2n seen" is the stack of a half denoised by its own network, "n2n unseen" by the other's; mean of
-both. Gain is the error of the stack over that of the result: in sky, in extended light, in stars.
+network on each half: "n2n seen" is the stack of a half denoised by its own network, "n2n unseen" by the other's; mean
+of both. Gain is the error of the stack over that of the result: in sky, in extended light, in stars.
 Results are added to results.csv as they come and not computed again; README.md beside it is written anew. Scenes of
 `scenes.FINAL` are for judging what was chosen on the others: --final runs them, and only them.
 """
