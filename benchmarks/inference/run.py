@@ -134,7 +134,7 @@ def write_readme(results: dict) -> None:
         "",
         f"`python benchmarks/inference/run.py`, {os.cpu_count()} cores {os.uname().machine}, no GPU. Commit and date",
         "of every figure: results.json. CPU s: of all threads together; on a machine that is busy with other things,",
-        "wall seconds are longer than the network needs. Peak: largest resident set of the process, the image included.",
+        "wall seconds are longer than the network needs. Peak: largest resident set of the process, image included.",
         "",
         "| image | tile | orientations | threads | wall s | CPU s | Mpx/s, wall | Mpx/s, by CPU time | peak GB |",
         "|---|---|---|---|---|---|---|---|---|",
