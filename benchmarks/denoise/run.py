@@ -9,7 +9,8 @@ not trained on, denoised by the network of the others. Method "unseen" observes 
 network on each half: "n2n seen" is the stack of a half denoised by its own network, "n2n unseen" by the other's; mean
 of both. Gain is the error of the stack over that of the result: in sky, in extended light, in stars.
 Results are added to results.csv as they come and not computed again; README.md beside it is written anew. Scenes of
-`scenes.FINAL` are for judging what was chosen on the others: --final runs them, and only them.
+`scenes.FINAL` are for judging what was chosen on the others: --final runs them, and only them. Filters whose package is
+not installed (bm3d; PyWavelets for wavelet) are left out.
 """
 
 import argparse
@@ -209,7 +210,8 @@ def write_readme(rows: list[dict]) -> None:
         "",
         "Gain: error of the stack over that of the result; mean over the seeds and its standard error. Classical",
         "filters at the parameter that the truth likes best; n2n sees no truth. s: seconds of filter or training.",
-        "flux_5_15, flux_50: light of isolated stars of that S/N over the true one.",
+        "flux_5_15, flux_50: light of isolated stars of that S/N over the true one. n2n seen, unseen: two networks, each",
+        "trained on half of twice as many exposures, on the stack of its own half and of the other (docs/decisions/0007).",
         f"Held back for judging: {', '.join(scenes.FINAL)}.",
         "",
         *table(rows),

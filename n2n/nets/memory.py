@@ -15,8 +15,8 @@ from n2n.nets.device import device_name
 from n2n.nets.inference import REACH
 from n2n.tiles import BLOCK, SIDES, SMALLEST
 
-CPU_TILE = 2048  # px; a larger one is hardly faster: what tiles see of their neighbours is a fifth of the work
-BYTES_A_PIXEL = 1000  # of a tile and what it sees; twice what benchmarks/inference finds on a CPU
+CPU_TILE = 2048  # px; with a larger one, at most the sixth of the work could be saved that goes into what tiles share
+BYTES_A_PIXEL = 1000  # of a tile and what it sees; benchmarks/inference finds 450 on a CPU
 SHARE = 0.5  # of a GPU's free memory
 
 Result = TypeVar("Result")
