@@ -4,6 +4,8 @@ from itertools import pairwise
 
 BLOCK = 8  # pixels the network works on as one: sides and places of tiles are multiples of it
 MARGIN = 8  # pixels added all around, so that borders are tiles like any other
+SIDES = (4096, 2048, 1024, 512, 256)  # px, of tiles that n2n chooses: few, so that a GPU's load seldom changes them
+SMALLEST = 64  # px, of tiles that anybody chooses
 
 
 def padding(length: int) -> tuple[int, int]:

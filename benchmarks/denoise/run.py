@@ -5,10 +5,12 @@
 
 Every scene is simulated for every seed and number of exposures, and denoised by classical filters, each at the
 parameter that the truth likes best (by chi2), and by n2n's network, which sees no truth. "single" is one more exposure,
-not trained on, denoised by the network of the others. Gain is the error of the stack over that of the result: in sky,
-in extended light,
+not trained on, denoised by the network of the others. Method "unseen" observes twice as many exposures and trains a
+network on each half: "n2n seen" is the stack of a half denoised by its own network, "n2n unseen" by the other's; mean
+of both. Gain is the error of the stack over that of the result: in sky, in extended light, in stars.
 Results are added to results.csv as they come and not computed again; README.md beside it is written anew. Scenes of
-`scenes.FINAL` are for judging what was chosen on the others: --final runs them, and only them.
+`scenes.FINAL` are for judging what was chosen on the others: --final runs them, and only them. Filters whose package is
+not installed (bm3d; PyWavelets for wavelet) are left out.
 """
 
 import argparse
@@ -34,6 +36,7 @@ KEY = ("scene", "seed", "exposures", "method")
 MEASURED = ("chi2", "sky", "extended", "stars", "mse", "flux_5_15", "flux_50")
 APERTURE = 4  # px, radius in which the light of stars is added up
 COLUMNS = (*KEY, "parameter", *MEASURED, "seconds", "commit", "date")
+UNSEEN = "unseen"
 BORDER = 16  # px; few exposures reach there
 
 
@@ -94,15 +97,14 @@ def star_flux(result, truth, starless, sigma) -> dict[str, float]:
 def compare(scene: str, seed: int, exposures: int, wanted: list[str], done: set, data: Path | None):
     """Yield a row for every wanted method that is not done."""
     one = (scene, seed, exposures)
-    parts = {name: [name] if name in methods.BASELINES else [name, f"{name} single"] for name in wanted}
-    missing = [name for name, rows in parts.items() if any((*one, row) not in done for row in rows)]
+    missing = [name for name in wanted if any((*one, row) not in done for row in rows_made(name))]
+    if UNSEEN in missing:
+        missing.remove(UNSEEN)
+        yield from swapped(one, done, data)
     if not missing:
         return
     everything = scenes.make(scene, seed, exposures + 1, data)
-    some = {
-        name: getattr(everything, name)[:-1] for name in ("values", "valid", "weights", "truths", "starless", "seen")
-    }
-    group = replace(everything, **some)
+    group = everything.part(slice(-1))
     stack, depth = group.stack()
     truth, starless = group.truth()
     sigma = np.sqrt(group.background / depth)
@@ -132,6 +134,34 @@ def compare(scene: str, seed: int, exposures: int, wanted: list[str], done: set,
         if (*one, f"{name} single") not in done:
             found = measure(result, alone, its_depth, own, plain, group)
             yield row_of((*one, f"{name} single"), "", found, time.monotonic() - began)
+
+
+def rows_made(name: str) -> list[str]:
+    """The rows that a choice of --methods stands for."""
+    if name == UNSEEN:
+        return ["n2n seen", "n2n unseen"]
+    return [name] if name in methods.BASELINES else [name, f"{name} single"]
+
+
+def swapped(one: tuple, done: set, data: Path | None):
+    """Yield what networks make of the exposures they were trained on, and of as many others of the same sky."""
+    scene, seed, exposures = one
+    everything = scenes.make(scene, seed, 2 * exposures, data)
+    halves = [everything.part(slice(exposures)), everything.part(slice(exposures, None))]
+    found: dict[str, list] = {name: [] for name in rows_made(UNSEEN)}
+    spent = []
+    for trained in halves:
+        model, cut, seconds = methods.train(trained, recipes()["n2n"], len(os.sched_getaffinity(0)))
+        spent.append(seconds)
+        for half in halves:
+            stack, depth = half.stack()
+            result = methods.apply(model, cut, half, stack, depth)
+            name = "n2n seen" if half is trained else "n2n unseen"
+            found[name].append(measure(result, stack, depth, *half.truth(), half))
+    for name, pair in found.items():
+        if (*one, name) not in done:
+            mean = {key: float(np.mean([each[key] for each in pair])) for key in pair[0]}
+            yield row_of((*one, name), "", mean, float(np.mean(spent)))
 
 
 def row_of(key: tuple, parameter, found: dict, seconds: float) -> dict:
@@ -180,7 +210,8 @@ def write_readme(rows: list[dict]) -> None:
         "",
         "Gain: error of the stack over that of the result; mean over the seeds and its standard error. Classical",
         "filters at the parameter that the truth likes best; n2n sees no truth. s: seconds of filter or training.",
-        "flux_5_15, flux_50: light of isolated stars of that S/N over the true one.",
+        "flux_5_15, flux_50: light of isolated stars of that S/N over the true one. n2n seen, unseen: two networks, each",
+        "trained on half of twice as many exposures, on the stack of its own half and of the other (docs/decisions/0007).",
         f"Held back for judging: {', '.join(scenes.FINAL)}.",
         "",
         *table(rows),
@@ -194,7 +225,7 @@ def main() -> None:
     parser.add_argument("--final", action="store_true", help="the scenes nothing was chosen on")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--exposures", type=int, nargs="+", default=[24])
-    parser.add_argument("--methods", nargs="+", choices=[*methods.BASELINES, *recipes()])
+    parser.add_argument("--methods", nargs="+", choices=[*methods.BASELINES, *recipes(), UNSEEN])
     parser.add_argument("--data", type=Path, help="folder of the shared frames; without it, no jwst")
     args = parser.parse_args()
     chosen = args.scenes or [n for n in scenes.names(args.data) if (n in scenes.FINAL) == args.final]

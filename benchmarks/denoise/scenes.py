@@ -4,7 +4,7 @@ Six made-up scenes and one deep space telescope image; every seed draws another 
 other noise. Registration is exact: what is compared is what denoises. Sky and transparency are known.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +71,11 @@ class Group:
     starless: np.ndarray
     seen: np.ndarray
     light_variance: float
+
+    def part(self, chosen) -> "Group":
+        """Some of the exposures; variance and background stay those of all."""
+        of_each = ("values", "valid", "weights", "truths", "starless", "seen")
+        return replace(self, **{name: getattr(self, name)[chosen] for name in of_each})
 
     def stack(self, chosen=slice(None)) -> tuple[np.ndarray, np.ndarray]:
         """Weighted mean and depth of some exposures."""

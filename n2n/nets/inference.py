@@ -1,14 +1,19 @@
-"""Apply the network to a whole image in overlapping, feathered tiles."""
+"""Apply the network to a whole image in overlapping, feathered tiles.
+
+The image stays where it is, in main memory; only tiles go to the device. What the network needs at a time therefore
+depends on the tile alone (`memory.py`), not on the image.
+"""
 
 import numpy as np
 import torch
 
-from n2n.nets.sampling import fill
+from n2n.nets.sampling import MIN_DEPTH, fill
 from n2n.nets.training import orient, restore
 from n2n.nets.unet import Denoiser
 from n2n.tiles import padding, spans
 
 REACH = 72  # pixels: farther than a pixel of the output sees (bands 18, U-Net 47), and a multiple of tiles.BLOCK
+FILL = 18  # pixels: farthest known neighbour that an unknown pixel is filled from
 
 
 @torch.no_grad()
@@ -24,7 +29,7 @@ def denoise(
     overlap: int = 48,
     orientations: int = 8,
 ) -> np.ndarray:
-    """Denoise one sky-subtracted image.
+    """Denoise one sky-subtracted image, where the model is.
 
     Parameters
     ----------
@@ -43,36 +48,30 @@ def denoise(
     float32 ndarray, shape (h, w)
     """
     device = next(model.parameters()).device
-    height, width = image.shape
-    # Mirrored to whole blocks plus a margin, so that borders are tiles like any other.
-    (top, bottom), (left, right) = padding(height), padding(width)
+    band_noise = band_noise.to(device)
     known = np.isfinite(image) & (depth > 0)
-    prepared = _prepare(image, depth, variance, known, device)
-    prepared = [torch.nn.functional.pad(t, (left, right, top, bottom), mode="reflect") for t in prepared]
-    full_h, full_w = prepared[0].shape[-2:]
-    total = torch.zeros((full_h, full_w), device=device)
-    weight = torch.zeros_like(total)
-    for vertical in spans(full_h, tile, overlap):
-        for horizontal in spans(full_w, tile, overlap):
-            window = (vertical, horizontal)
-            rows, within_rows = _context(window[0], full_h)
-            columns, within_columns = _context(window[1], full_w)
-            inputs = [t[..., rows, columns] for t in prepared]
+    smallest = MIN_DEPTH * float(depth.min(where=known, initial=np.inf)) if known.any() else MIN_DEPTH
+    # Mirrored to whole blocks plus a margin, so that borders are tiles like any other.
+    (top, bottom), (left, right) = (padding(side) for side in image.shape)
+    full = (top + image.shape[0] + bottom, left + image.shape[1] + right)
+    total = np.zeros(full, np.float32)
+    for rows, row_shares in _feathered(full[0], tile, overlap):
+        seen_rows, within_rows = _context(rows, full[0])
+        for columns, column_shares in _feathered(full[1], tile, overlap):
+            seen_columns, within_columns = _context(columns, full[1])
+            at = np.ix_(_mirrored(seen_rows, top, image.shape[0]), _mirrored(seen_columns, left, image.shape[1]))
+            inputs = _prepare(image[at], depth[at], variance[at], known[at], smallest, device)
             result = _oriented(model, inputs, background, band_noise, orientations)[within_rows, within_columns]
-            share = _feather(result.shape, overlap, device)
-            total[window] += result * share
-            weight[window] += share
-    result = (total / weight)[top : top + height, left : left + width]
-    return result.float().cpu().numpy()
+            total[rows, columns] += result.cpu().numpy() * row_shares[:, None] * column_shares
+    return total[top : top + image.shape[0], left : left + image.shape[1]]
 
 
-def _prepare(image, depth, variance, known, device) -> list[torch.Tensor]:
-    mask = torch.from_numpy(known).to(device)[None, None]
-    tensor = torch.from_numpy(np.where(known, image, 0).astype(np.float32)).to(device)[None, None]
-    filled = fill(tensor, mask)
-    smallest = 0.3 * float(depth[known].min()) if known.any() else 0.3
-    depth = torch.from_numpy(np.where(known, depth, smallest).astype(np.float32)).to(device)[None, None]
-    return [filled, depth, torch.from_numpy(variance.astype(np.float32)).to(device)[None, None]]
+def _prepare(image, depth, variance, known, smallest: float, device) -> list[torch.Tensor]:
+    """A window and `FILL` pixels around it, filled and without them; tensors of shape (1, 1, h, w)."""
+    planes = np.where(known, image, 0), np.where(known, depth, smallest), variance
+    image, depth, variance = (torch.from_numpy(p.astype(np.float32)).to(device)[None, None] for p in planes)
+    filled = fill(image, torch.from_numpy(known).to(device)[None, None])
+    return [plane[..., FILL:-FILL, FILL:-FILL] for plane in (filled, depth, variance)]
 
 
 def _oriented(model, inputs, background, band_noise, orientations) -> torch.Tensor:
@@ -93,11 +92,19 @@ def _context(span: slice, length: int) -> tuple[slice, slice]:
     return slice(first, last), slice(span.start - first, span.stop - first)
 
 
-def _feather(shape, overlap: int, device) -> torch.Tensor:
-    """Weights that fall linearly to (nearly) zero at the edge of a tile."""
-    ramps = []
-    for size in shape:
-        distance = torch.arange(size, device=device, dtype=torch.float32) + 1
-        distance = torch.minimum(distance, distance.flip(0))
-        ramps.append((distance / max(overlap, 1)).clamp(max=1.0))
-    return ramps[0][:, None] * ramps[1][None, :]
+def _mirrored(span: slice, before: int, length: int) -> np.ndarray:
+    """Indices of the image's pixels in a span of the padded image and `FILL` pixels around it."""
+    period = max(2 * (length - 1), 1)
+    index = np.arange(span.start - FILL, span.stop + FILL) - before
+    return np.minimum(index % period, -index % period)
+
+
+def _feathered(length: int, tile: int, overlap: int) -> list[tuple[slice, np.ndarray]]:
+    """Tiles along one axis with their weights, which fall to (nearly) zero at the edges and add up to 1."""
+    parts = spans(length, tile, overlap)
+    ramps, total = [], np.zeros(length, np.float32)
+    for part in parts:
+        distance = np.arange(1, part.stop - part.start + 1, dtype=np.float32)
+        ramps.append(np.minimum(np.minimum(distance, distance[::-1]) / max(overlap, 1), 1))
+        total[part] += ramps[-1]
+    return [(part, ramp / total[part]) for part, ramp in zip(parts, ramps, strict=True)]

@@ -18,6 +18,7 @@ from n2n.formats.tables import read_json
 from n2n.log import logger
 from n2n.stages.pairs import Pairs
 from n2n.stages.train import add_device
+from n2n.tiles import SIDES, SMALLEST
 
 
 def add_arguments(parser) -> None:
@@ -31,8 +32,7 @@ def add_arguments(parser) -> None:
 
 def run(args) -> None:
     """Execute the stage."""
-    if args.overlap >= args.tile:
-        raise UserError(f"denoise.overlap, {args.overlap}, must be smaller than denoise.tile, {args.tile}")
+    check_tiles(args)
     pairs = Pairs(args.pairs)
     facts = read_json(args.model) if args.model else {"refused": f"only {found(pairs)} exposures"}
     untrained = facts.get("refused")
@@ -44,9 +44,12 @@ def run(args) -> None:
         few = f"only {len(held_out)} exposures are held out: the result could not be proved"
         return refuse(args.output, f"{untrained}: too few to train on and to prove the result" if untrained else few)
 
+    import torch
+
     from n2n.nets import prior
-    from n2n.nets.device import choose_device, device_name, set_threads
+    from n2n.nets.device import choose_device, set_threads
     from n2n.nets.inference import denoise
+    from n2n.nets.memory import Place, within_memory
     from n2n.nets.model import load_model
     from n2n.nets.sampling import measure_band_noise
 
@@ -54,47 +57,53 @@ def run(args) -> None:
     set_threads(args.threads)
     if untrained:
         logger.info("%s: not trained on, denoised by the network that comes with n2n", untrained)
-        facts, model = prior.description() | {"untrained": untrained}, prior.network().to(device)
+        facts, model = prior.description() | {"untrained": untrained}, prior.network()
     else:
         facts |= {"path": args.model.as_posix()}
-        model = load_model(args.model.parent, facts, device)
-    band_noise = measured_band_noise(pairs, measure_band_noise).to(device)
+        model = load_model(args.model.parent, facts, torch.device("cpu"))
+    band_noise = measured_band_noise(pairs, measure_band_noise)
     rest = np.setdiff1d(np.arange(len(pairs.frames)), held_out)
     single = held_out[len(held_out) // 2]
     jobs = {"full": np.arange(len(pairs.frames)), "judged": rest, "single": np.array([single])}
-    results = {}
-    for name, chosen in jobs.items():
-        mean, depth, _ = pairs.mean(chosen)
-        logger.info("denoising %d exposure%s", len(chosen), "s" if len(chosen) > 1 else "")
-        # The single exposure is only looked at, not shipped: two orientations will do.
-        result = denoise(
-            model,
-            mean,
-            depth,
-            pairs.variance,
-            pairs.meta["variance_background"],
-            band_noise,
-            tile=args.tile,
-            overlap=args.overlap,
-            orientations=min(args.orientations, 2) if name == "single" else args.orientations,
-        )
-        # Saturated stars pass through untouched; what nobody saw stays unknown.
-        keep = pairs.saturated | ~np.isfinite(mean)
-        results[name] = np.where(keep, mean, result).astype(np.float32)
+
+    def write_images(device, tile: int) -> None:
+        # All of them, or none: what is judged went through the same tiles as what is shipped.
+        model.to(device)
+        for name, chosen in jobs.items():
+            mean, depth, _ = pairs.mean(chosen)
+            logger.info("denoising %d exposure%s", len(chosen), "s" if len(chosen) > 1 else "")
+            # The single exposure is only looked at, not shipped: two orientations will do.
+            result = denoise(
+                model,
+                mean,
+                depth,
+                pairs.variance,
+                pairs.meta["variance_background"],
+                band_noise,
+                tile=tile,
+                overlap=args.overlap,
+                orientations=min(args.orientations, 2) if name == "single" else args.orientations,
+            )
+            # Saturated stars pass through untouched; what nobody saw stays unknown.
+            np.copyto(result, mean, where=pairs.saturated | ~np.isfinite(mean))
+            file.require_dataset(name, result.shape, np.float32)[:] = result
+
     with atomic_path(args.output) as temporary, h5py.File(temporary, "w") as file:
-        for name, image in results.items():
-            file[name] = image
+        _, place = within_memory(write_images, Place.on(device, args.tile), args.overlap)
         file.attrs["held_out"] = held_out.tolist()
         file.attrs["single"] = int(single)
         file.attrs["model"] = json.dumps(facts | {"frames": len(facts["frames"])})
-        file.attrs["settings"] = json.dumps(
-            {
-                "device": device_name(device),
-                "tile": args.tile,
-                "overlap": args.overlap,
-                "orientations": args.orientations,
-            }
-        )
+        settings = {"overlap": args.overlap, "orientations": args.orientations}
+        file.attrs["settings"] = json.dumps({"device": place.name, "tile": place.tile} | settings)
+
+
+def check_tiles(args) -> None:
+    """Raise UserError where a tile would hold nothing but what it shares; 0 stands for one of `tiles.SIDES`."""
+    smallest = args.tile or min(SIDES)
+    if 0 < args.tile < SMALLEST:
+        raise UserError(f"denoise.tile, {args.tile}, must be at least {SMALLEST}, or 0 to let n2n choose")
+    if args.overlap >= smallest:
+        raise UserError(f"denoise.overlap, {args.overlap}, must be smaller than denoise.tile, {smallest}")
 
 
 def refuse(path: Path, reason: str) -> None:

@@ -13,12 +13,11 @@ import numpy as np
 from astropy.io import fits
 
 from n2n.config import add_settings
-from n2n.errors import UserError
 from n2n.formats import flags as bits
 from n2n.formats.products import reference_header, set_cards, write_fits
 from n2n.formats.provenance import denoise_cards, history_line, mask_plane
 from n2n.log import Progress, logger
-from n2n.stages.denoise import measured_band_noise
+from n2n.stages.denoise import check_tiles, measured_band_noise
 from n2n.stages.pairs import Pairs
 from n2n.stages.train import add_device
 
@@ -36,29 +35,37 @@ def add_arguments(parser) -> None:
 def run(args) -> None:
     """Execute the stage."""
     from n2n.nets import prior
-    from n2n.nets.device import choose_device, device_name, set_threads
+    from n2n.nets.device import choose_device, set_threads
     from n2n.nets.inference import denoise
+    from n2n.nets.memory import Place, within_memory
     from n2n.nets.sampling import measure_band_noise
 
-    if args.overlap >= args.tile:
-        raise UserError(f"denoise.overlap, {args.overlap}, must be smaller than denoise.tile, {args.tile}")
+    check_tiles(args)
     pairs = Pairs(args.pairs)
     device = choose_device(args.device, args.gpus)
     set_threads(args.threads)
-    model = prior.network().to(device)
-    band_noise = measured_band_noise(pairs, measure_band_noise).to(device)
-    settings = {name: getattr(args, name) for name in ("tile", "overlap", "orientations")}
+    model = prior.network()
+    band_noise = measured_band_noise(pairs, measure_band_noise)
+    settings = {name: getattr(args, name) for name in ("overlap", "orientations")}
     group = pairs.path.resolve().parent
     facts = {"night": group.parent.name, "group": group.name, "product": "DENOISED"}
-    cards = denoise_cards(prior.description(), settings | {"device": device_name(device)}, facts)
     names = file_names([entry["path"] for entry in pairs.frames])
     background = pairs.meta["variance_background"]
     unfinished = args.output.with_name(f".{args.output.name}.part")
     shutil.rmtree(unfinished, ignore_errors=True)
+    place = Place.on(device, args.tile)
     for index, name in enumerate(Progress(names, "denoise")):
         mean, depth, _ = pairs.mean([index])
-        result = denoise(model, mean, depth, pairs.variance, background, band_noise, **settings)
+
+        def work(device, tile, mean=mean, depth=depth):
+            network = model.to(device)
+            return denoise(network, mean, depth, pairs.variance, background, band_noise, tile=tile, **settings)
+
+        # What did not fit once is not tried again with the next exposure.
+        result, place = within_memory(work, place, args.overlap)
         header = reference_header(pairs.meta)
+        where = {"tile": place.tile, "device": place.name}
+        cards = denoise_cards(prior.description(), settings | where, facts)
         set_cards(header, cards | of_exposure(pairs.frames[index]))
         header.add_history(history_line("frames", "one exposure, QASTAT=WARN"))
         image, mask = assemble(mean, result, pairs.file["flags"][index])

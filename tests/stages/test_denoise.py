@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from finished import call, finished, truths
 
-from n2n.nets import prior
+from n2n.nets import inference, prior
+from n2n.nets.memory import CPU_TILE
 from n2n.stages import denoise as stage
 from n2n.stages.denoise import held_out_exposures
 from n2n.stages.pairs import Pairs
@@ -160,6 +161,37 @@ def test_altered_weights_are_an_error_that_names_the_file(night, tmp_path, capsy
 def test_an_overlap_as_wide_as_a_tile_is_an_error(night, tmp_path, capsys):
     night.denoise(night.model, tmp_path / "c.h5", "--tile", "64", "--overlap", "64", expect=1)
     assert "denoise.overlap, 64, must be smaller than denoise.tile, 64" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("tile", "overlap", "message"),
+    [(32, 8, "denoise.tile, 32, must be at least 64"), (0, 256, "must be smaller than denoise.tile, 256")],
+)
+def test_tiles_of_no_use_are_an_error(night, tmp_path, capsys, tile, overlap, message):
+    night.denoise(night.model, tmp_path / "c.h5", "--tile", tile, "--overlap", overlap, expect=1)
+    assert message in capsys.readouterr().err
+
+
+def test_when_memory_runs_out_all_images_are_made_again_in_smaller_tiles(night, candidate, tmp_path, monkeypatch):
+    real, tried = inference.denoise, []
+
+    def short_of_memory(*planes, tile, **more):
+        tried.append(tile)
+        if tile > 128 and len(tried) == 2:  # the first image fitted, the second does not
+            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate ...")
+        return real(*planes, tile=tile, **more)
+
+    monkeypatch.setattr(inference, "denoise", short_of_memory)
+    night.denoise(night.model, tmp_path / "c.h5", "--tile", 256)
+    images, attributes = read(tmp_path / "c.h5")
+    assert tried == [256, 256, 128, 128, 128]
+    assert json.loads(attributes["settings"]) | {"device": "cpu", "tile": 128} == json.loads(attributes["settings"])
+    for name, image in images.items():
+        np.testing.assert_allclose(image, candidate[0][name], rtol=1e-5, atol=1e-2)
+
+
+def test_the_tile_that_n2n_chose_is_written_down(candidate):
+    assert json.loads(candidate[1]["settings"])["tile"] == CPU_TILE
 
 
 def test_the_same_model_gives_the_same_bytes(night, candidate, tmp_path):

@@ -4,7 +4,7 @@ from astropy.io import fits
 from finished import QUICK, call, finished, truths
 
 from n2n.formats import flags as bits
-from n2n.nets import prior
+from n2n.nets import inference, prior
 from n2n.stages.frames import assemble, file_names
 from n2n.stages.pairs import Pairs
 
@@ -47,6 +47,24 @@ def test_the_same_exposures_give_the_same_bytes(folder, chain, tmp_path):
     for path in sorted(folder.iterdir())[:3]:
         one, other = fits.getdata(path), fits.getdata(tmp_path / "frames" / path.name)
         assert one.tobytes() == other.tobytes()
+
+
+def test_a_tile_that_did_not_fit_once_is_not_tried_again(chain, tmp_path, monkeypatch):
+    tried = []
+
+    def short_of_memory(model, mean, *planes, tile, **more):
+        tried.append(tile)
+        if tile > 128 and len(tried) == 2:
+            raise MemoryError
+        return mean
+
+    monkeypatch.setattr(inference, "denoise", short_of_memory)
+    pairs = Pairs(finished(chain).pairs)
+    call("frames", finished(chain).pairs, "-o", tmp_path / "frames", *QUICK, "--tile", 256)
+    assert tried == [256, 256, *[128] * (len(pairs.frames) - 1)]
+    names = file_names([frame["path"] for frame in pairs.frames])
+    headers = [fits.getheader(tmp_path / "frames" / name) for name in names[:3]]
+    assert [(header["DNTILE"], header["DNDEVICE"]) for header in headers] == [(256, "cpu"), (128, "cpu"), (128, "cpu")]
 
 
 def test_saturated_pixels_pass_and_rejected_ones_are_filled_and_marked():

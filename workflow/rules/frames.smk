@@ -12,7 +12,7 @@ rule frames:
     resources:
         gpu=1,
         device=CONFIG["device"],
-        mem_mb=3000,
+        mem_mb=3500,
     params:
         options=options(CONFIG, "denoise"),
         recipe=planning.RECIPES["frames"],

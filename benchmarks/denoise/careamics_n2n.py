@@ -1,0 +1,137 @@
+"""n2n beside CAREamics' Noise2Noise: the same exposures, the same two threads, a table out.
+
+    python -m venv peer && peer/bin/pip install careamics
+    python benchmarks/denoise/careamics_n2n.py --peer peer/bin/python [--seconds 600] [--threads 2] [--scene nebula]
+
+CAREamics gets its defaults and --seconds on the pair of half stacks, in both directions; it denoises each half stack,
+and the mean of both counts. Gain is that of `run.py`, against the truth, of the stack of all exposures. n2n trains as
+often as it takes to reach that gain, with more steps each time; its time is that of the first training that does.
+Inference: an image of 1024 x 1024 px, tiles of 256 px there and the default here, one orientation each.
+Writes careamics.md beside this file. Meant for a machine that does nothing else.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import subprocess
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import methods
+import numpy as np
+import run as bench
+import scenes
+
+HERE = Path(__file__).parent
+EXPOSURES = 24
+STEPS = (0, 25, 50, 100, 200, 400, 800, 1600)  # 0: the prior as it is
+LARGE = 1024
+
+
+def careamics(halves: np.ndarray, large: np.ndarray, args) -> tuple[np.ndarray, dict]:
+    """CAREamics' mean of the two denoised halves, and what it took."""
+    with tempfile.TemporaryDirectory() as folder:
+        pair, result = Path(folder, "pair.npz"), Path(folder, "result.npz")
+        np.savez(pair, halves=halves, large=large)
+        command = [args.peer, HERE / "peer_careamics.py", pair, result]
+        command += ["--seconds", args.seconds, "--threads", args.threads]
+        # Its environment is its own: n2n must not be found there.
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        environment |= {"OMP_NUM_THREADS": str(args.threads), "CUDA_VISIBLE_DEVICES": ""}
+        subprocess.run([str(word) for word in command], check=True, env=environment)
+        found = np.load(result)
+        return found["halves"].mean(axis=0), json.loads(str(found["facts"]))
+
+
+def until(gain: float, start: str, group, judge, threads: int) -> list[dict]:
+    """n2n's trainings from `start`, each with more steps than the last, up to the first that reaches `gain`."""
+    stack, depth = group.stack()
+    rows = []
+    for steps in STEPS:
+        if steps == 0 and start == "random":
+            continue
+        recipe = replace(bench.recipes()["n2n"], start=start, steps=steps) if steps else None
+        model, cut, seconds = methods.train(group, recipe, threads)
+        found = judge(methods.apply(model, cut, group, stack, depth))
+        rows.append({"method": f"n2n, from {start}, {steps} steps", "seconds": seconds, "crops": steps and 8 * steps})
+        rows[-1] |= {"gains": found}
+        print(rows[-1], flush=True)
+        if found["chi2"] >= gain:
+            break
+    return rows
+
+
+def speed(group, image: np.ndarray) -> float:
+    """n2n's megapixels a second, one orientation."""
+    model, cut, _ = methods.train(group, None, 1)
+    depth, variance = np.full(image.shape, 24.0, np.float32), np.full(image.shape, group.background, np.float32)
+    few = replace(group, variance=variance)
+    methods.apply(model, cut, replace(few, variance=variance[:256, :256]), image[:256, :256], depth[:256, :256], 1)
+    began = time.monotonic()
+    methods.apply(model, cut, few, image, depth, 1)
+    return image.size / 1e6 / (time.monotonic() - began)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peer", required=True, help="Python of an environment with careamics")
+    parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--scene", default="nebula", choices=list(scenes.KINDS))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("-o", "--output", type=Path, default=HERE / "careamics.md")
+    args = parser.parse_args()
+    group = scenes.make(args.scene, args.seed, EXPOSURES)
+    stack, depth = group.stack()
+    truth, starless = group.truth()
+
+    def judge(result):
+        return bench.measure(result, stack, depth, truth, starless, group)
+
+    halves = np.array([group.stack(slice(first, None, 2))[0] for first in (0, 1)], np.float32)
+    large = np.tile(stack, (LARGE // stack.shape[0], LARGE // stack.shape[1])).astype(np.float32)
+    result, facts = careamics(halves, large, args)
+    theirs = judge(result)
+    print(facts, theirs, flush=True)
+    ours = {start: until(theirs["chi2"], start, group, judge, args.threads) for start in ("prior", "random")}
+    rows = [{"method": "CAREamics N2N", "seconds": facts["seconds"], "gains": theirs}]
+    rows += [row for found in ours.values() for row in found]
+    text = [
+        "# n2n beside CAREamics",
+        "",
+        f"`python benchmarks/denoise/careamics_n2n.py --seconds {args.seconds:g}`, {datetime.date.today()},",
+        f"scene {args.scene}, seed {args.seed}, {EXPOSURES} exposures, {args.threads} threads, no GPU.",
+        "Gain: error of the stack over that of the result.",
+        "",
+        "| method | training s | chi2 | sky | extended | stars | mse |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        gains = [f"{row['gains'][name]:.2f}" for name in ("chi2", "sky", "extended", "stars", "mse")]
+        text.append(f"| {row['method']} | {row['seconds']:.1f} | {' | '.join(gains)} |")
+    text.append("")
+    for start, found in ours.items():
+        last = found[-1]
+        if last["gains"]["chi2"] >= theirs["chi2"]:
+            share = last["seconds"] / facts["seconds"]
+            text.append(f"From {start}, n2n reaches CAREamics' gain in {share:.3f} of its time.")
+        else:
+            text.append(f"From {start}, n2n does not reach CAREamics' gain.")
+    mpx, trained = speed(group, large), ours["random"][-1]
+    crops = trained["crops"] / trained["seconds"]
+    text += [
+        "",
+        "| | n2n | CAREamics | ratio |",
+        "|---|---|---|---|",
+        f"| inference, Mpx/s | {mpx:.3f} | {facts['mpx_a_second']:.3f} | {mpx / facts['mpx_a_second']:.2f} |",
+        f"| training, 64 px crops/s, each its own network | {crops:.1f} | {facts['crops_a_second']:.1f} | "
+        f"{crops / facts['crops_a_second']:.2f} |",
+    ]
+    args.output.write_text("\n".join(text) + "\n")
+
+
+if __name__ == "__main__":
+    main()
