@@ -45,7 +45,7 @@ def gain_gates(facts: dict, limits) -> list[Gate]:
 def evidence_gates(images: Evidence, zones, fwhm: float, overlaps, limits) -> list[Gate]:
     """G2, G3, G5, G9, G12 and the evenness of G10: what the denoiser changed, by the word of the held-out exposures.
 
-    G4, injected stars, would need the network once more and is not judged.
+    G4, injected stars, needs the network once more: that is `n2n inject`.
 
     Parameters
     ----------

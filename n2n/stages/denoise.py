@@ -44,21 +44,10 @@ def run(args) -> None:
         few = f"only {len(held_out)} exposures are held out: the result could not be proved"
         return refuse(args.output, f"{untrained}: too few to train on and to prove the result" if untrained else few)
 
-    from n2n.nets import prior
-    from n2n.nets.device import choose_device, device_name, set_threads
+    from n2n.nets.device import device_name
     from n2n.nets.inference import denoise
-    from n2n.nets.model import load_model
-    from n2n.nets.sampling import measure_band_noise
 
-    device = choose_device(args.device, args.gpus)
-    set_threads(args.threads)
-    if untrained:
-        logger.info("%s: not trained on, denoised by the network that comes with n2n", untrained)
-        facts, model = prior.description() | {"untrained": untrained}, prior.network().to(device)
-    else:
-        facts |= {"path": args.model.as_posix()}
-        model = load_model(args.model.parent, facts, device)
-    band_noise = measured_band_noise(pairs, measure_band_noise).to(device)
+    facts, model, band_noise = network(pairs, args, facts, untrained)
     rest = np.setdiff1d(np.arange(len(pairs.frames)), held_out)
     single = held_out[len(held_out) // 2]
     jobs = {"full": np.arange(len(pairs.frames)), "judged": rest, "single": np.array([single])}
@@ -89,12 +78,47 @@ def run(args) -> None:
         file.attrs["model"] = json.dumps(facts | {"frames": len(facts["frames"])})
         file.attrs["settings"] = json.dumps(
             {
-                "device": device_name(device),
+                "device": device_name(band_noise.device),
                 "tile": args.tile,
                 "overlap": args.overlap,
                 "orientations": args.orientations,
             }
         )
+
+
+def network(pairs: Pairs, args, facts: dict, untrained: str | None):
+    """The network on its device, and the noise of its bands in this group.
+
+    Parameters
+    ----------
+    args : namespace
+        `model`, and what `add_device` declares.
+    facts : dict
+        model.json.
+    untrained : str or None
+        Why no network was trained for the group: then it is the one that comes with n2n.
+
+    Returns
+    -------
+    facts : dict
+        What the candidate says about the network.
+    model : n2n.nets.unet.Denoiser
+    band_noise : torch.Tensor
+    """
+    from n2n.nets import prior
+    from n2n.nets.device import choose_device, set_threads
+    from n2n.nets.model import load_model
+    from n2n.nets.sampling import measure_band_noise
+
+    device = choose_device(args.device, args.gpus)
+    set_threads(args.threads)
+    if untrained:
+        logger.info("%s: not trained on, denoised by the network that comes with n2n", untrained)
+        facts, model = prior.description() | {"untrained": untrained}, prior.network().to(device)
+    else:
+        facts = facts | {"path": args.model.as_posix()}
+        model = load_model(args.model.parent, facts, device)
+    return facts, model, measured_band_noise(pairs, measure_band_noise).to(device)
 
 
 def refuse(path: Path, reason: str) -> None:
