@@ -22,21 +22,21 @@ from n2n.fidelity.photometry import aperture_flux, find_stars, moment_width
 
 EDGES = (3.0, 5.0, 10.0, 20.0, 50.0, np.inf)  # S/N of the bins
 APERTURE = 1.5  # FWHM; radius
-FITTED = 40  # stars of a bin that get PSF photometry; of all it would take longer than everything else
+FITTED = 30  # stars of a bin that get PSF photometry; of all it would take longer than everything else
 FEW = 10  # objects; a bin with fewer is left out
 FOOTPRINT = 0.05  # of an object's peak: the pixels whose light is summed up
 BETA, BETAS = 3.0, (1.5, 8.0)  # Moffat's exponent where no star tells, and what is believed of a fit
 TO_MMAG = 2500 / np.log(10)
 
 
-def moffat_beta(image: np.ndarray, sigma: np.ndarray, bad: np.ndarray, fwhm: float, most: int = 40) -> float:
+def moffat_beta(image: np.ndarray, sigma: np.ndarray, bad: np.ndarray, fwhm: float, most: int = 30) -> float:
     """Exponent of the stars' profile, from the brightest isolated ones of a stack."""
     stars = find_stars(image, sigma, bad)
     flux = aperture_flux(image, stars, APERTURE * fwhm)
     stars = stars[np.argsort(-flux)[:most]]
     if len(stars) < 3:
         return BETA
-    found = fit_stars(image, stars, _model(fwhm, BETA, free=True), fwhm)
+    found = fit_stars(image, stars, star_model(fwhm, BETA, free=True), fwhm)
     beta = np.asarray(found["beta_fit"])
     beta = beta[(beta > BETAS[0]) & (beta < BETAS[1])]
     return float(np.median(beta)) if len(beta) >= 3 else BETA
@@ -52,7 +52,13 @@ def fit_stars(image: np.ndarray, stars: np.ndarray, model: MoffatPSF, fwhm: floa
         return fitter(image, init_params=Table({"x": stars[:, 0], "y": stars[:, 1]}))
 
 
-def _model(fwhm: float, beta: float, free: bool = False) -> MoffatPSF:
+def moffat_fwhm(half_light: float, beta: float) -> float:
+    """Width at half maximum of a Moffat profile that holds half its light within a radius."""
+    return 2 * half_light * float(np.sqrt((2 ** (1 / beta) - 1) / (2 ** (1 / (beta - 1)) - 1)))
+
+
+def star_model(fwhm: float, beta: float, free: bool = False) -> MoffatPSF:
+    """A star; its shape is fitted as well where it is `free`."""
     model = MoffatPSF(alpha=fwhm / 2 / np.sqrt(2 ** (1 / beta) - 1), beta=beta)
     model.alpha.fixed = model.beta.fixed = not free
     return model
@@ -77,7 +83,7 @@ def star_photometry(objects: Objects, images: dict, fwhm: float, beta: float) ->
     star = objects.of("star") & (objects.level > EDGES[0])
     places, truth, level = np.column_stack([objects.x, objects.y])[star], objects.flux[star], objects.level[star]
     radius, measured = APERTURE * fwhm, {}
-    model = _model(fwhm, beta)
+    model = star_model(fwhm, beta)
     whole = aperture_share(model, radius)
     bins = [np.flatnonzero((level > low) & (level <= high)) for low, high in pairwise(EDGES)]
     some = np.concatenate([chosen[:FITTED] for chosen in bins])
@@ -125,18 +131,31 @@ def aperture_share(model: MoffatPSF, radius: float) -> float:
 
 def forced_flux(image: np.ndarray, places: np.ndarray, model: MoffatPSF, fwhm: float) -> np.ndarray:
     """Least-squares flux of stars at known places, and of a level beneath; ndarray, shape (n,)."""
-    side = 2 * int(np.ceil(1.5 * fwhm)) + 1
     flux = np.full(len(places), np.nan)
+    for index, (cut, profile) in enumerate(_stamps(image, places, model, fwhm)):
+        flux[index] = (profile * cut).sum() / (profile**2).sum()
+    return flux
+
+
+def forced_error(variance: np.ndarray, places: np.ndarray, model: MoffatPSF, fwhm: float) -> np.ndarray:
+    """Standard deviation of `forced_flux` in an image of that variance a pixel; ndarray, shape (n,)."""
+    error = np.full(len(places), np.nan)
+    for index, (cut, profile) in enumerate(_stamps(variance, places, model, fwhm)):
+        error[index] = np.sqrt((profile**2 * cut).sum()) / (profile**2).sum()
+    return error
+
+
+def _stamps(image, places, model, fwhm):
+    """Pixels around every place, and a star of flux 1 there, its mean subtracted."""
+    side = 2 * int(np.ceil(1.5 * fwhm)) + 1
     unit = model.copy()
     unit.flux = 1.0
-    for index, (x, y) in enumerate(places):
+    v, u = np.mgrid[:side, :side]
+    for x, y in places:
         cut = Cutout2D(image, (x, y), side, mode="partial", fill_value=0.0)
         column, row = cut.to_cutout_position((x, y))
-        v, u = np.mgrid[:side, :side]
         profile = unit(u - column, v - row)
-        profile = profile - profile.mean()
-        flux[index] = (profile * cut.data).sum() / (profile**2).sum()
-    return flux
+        yield cut.data, profile - profile.mean()
 
 
 def robust_scatter(values: np.ndarray) -> float:

@@ -30,6 +30,7 @@ from n2n.formats.provenance import (
 )
 from n2n.formats.tables import read_json, write_json
 from n2n.log import logger
+from n2n.stages._assess_changed import write_changed, write_nothing
 from n2n.stages._assess_errors import single_exposure
 from n2n.stages._assess_gates import (
     evidence_gates,
@@ -77,6 +78,7 @@ def run(args) -> None:
         facts |= {"product": "STACK", "qastat": "WARN", "reason": refused, "gates": []}
         image, variance, mask = stack["IMAGE"], stack["VAR"], stack["MASK"]
         header["PROCTYPE"] = ("STACK", "plain stack: denoising was not possible")
+        write_nothing(args.output.parent)
     else:
         model, settings = json.loads(attributes["model"]), json.loads(attributes["settings"])
         facts["model"] = model
@@ -175,6 +177,7 @@ def judge(pairs: Pairs, stack: dict, candidate: dict, attributes: dict, header, 
     gates.append(depth_gate(facts["injection"].get("depth"), limits.max_depth_loss))
     images = evidence(candidate["judged"], mean, depth, halves_of(pairs, on.held_out), pairs.variance, usable)
     fwhm = pairs.meta["fwhm_px"] or 3.0
+    facts["changed_sources"] = write_changed(limits.output.parent, on, candidate["judged"], images, fwhm, header)
     settings = json.loads(attributes["settings"])
     shared = tuple(overlaps(side, settings["tile"], settings["overlap"]) for side in pairs.shape)
     gates += evidence_gates(images, zones, fwhm, shared, limits)

@@ -22,11 +22,11 @@ from scipy import ndimage
 from n2n.config import add_settings
 from n2n.fidelity.completeness import DENOISED, Matched, Search, depths, search
 from n2n.fidelity.injection import KINDS, STAMP, TO_SIGMA, Exposure, Objects, lay_out, observe, scaled
-from n2n.fidelity.recovery import extended, moffat_beta, shapes, star_photometry
+from n2n.fidelity.recovery import extended, moffat_beta, moffat_fwhm, shapes, star_photometry
 from n2n.formats.tables import read_json, write_json
 from n2n.log import logger
 from n2n.sky.combine import outliers, weighted_mean
-from n2n.stages._assess_gates import halves_of
+from n2n.stages._assess_gates import second_half
 from n2n.stages.denoise import network
 from n2n.stages.pairs import Pairs
 from n2n.stages.register import displacement
@@ -123,7 +123,10 @@ def cut(pairs: Pairs, held_out: np.ndarray, judged: np.ndarray) -> Window:
     region = (rows, columns)
     values, valid = pairs.load(rest, region)
     stack, depth = weighted_mean(values, valid, pairs.weights[rest])
-    (one, its_depth), (other, others_depth) = ([image[region] for image in half] for half in halves_of(pairs, rest))
+    part = second_half(pairs, rest)
+    (one, its_depth), (other, others_depth) = (
+        weighted_mean(values[half], valid[half], pairs.weights[rest][half]) for half in (~part, part)
+    )
     judge, judge_depth = weighted_mean(*pairs.load(held_out, region), pairs.weights[held_out])
     variance = pairs.variance[region]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -163,8 +166,8 @@ def inject(pairs: Pairs, window: Window, denoised, settings) -> dict:
         As inject.json holds it.
     """
     weights = pairs.weights[window.chosen]
-    beta, half_light = window.exposures[0].beta, float(np.average([e.half_light for e in window.exposures]))
-    fwhm = 2 * half_light * np.sqrt((2 ** (1 / beta) - 1) / (2 ** (1 / (beta - 1)) - 1))
+    beta = window.exposures[0].beta
+    fwhm = moffat_fwhm(float(np.mean([one.half_light for one in window.exposures])), beta)
     psf = star_image(window, weights, fwhm)
     known = np.isfinite(window.stack + window.noise + window.denoised + window.held_out) & (window.depth > 0)
     root = np.where(known, 1 / np.where(known, window.sigma, 1), 0)

@@ -49,7 +49,9 @@ def test_a_late_frame_runs_one_new_chunk_and_no_training(workspace):
     simulate_late_frame(
         workspace.folder / f"data/raw/{NIGHT}", workspace.folder / f"data/truth/{NIGHT}", "NGC7000_Ha", 40
     )
-    expected = dict.fromkeys(["measure", "register", "pairs", "stack", "denoise", "inject", "assess", "report", "crate"], 1)
+    expected = dict.fromkeys(
+        ["measure", "register", "pairs", "stack", "denoise", "inject", "assess", "report", "crate"], 1
+    )
     assert workspace.jobs() == expected
     # For real: the model and the earlier chunk stay as they are, and the product grows by one exposure.
     digest = model.read_bytes()
@@ -132,7 +134,14 @@ def test_reuse_with_a_model_never_trains(workspace):
 def test_retrain_needs_forcerun_and_then_trains(workspace):
     change_config(workspace, model={"mode": "retrain"})
     assert workspace.jobs() == {}
-    assert workspace.jobs("--forcerun", "train") == {"train": 1, "denoise": 1, "inject": 1, "assess": 1, "report": 1, "crate": 1}
+    assert workspace.jobs("--forcerun", "train") == {
+        "train": 1,
+        "denoise": 1,
+        "inject": 1,
+        "assess": 1,
+        "report": 1,
+        "crate": 1,
+    }
 
 
 def test_changed_gates_judge_again_and_nothing_else(workspace):

@@ -26,6 +26,8 @@ rule assess:
             category="{night}",
             subcategory="{group}",
         ),
+        changed=f"{GROUP}/changed_sources.csv",
+        pictures=f"{GROUP}/changed_sources.png",
     log:
         f"{LOGS}/assess.log",
     conda:
