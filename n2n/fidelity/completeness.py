@@ -239,5 +239,5 @@ def depth_gate(depth: dict | None, limit: float) -> Gate:
     return at_least(
         "G4", "Depth", value, error, -limit,
         "How much fainter stars are found than in the plain stack after the best filter for stars, at 90 % of them "
-        "found and 10 % of all found false. Judged by stars injected into every single exposure.", "mag",
+        "found and at most 10 % of all found false. Judged by stars injected into every single exposure.", "mag",
     )  # fmt: skip

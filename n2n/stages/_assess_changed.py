@@ -15,7 +15,7 @@ from n2n.formats.tables import csv_text
 from n2n.stages._assess_ground import Ground
 
 TABLE, PICTURES = "changed_sources.csv", "changed_sources.png"
-SHOWN, SIDE, ZOOM, GAP = 12, 41, 3, 6  # sources, pixels of the sky a side, pixels of the picture each, and between
+SHOWN, SIDE, ZOOM, GAP = 12, 25, 4, 6  # sources, pixels of the sky a side, pixels of the picture each, and between
 DIGITS = {"x": 2, "y": 2, "ra_deg": 6, "dec_deg": 6, "change_sigma": 2}
 
 
