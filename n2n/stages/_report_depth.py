@@ -17,12 +17,11 @@ def depth_view(facts: dict) -> dict | None:
     if "depth" not in injection:
         return None
     depth = injection["depth"]
-    best = depth["images"][depth["searched"]]
     return {
         "chart": depth_chart(depth),
         "objects": injection["objects"],
         "deeper": plus_minus(*(depth["delta_m90"][key] for key in ("value", "standard_error")), sign=True),
-        "snr90": [f"{image['snr90']:.1f}" for image in (best, depth["images"]["filter"])],
+        "snr90": [f"{depth['images'][depth[name]]['snr90']:.1f}" for name in ("searched", "reference")],
         "stars": star_rows(injection),
         "extended": extended_rows(injection),
     }

@@ -86,7 +86,7 @@ def failure(gate: dict) -> str:
         said = f"{words.format('lost' if value < 0 else 'added')}: {size}"
         return f"{said} ({where})" if where else said
     if name == "G4":
-        return f"Faint stars were lost: they are found {size} less deep than in the stack after the best filter"
+        return f"Faint stars were lost: they are found {size} less deep than in the plain stack"
     if name == "G6":
         which = gate["title"].partition(", ")[2]
         return f"Stars became {size} {'brighter' if value > 0 else 'fainter'} ({which})"

@@ -198,8 +198,8 @@ def inject(pairs: Pairs, window: Window, denoised, settings) -> dict:
         np.random.default_rng(settings.seed),
     )  # fmt: skip
     logger.info(
-        "%d stars: 90 %% found from S/N %.2f denoised, %.2f in the stack after the best filter",
-        sum(map(len, ratios)), *(depth["images"][name]["snr90"] for name in (depth["searched"], "filter")),
+        "%d stars: 90 %% found from S/N %.2f denoised, %.2f in the stack, searched in the best way",
+        sum(map(len, ratios)), *(depth["images"][depth[name]]["snr90"] for name in ("searched", "reference")),
     )  # fmt: skip
     place = {"x": window.columns.start, "y": window.rows.start}
     return {

@@ -351,7 +351,7 @@ def test_without_an_injection_the_depth_is_not_judged_and_with_one_it_is_told(ni
     assert gate["verdict"] == "INFO" and gate["value"] is None
     deeper = {"value": 0.1, "standard_error": 0.03}
     injection = {"depth": {"delta_m90": deeper, "delta_m50": deeper, "bins_snr": [], "injected": [], "images": {},
-                           "searched": "denoised"}, "objects": {"star": 9}}  # fmt: skip
+                           "searched": "denoised", "reference": "filter"}, "objects": {"star": 9}}  # fmt: skip
     (tmp_path / "inject.json").write_text(json.dumps(injection))
     facts = night.assess(night.good, tmp_path / "denoised.fits", "--injected", tmp_path / "inject.json")
     assert facts["injection"] == injection and faults(facts) == []

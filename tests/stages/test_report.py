@@ -250,7 +250,7 @@ def test_colour_composites_are_shown_with_what_they_are_made_of(night):
 INJECTION = {
     "objects": {"star": 321, "blob": 3, "filament": 3},
     "depth": {
-        "bins_snr": [2.0, 4.0, 8.0, 40.0], "injected": [10, 10, 0, 10], "searched": "denoised",
+        "bins_snr": [2.0, 4.0, 8.0, 40.0], "injected": [10, 10, 0, 10], "searched": "denoised", "reference": "filter",
         "images": {name: {"found": [0, 8, 0, 10], "snr90": 5.25 + shift, "snr50": 3.0}
                    for name, shift in (("denoised", 0), ("filter", 1), ("stack", 4))},
         "delta_m90": {"value": 0.19, "standard_error": 0.03}, "delta_m50": {"value": 0.1, "standard_error": 0.03},
