@@ -22,6 +22,7 @@ VERBS = {
     "train": ("n2n.stages.train", "train the U-Net on the night's own repeated exposures"),
     "denoise": ("n2n.stages.denoise", "apply the network to the stack (not yet judged)"),
     "frames": ("n2n.stages.frames", "denoise every exposure by itself, with a network that saw none of them"),
+    "inject": ("n2n.stages.inject", "put known stars and nebulae into every exposure, see what is left when denoised"),
     "assess": ("n2n.stages.assess", "judge on held-out exposures, then write denoised.fits"),
     "compare": ("n2n.stages.compare", "the same gates for the denoised image of any program"),
     "colour": ("n2n.stages.colour", "a picture in colour from several filters of one target"),

@@ -16,6 +16,7 @@ if PLAN.training:
 
 include: "rules/denoise.smk"
 include: "rules/frames.smk"
+include: "rules/inject.smk"
 include: "rules/assess.smk"
 include: "rules/colour.smk"
 include: "rules/report.smk"

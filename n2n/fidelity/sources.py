@@ -74,7 +74,7 @@ def invented_gate(light: Filtered, limit: float, sign: int = 1) -> Gate:
     Gate
         Unconfirmed sources in percent of all.
     """
-    at = _peaks(sign * light.denoised, FOUND, light.inside)
+    at = peaks(sign * light.denoised, FOUND, light.inside)
     denoised, stack, held_out = (sign * image[at] for image in (light.denoised, light.stack, light.held_out))
     unconfirmed = (denoised - held_out > 3 * light.noise[at] + light.allowed[at]) & (
         denoised - stack > 2 + light.allowed[at]
@@ -111,7 +111,7 @@ def lost_gate(light: Filtered, limit: float) -> Gate:
     Gate
         In percent of all sources of S.
     """
-    at = _peaks(light.stack, LOST, light.inside)
+    at = peaks(light.stack, LOST, light.inside)
     found = max(len(at[0]), 1)
     gone = light.denoised[at] < 0.5 * light.stack[at]
     at = tuple(index[gone] for index in at)
@@ -152,7 +152,7 @@ def star_stack_gates(light: Filtered, limit: float) -> list[Gate]:
         In percent of the light of these stars.
     """
     relative = np.where(light.inside, light.held_out / np.maximum(light.noise, 1e-6), 0)
-    at = _peaks(relative, 4.0, light.inside)
+    at = peaks(relative, 4.0, light.inside)
     level, change, light_of = light.held_out[at], (light.denoised - light.stack)[at], light.stack[at]
     gates = []
     for low, high, allowed in ((0, 20, 4 * limit), (20, 60, limit)):
@@ -173,7 +173,7 @@ def star_stack_gates(light: Filtered, limit: float) -> list[Gate]:
     return gates
 
 
-def _peaks(image: np.ndarray, threshold: float, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def peaks(image: np.ndarray, threshold: float, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns of local maxima above a threshold."""
     top = (image == ndimage.maximum_filter(image, 5)) & (image > threshold) & inside
     return np.nonzero(top)

@@ -207,6 +207,7 @@ def quality_cards(facts: dict) -> dict:
         }
         if bias is not None and np.isfinite(bias):
             cards["QAFBIAS"] = (-2500 * float(np.log10(1 + bias)), "[mmag] stars of S/N > 50, to the stack")
-        width = next((g["value"] for g in facts["gates"] if g["name"] == "G8"), None)
+        width, deeper = (next((g["value"] for g in facts["gates"] if g["name"] == name), None) for name in ("G8", "G4"))
+        cards["QADMAG"] = (deeper, "[mag] stars so much fainter are found than in STACK")
         cards["QAFWHM"] = (width, "[%] change of the width of stars")
     return cards

@@ -45,7 +45,7 @@ def gain_gates(facts: dict, limits) -> list[Gate]:
 def evidence_gates(images: Evidence, zones, fwhm: float, overlaps, limits) -> list[Gate]:
     """G2, G3, G5, G9, G12 and the evenness of G10: what the denoiser changed, by the word of the held-out exposures.
 
-    G4, injected stars, would need the network once more and is not judged.
+    G4, injected stars, needs the network once more: that is `n2n inject`.
 
     Parameters
     ----------
@@ -128,14 +128,18 @@ def saturated_gate(denoised: np.ndarray, stack: np.ndarray, saturated: np.ndarra
     return exactly("G11", "Saturated pixels", differing, "Pixels at full scale must be the stack's, bit by bit.")
 
 
-def halves_of(pairs: Pairs, held_out: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Mean and depth of two disjoint parts of the held-out exposures; those of one pointing stay together."""
-    pointing = [pairs.frames[index]["pointing"] for index in held_out]
+def halves_of(pairs: Pairs, chosen: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Mean and depth of two disjoint parts of some exposures; those of one pointing stay together."""
+    other = second_half(pairs, chosen)
+    return [pairs.mean(part)[:2] for part in (chosen[~other], chosen[other])]
+
+
+def second_half(pairs: Pairs, chosen: np.ndarray) -> np.ndarray:
+    """Which exposures, of some, are in the second of two halves: every other pointing; ndarray of bool, shape (n,)."""
+    pointing = [pairs.frames[index]["pointing"] for index in chosen]
     rank = {unit: number for number, unit in enumerate(dict.fromkeys(pointing))}
-    odd = np.array([rank[unit] % 2 for unit in pointing], bool)
-    if odd.any():
-        return [pairs.mean(part)[:2] for part in (held_out[~odd], held_out[odd])]
-    return [pairs.mean(part)[:2] for part in (held_out[::2], held_out[1::2])]
+    other = np.array([rank[unit] % 2 for unit in pointing], bool)
+    return other if other.any() else np.arange(len(chosen)) % 2 == 1
 
 
 def same_treatment_gate(difference: np.ndarray, usable: np.ndarray) -> Gate:

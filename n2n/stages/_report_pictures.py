@@ -62,6 +62,18 @@ def pictures_of(folder: Path, denoised: bool) -> dict:
     return result
 
 
+def changed_of(folder: Path, facts: dict, start: Path) -> dict | None:
+    """Cut-outs and figures of the sources that denoising changed; None where it changed none."""
+    counts, path = facts.get("changed_sources") or {}, folder / "changed_sources.png"
+    if not counts.get("n") or not path.is_file():
+        return None
+    table = Path(os.path.relpath(folder / "changed_sources.csv", start)).as_posix()
+    with Image.open(path) as picture:
+        width, height = picture.size
+        uri = pictures.data_uri(picture)
+    return counts | {"href": quote(table), "uri": uri, "width": width, "height": height}
+
+
 def in_sigma(residual: np.ndarray, variance: np.ndarray | None) -> np.ndarray:
     """A residual in units of its noise: that of the variance map, else its own robust one."""
     if variance is not None and variance.shape == residual.shape:

@@ -50,8 +50,8 @@ def needs(gate: dict) -> str:
     limit, unit = gate.get("limit"), unit_of(gate)
     if limit is None:
         return ""
-    if gate.get("unit") == "x":
-        return f"at least {limit:g}{unit}"
+    if gate.get("unit") == "x" or gate.get("bound") == "at least":
+        return f"at least {limit:g}{unit}".replace("-", "−")
     if gate.get("bound") == "at most":
         return f"at most {limit:g}{unit}"
     return "none" if limit == 0 else f"within ± {limit:g}{unit}"
@@ -67,7 +67,7 @@ def measured(gate: dict) -> str:
     """Value and uncertainty of a gate with the unit."""
     if gate.get("value") is None:
         return "not measurable"
-    signed = gate.get("unit") in ("%", "sigma")
+    signed = gate.get("unit") in ("%", "sigma", "mag")
     return plus_minus(gate["value"], gate.get("uncertainty"), sign=signed) + unit_of(gate)
 
 
@@ -85,6 +85,8 @@ def failure(gate: dict) -> str:
         words = next(words for start, words in WRONGS[name].items() if title.startswith(start))
         said = f"{words.format('lost' if value < 0 else 'added')}: {size}"
         return f"{said} ({where})" if where else said
+    if name == "G4":
+        return f"Faint stars were lost: they are found {size} less deep than in the plain stack"
     if name == "G6":
         which = gate["title"].partition(", ")[2]
         return f"Stars became {size} {'brighter' if value > 0 else 'fainter'} ({which})"

@@ -12,6 +12,7 @@ import numpy as np
 from astropy.io import fits
 
 from n2n.config import add_settings
+from n2n.fidelity.completeness import depth_gate
 from n2n.fidelity.evidence import evidence
 from n2n.fidelity.gates import FAIL, PASS, overall
 from n2n.fidelity.risk import Gain
@@ -29,6 +30,7 @@ from n2n.formats.provenance import (
 )
 from n2n.formats.tables import read_json, write_json
 from n2n.log import logger
+from n2n.stages._assess_changed import write_changed, write_nothing
 from n2n.stages._assess_errors import single_exposure
 from n2n.stages._assess_gates import (
     evidence_gates,
@@ -58,6 +60,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--stack", type=Path, required=True, help="stack.fits of the group")
     parser.add_argument("--candidate", type=Path, required=True, help="candidate.h5 of `n2n denoise`")
     parser.add_argument("--calibration", type=Path, help="calibration.json of the group, for the report")
+    parser.add_argument("--injected", type=Path, help="inject.json of `n2n inject`; without it the depth is not judged")
     parser.add_argument("-o", "--output", type=Path, required=True, help="denoised.fits to write, the rest beside it")
     add_settings(parser, "gates")
 
@@ -75,6 +78,7 @@ def run(args) -> None:
         facts |= {"product": "STACK", "qastat": "WARN", "reason": refused, "gates": []}
         image, variance, mask = stack["IMAGE"], stack["VAR"], stack["MASK"]
         header["PROCTYPE"] = ("STACK", "plain stack: denoising was not possible")
+        write_nothing(args.output.parent)
     else:
         model, settings = json.loads(attributes["model"]), json.loads(attributes["settings"])
         facts["model"] = model
@@ -168,9 +172,12 @@ def judge(pairs: Pairs, stack: dict, candidate: dict, attributes: dict, header, 
     sky = np.float32(pairs.meta["sky"])
     denoised = np.where(pairs.saturated | ~np.isfinite(stack["IMAGE"]), stack["IMAGE"], candidate["full"] + sky)
     denoised = denoised.astype(np.float32)
+    facts["injection"] = read_json(limits.injected) if limits.injected else {}
     gates = gain_gates(facts, limits)
+    gates.append(depth_gate(facts["injection"].get("depth"), limits.max_depth_loss))
     images = evidence(candidate["judged"], mean, depth, halves_of(pairs, on.held_out), pairs.variance, usable)
     fwhm = pairs.meta["fwhm_px"] or 3.0
+    facts["changed_sources"] = write_changed(limits.output.parent, on, candidate["judged"], images, fwhm, header)
     settings = json.loads(attributes["settings"])
     shared = tuple(overlaps(side, settings["tile"], settings["overlap"]) for side in pairs.shape)
     gates += evidence_gates(images, zones, fwhm, shared, limits)

@@ -31,6 +31,8 @@ OF_GROUP = {
     "denoised.fits": "the product: image, variance, mask, coverage, plain stack and provenance",
     "stack.fits": "the plain stack",
     "assessment.json": "gates, gains and exposures; described by assessment.schema.json of n2n",
+    "inject.json": "stars and nebulae of known light that went through the same network",
+    "changed_sources.csv": "sources that denoising changed by more than 3 sigma, a check list",
     "before_after.png": "stack and product side by side",
     "preview.png": "the whole field",
 }

@@ -44,24 +44,10 @@ def run(args) -> None:
         few = f"only {len(held_out)} exposures are held out: the result could not be proved"
         return refuse(args.output, f"{untrained}: too few to train on and to prove the result" if untrained else few)
 
-    import torch
-
-    from n2n.nets import prior
-    from n2n.nets.device import choose_device, set_threads
     from n2n.nets.inference import denoise
     from n2n.nets.memory import Place, within_memory
-    from n2n.nets.model import load_model
-    from n2n.nets.sampling import measure_band_noise
 
-    device = choose_device(args.device, args.gpus)
-    set_threads(args.threads)
-    if untrained:
-        logger.info("%s: not trained on, denoised by the network that comes with n2n", untrained)
-        facts, model = prior.description() | {"untrained": untrained}, prior.network()
-    else:
-        facts |= {"path": args.model.as_posix()}
-        model = load_model(args.model.parent, facts, torch.device("cpu"))
-    band_noise = measured_band_noise(pairs, measure_band_noise)
+    device, facts, model, band_noise = network(pairs, args, facts, untrained)
     rest = np.setdiff1d(np.arange(len(pairs.frames)), held_out)
     single = held_out[len(held_out) // 2]
     jobs = {"full": np.arange(len(pairs.frames)), "judged": rest, "single": np.array([single])}
@@ -104,6 +90,44 @@ def check_tiles(args) -> None:
         raise UserError(f"denoise.tile, {args.tile}, must be at least {SMALLEST}, or 0 to let n2n choose")
     if args.overlap >= smallest:
         raise UserError(f"denoise.overlap, {args.overlap}, must be smaller than denoise.tile, {smallest}")
+
+
+def network(pairs: Pairs, args, facts: dict, untrained: str | None):
+    """The device to use, the network, still in main memory, and the noise of its bands in this group.
+
+    Parameters
+    ----------
+    args : namespace
+        `model`, and what `add_device` declares.
+    facts : dict
+        model.json.
+    untrained : str or None
+        Why no network was trained for the group: then it is the one that comes with n2n.
+
+    Returns
+    -------
+    device : torch.device
+    facts : dict
+        What the candidate says about the network.
+    model : n2n.nets.unet.Denoiser
+    band_noise : torch.Tensor
+    """
+    import torch
+
+    from n2n.nets import prior
+    from n2n.nets.device import choose_device, set_threads
+    from n2n.nets.model import load_model
+    from n2n.nets.sampling import measure_band_noise
+
+    device = choose_device(args.device, args.gpus)
+    set_threads(args.threads)
+    if untrained:
+        logger.info("%s: not trained on, denoised by the network that comes with n2n", untrained)
+        facts, model = prior.description() | {"untrained": untrained}, prior.network()
+    else:
+        facts = facts | {"path": args.model.as_posix()}
+        model = load_model(args.model.parent, facts, torch.device("cpu"))
+    return device, facts, model, measured_band_noise(pairs, measure_band_noise)
 
 
 def refuse(path: Path, reason: str) -> None:

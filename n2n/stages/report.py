@@ -23,6 +23,7 @@ from n2n.stages import _report_charts as charts
 from n2n.stages import _report_frames as exposures
 from n2n.stages import _report_pictures as illustrations
 from n2n.stages import _report_words as words
+from n2n.stages._report_depth import depth_view
 from n2n.stages._report_summary import summary_csv
 
 HERE = Path(__file__).parent
@@ -125,6 +126,8 @@ def group_view(path: Path, facts: dict, args, frames: list[dict]) -> dict:
         "brightness_chart": charts.gain_chart(brightness_rows(facts)),
         "measured_on": (facts.get("exposure_gain_measured") or {}).get("exposures"),
         "gates": [gate_row(gate) for gate in facts.get("gates") or []],
+        "changed": illustrations.changed_of(folder, facts, args.output.parent),
+        "depth": depth_view(facts),
         "model": model_view(facts, args),
         "rows": rows,
         "rejected": sum(not row["used"] for row in rows),
@@ -225,6 +228,7 @@ def files_of(folder: Path, start: Path) -> list[dict]:
         "stack.fits": "the plain stack",
         "before_after.png": "stack and product side by side",
         "preview.png": "the whole field",
+        "changed_sources.csv": "sources that denoising changed by more than 3 sigma, a check list",
         "assessment.json": "every number on this page",
     }
     there = {name: what for name, what in named.items() if (folder / name).exists()}

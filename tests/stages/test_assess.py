@@ -1,3 +1,4 @@
+import csv
 import json
 import shutil
 from importlib import resources
@@ -8,8 +9,10 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from finished import finished, shipped, truths, write_candidate
+from PIL import Image
 from scipy import ndimage
 
+from n2n.fidelity.photometry import find_stars
 from n2n.formats import flags as bits
 
 HDUS = ["PRIMARY", "VAR", "MASK", "COVERAGE", "STACK", "PROVENANCE"]
@@ -317,3 +320,43 @@ def test_the_header_leads_to_the_crate_by_an_id_of_its_own(night, product, tmp_p
         != night.assess(night.good, tmp_path / "other" / "denoised.fits", "--min-gain", "1e6")["prov_id"]
     )
     assert again["prov_id"] == night.facts["prov_id"], "the same in any folder"
+
+
+def test_changed_sources_are_listed_with_their_cut_outs(chain, night, tmp_path):
+    """A bright star that the denoiser dims by a third stands in the list, and the held-out exposures contradict it."""
+    known = truths(chain).judged
+    bad = ~np.isfinite(known.mean) | ndimage.binary_dilation(truths(chain).pairs.saturated, iterations=12)
+    stars = find_stars(known.truth, np.full(bad.shape, known.sigma), bad)
+    x, y = np.rint(stars).astype(int).T
+    brightest = np.argmax(known.truth[y, x])
+    row, column = y[brightest], x[brightest]
+    v, u = np.mgrid[: bad.shape[0], : bad.shape[1]]
+    window = np.exp(-0.5 * ((u - column) ** 2 + (v - row) ** 2) / 3**2)
+
+    write_candidate(chain, tmp_path / "c.h5", lambda image, part: image - window * 0.3 * np.nan_to_num(part.truth))
+    facts = night.assess(tmp_path / "c.h5", tmp_path / "denoised.fits")
+    with open(tmp_path / "changed_sources.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == facts["changed_sources"]["n"] >= 1
+    first = rows[0]
+    assert np.hypot(float(first["x"]) - column - 1, float(first["y"]) - row - 1) < 3
+    assert float(first["change_sigma"]) < -3 and first["agrees_with"] == "stack"
+    assert float(first["flux_denoised"]) < 0.85 * float(first["flux_stack"])
+    with Image.open(tmp_path / "changed_sources.png") as picture:
+        assert picture.size[1] == 3 * 25 * 4 + 2 * 6
+
+
+def test_without_an_injection_the_depth_is_not_judged_and_with_one_it_is_told(night, tmp_path):
+    gate = next(gate for gate in night.facts["gates"] if gate["name"] == "G4")
+    assert gate["verdict"] == "INFO" and gate["value"] is None
+    deeper = {"value": 0.1, "standard_error": 0.03}
+    injection = {"depth": {"delta_m90": deeper, "delta_m50": deeper, "bins_snr": [], "injected": [], "images": {},
+                           "searched": "denoised", "reference": "filter"}, "objects": {"star": 9}}  # fmt: skip
+    (tmp_path / "inject.json").write_text(json.dumps(injection))
+    facts = night.assess(night.good, tmp_path / "denoised.fits", "--injected", tmp_path / "inject.json")
+    assert facts["injection"] == injection and faults(facts) == []
+    assert fits.getheader(tmp_path / "denoised.fits")["QADMAG"] == 0.1
+    injection["depth"]["delta_m90"] = {"value": -0.2, "standard_error": 0.03}
+    (tmp_path / "inject.json").write_text(json.dumps(injection))
+    facts = night.assess(night.good, tmp_path / "denoised.fits", "--injected", tmp_path / "inject.json")
+    assert facts["qastat"] == "FAIL" and "Depth" in facts["reason"]

@@ -11,6 +11,7 @@ from PIL import Image, PngImagePlugin
 from reported import NIGHT, command, facts_of, write_night
 
 from n2n.errors import UserError
+from n2n.formats.tables import read_json, write_json
 from n2n.stages._report_charts import gain_chart, plus_minus, steps
 from n2n.stages._report_frames import calibration_rows
 from n2n.stages._report_words import failure, needs
@@ -244,3 +245,62 @@ def test_colour_composites_are_shown_with_what_they_are_made_of(night):
     assert command(night, *tables) == 0
     _, checker, text = parsed(night)
     assert "red SII, green Ha, blue OIII" in text and "M31_SHO.png" in checker.links
+
+
+INJECTION = {
+    "objects": {"star": 321, "blob": 3, "filament": 3},
+    "depth": {
+        "bins_snr": [2.0, 4.0, 8.0, 40.0], "injected": [10, 10, 0, 10], "searched": "denoised", "reference": "filter",
+        "images": {name: {"found": [0, 8, 0, 10], "snr90": 5.25 + shift, "snr50": 3.0}
+                   for name, shift in (("denoised", 0), ("filter", 1), ("stack", 4))},
+        "delta_m90": {"value": 0.19, "standard_error": 0.03}, "delta_m50": {"value": 0.1, "standard_error": 0.03},
+    },
+    "stars": [{
+        "low": low, "high": high, "n": 55,
+        **{image: {kind: {"bias_mmag": 12.0, "standard_error_mmag": 3.0, "scatter_mmag": 345.0}
+                   for kind in ("aperture", "psf")} for image in ("stack", "denoised")},
+    } for low, high in ((3.0, 5.0), (50.0, None))],
+    "shapes": [{"low": 3.0, "high": 5.0, "n": 55, "width_change": -0.021, "standard_error": 0.01}],
+    "extended": [{"kind": "blob", "low": 0.3, "high": 0.9, "n": 3, "flux": 0.93, "flux_error": 0.04, "width": 1.02,
+                  "width_error": 0.01}],
+}  # fmt: skip
+
+
+def test_the_depth_and_what_is_left_of_injected_objects_are_told(night):
+    path = night / "M31_Ha" / "assessment.json"
+    write_json(path, read_json(path) | {"injection": INJECTION})
+    assert command(night) == 0
+    text, _, said = parsed(night)
+    assert "321 stars of known light" in said and "+0.19 ± 0.03 mag fainter" in said
+    assert "S/N 5.2 instead of 6.2" in said
+    for row in (("3 to 5", "55", *["+12 ± 3"] * 4, *["345"] * 4, "−2.1"), ("above 50", "55"),
+                ("blobs of 0.3 to 0.9 σ a pixel", "3", "93 ± 4", "102 ± 1")):  # fmt: skip
+        cells = "".join(f'<td class="number">{cell}</td>' for cell in row[1:])
+        assert f'<th scope="row">{row[0]}</th>{cells}' in text
+    chart = text[text.index("How faint stars are found") :]
+    assert chart.count("<polyline") >= 3 and "90 % at 5.2" in chart
+    # Bins without a star, and those where everything is found, are not drawn.
+    assert len(re.search('polyline class="curve training" points="([^"]*)"', chart)[1].split()) == 2
+
+
+def test_nothing_injected_is_no_figure(night):
+    path = night / "M31_Ha" / "assessment.json"
+    for injection in ({}, {"schema": 1, "refused": "inject.realisations is 0"}):
+        write_json(path, read_json(path) | {"injection": injection})
+        assert command(night) == 0
+        assert "How faint stars are found" not in parsed(night)[2]
+
+
+def test_changed_sources_are_shown_where_there_are_any(night):
+    group = night / "M31_Ha"
+    counts = {"n": 3, "denoised": 2, "stack": 0, "undecided": 1}
+    Image.new("L", (40, 60), 90).save(group / "changed_sources.png")
+    (group / "changed_sources.csv").write_text("x,y\n")
+    facts = read_json(group / "assessment.json")
+    for changed, shown in ((counts, True), (counts | {"n": 0}, False)):
+        write_json(group / "assessment.json", facts | {"changed_sources": changed})
+        assert command(night) == 0
+        text, checker, said = parsed(night)
+        assert ("Sources changed by more than 3" in said) == shown
+        assert ('alt="Cut-outs of the sources' in text) == shown
+        assert any(link == "M31_Ha/changed_sources.csv" for link in checker.links)

@@ -37,7 +37,7 @@ def test_nothing_changed_runs_nothing(finished):
 def test_a_new_night_runs_its_own_frames_and_reuses_the_model(workspace):
     simulate_night(workspace.folder / "data/raw", preset="tiny", night="2026-10-04", report=lambda text: None)
     expected = dict.fromkeys(
-        ["measure", "reference", "register", "pairs", "stack", "denoise", "assess", "report", "crate"], 1
+        ["measure", "reference", "register", "pairs", "stack", "denoise", "inject", "assess", "report", "crate"], 1
     )
     expected |= {"measure": 2, "register": 2}  # 14 lights: two chunks
     assert workspace.jobs() == {**expected, "master": 3}
@@ -49,7 +49,9 @@ def test_a_late_frame_runs_one_new_chunk_and_no_training(workspace):
     simulate_late_frame(
         workspace.folder / f"data/raw/{NIGHT}", workspace.folder / f"data/truth/{NIGHT}", "NGC7000_Ha", 40
     )
-    expected = dict.fromkeys(["measure", "register", "pairs", "stack", "denoise", "assess", "report", "crate"], 1)
+    expected = dict.fromkeys(
+        ["measure", "register", "pairs", "stack", "denoise", "inject", "assess", "report", "crate"], 1
+    )
     assert workspace.jobs() == expected
     # For real: the model and the earlier chunk stay as they are, and the product grows by one exposure.
     digest = model.read_bytes()
@@ -78,7 +80,7 @@ def test_a_comment_in_a_module_or_rule_runs_nothing(finished, tmp_path):
 def test_changed_training_settings_make_a_new_model_beside_the_old(workspace):
     old = workspace.models
     change_config(workspace, train={"steps": 60})
-    assert workspace.jobs() == {"train": 1, "denoise": 1, "assess": 1, "report": 1, "crate": 1}
+    assert workspace.jobs() == {"train": 1, "denoise": 1, "inject": 1, "assess": 1, "report": 1, "crate": 1}
     workspace.snakemake()
     assert len(workspace.models) == 2
     assert set(old) < set(workspace.models)
@@ -132,7 +134,14 @@ def test_reuse_with_a_model_never_trains(workspace):
 def test_retrain_needs_forcerun_and_then_trains(workspace):
     change_config(workspace, model={"mode": "retrain"})
     assert workspace.jobs() == {}
-    assert workspace.jobs("--forcerun", "train") == {"train": 1, "denoise": 1, "assess": 1, "report": 1, "crate": 1}
+    assert workspace.jobs("--forcerun", "train") == {
+        "train": 1,
+        "denoise": 1,
+        "inject": 1,
+        "assess": 1,
+        "report": 1,
+        "crate": 1,
+    }
 
 
 def test_changed_gates_judge_again_and_nothing_else(workspace):

@@ -5,6 +5,7 @@ rule assess:
         stack=f"{GROUP}/stack.fits",
         candidate=f"{GROUP}/candidate.h5",
         calibration=f"{GROUP}/calibration.json",
+        injected=f"{GROUP}/inject.json" if CONFIG["inject"]["realisations"] else [],
     output:
         denoised=f"{GROUP}/denoised.fits",
         assessment=report(
@@ -25,6 +26,8 @@ rule assess:
             category="{night}",
             subcategory="{group}",
         ),
+        changed=f"{GROUP}/changed_sources.csv",
+        pictures=f"{GROUP}/changed_sources.png",
     log:
         f"{LOGS}/assess.log",
     conda:
@@ -33,8 +36,9 @@ rule assess:
         mem_mb=2000,
     params:
         options=options(CONFIG, "gates"),
+        injected=lambda wildcards, input: f"--injected '{input.injected}'" if input.injected else "",
         recipe=planning.RECIPES["assess"],
     shell:
         "n2n assess '{input.pairs}' --stack '{input.stack}' --candidate '{input.candidate}'"
         " --calibration '{input.calibration}'"
-        " {params.options} --output '{output.denoised}' --log '{log}'"
+        " {params.injected} {params.options} --output '{output.denoised}' --log '{log}'"

@@ -1,0 +1,282 @@
+"""Stage `inject`: stars, blobs and filaments of known light put into every exposure, stacked and denoised again.
+
+Writes inject.json: which of them are found and at what price in false ones (gate G4 of `assess`), and how much of their
+flux, place and shape is left. Two images go through the network, in one orientation only, which is the harder case:
+
+- the stack of A and B with the objects in it, put into each exposure before registration
+  (`n2n.fidelity.injection`); outliers are rejected anew, with the objects in place;
+- a control without them: the denoised scene with other noise, that of the difference of two halves of A and B, which
+  holds no source. Its scene is known, so that what is found beside it is false.
+
+Nothing is trained, and the held-out exposures only tell where bright stars are.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+from scipy import ndimage
+
+from n2n.config import add_settings
+from n2n.fidelity.completeness import DENOISED, Matched, Search, depths, search
+from n2n.fidelity.injection import KINDS, STAMP, TO_SIGMA, Exposure, Objects, lay_out, observe, scaled
+from n2n.fidelity.recovery import extended, moffat_beta, moffat_fwhm, shapes, star_photometry
+from n2n.formats.tables import read_json, write_json
+from n2n.log import logger
+from n2n.sky.combine import outliers, weighted_mean
+from n2n.stages._assess_gates import second_half
+from n2n.stages.denoise import network
+from n2n.stages.pairs import Pairs
+from n2n.stages.register import displacement
+from n2n.stages.train import add_device
+
+SCHEMA = 1  # of inject.json
+SIDE = 1024  # px of the window in the middle of the field: enough for a thousand stars
+SAMPLES = 150_000_000  # of all exposures in the window; with more exposures it is smaller (12 bytes each)
+AWAY = 2.0  # FWHM; from stars that the held-out exposures show, and from saturated pixels
+SEEN = 4.0  # sigma of the held-out exposures: a star
+
+
+@dataclass(frozen=True)
+class Window:
+    """The part of the field that is used; arrays of shape (h, w), sky subtracted.
+
+    Attributes
+    ----------
+    rows, columns : slice
+    exposures : list of Exposure
+    chosen : int ndarray
+        Exposures of A and B.
+    values, valid : ndarray, shape (n, h, w)
+        Their registered pixels, and which of them count.
+    stack, depth, variance, sigma : ndarray
+        Mean of A and B, how many standard exposures it is worth, variance of one, and noise of the mean a pixel.
+    noise : ndarray
+        Another realisation of its noise.
+    denoised, held_out : ndarray
+        What the network made of it (in all orientations), and the mean of C in units of its own noise.
+    """
+
+    rows: slice
+    columns: slice
+    exposures: list
+    chosen: np.ndarray
+    values: np.ndarray
+    valid: np.ndarray
+    stack: np.ndarray
+    depth: np.ndarray
+    variance: np.ndarray
+    sigma: np.ndarray
+    noise: np.ndarray
+    denoised: np.ndarray
+    held_out: np.ndarray
+
+
+def add_arguments(parser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("pairs", type=Path, help="pairs.h5 of the group")
+    parser.add_argument("--candidate", type=Path, required=True, help="candidate.h5 of `n2n denoise`")
+    parser.add_argument("--model", type=Path, help="model.json that made the candidate")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="inject.json to write")
+    add_device(parser)
+    add_settings(parser, "inject")
+    add_settings(parser, "pairs")
+
+
+def run(args) -> None:
+    """Execute the stage."""
+    pairs = Pairs(args.pairs)
+    with h5py.File(args.candidate, "r") as file:
+        attributes = dict(file.attrs)
+        reason = attributes.get("refused") or ("" if args.realisations else "inject.realisations is 0")
+        judged = None if reason else file["judged"][:]
+    if reason:
+        logger.info("nothing injected: %s", reason)
+        return write_json(args.output, {"schema": SCHEMA, "refused": reason})
+    from n2n.nets.inference import denoise
+
+    untrained = json.loads(attributes["model"]).get("untrained")
+    facts = read_json(args.model) if args.model and not untrained else {}
+    device, _, model, band_noise = network(pairs, args, facts, untrained)
+    model.to(device)
+    settings = json.loads(attributes["settings"])
+    window = cut(pairs, np.asarray(attributes["held_out"], int), judged)
+
+    def denoised(image, depth):
+        result = denoise(
+            model, image, depth, window.variance, pairs.meta["variance_background"], band_noise,
+            tile=settings["tile"], overlap=settings["overlap"], orientations=1,
+        )  # fmt: skip
+        known = np.isfinite(image) & ~pairs.saturated[window.rows, window.columns]
+        return np.where(known, result, image)
+
+    write_json(args.output, inject(pairs, window, denoised, args) | {"seed": args.seed})
+
+
+def cut(pairs: Pairs, held_out: np.ndarray, judged: np.ndarray) -> Window:
+    """Read the middle of the field."""
+    rest = np.setdiff1d(np.arange(len(pairs.frames)), held_out)
+    side = int(min(SIDE, np.sqrt(SAMPLES / len(rest))))
+    rows, columns = (slice((length - side) // 2, (length - side) // 2 + side) if length > side else slice(0, length)
+                     for length in pairs.shape)  # fmt: skip
+    region = (rows, columns)
+    values, valid = pairs.load(rest, region)
+    stack, depth = weighted_mean(values, valid, pairs.weights[rest])
+    part = second_half(pairs, rest)
+    (one, its_depth), (other, others_depth) = (
+        weighted_mean(values[half], valid[half], pairs.weights[rest][half]) for half in (~part, part)
+    )
+    judge, judge_depth = weighted_mean(*pairs.load(held_out, region), pairs.weights[held_out])
+    variance = pairs.variance[region]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # The difference of the halves, brought to the noise of the whole.
+        noise = (one - other) * np.sqrt(its_depth * others_depth) / (its_depth + others_depth)
+        sigma, held_out = np.sqrt(variance / depth), judge * np.sqrt(judge_depth / variance)
+    fwhm = pairs.meta["fwhm_px"] or 3.0
+    beta = moffat_beta(np.nan_to_num(stack), sigma, pairs.saturated[region] | ~np.isfinite(stack), fwhm)
+    exposures = [exposure(pairs.frames[index], pairs.meta, (columns.start, rows.start), beta) for index in rest]
+    return Window(rows, columns, exposures, rest, values, valid, stack, depth, variance, sigma, noise,
+                  judged[region], held_out)  # fmt: skip
+
+
+def exposure(frame: dict, meta: dict, corner: tuple[int, int], beta: float) -> Exposure:
+    """How a frame sees a window whose first pixel is at `corner` (x, y)."""
+    matrix = np.array(frame["matrix"], float)
+    matrix[:, 2] += matrix[:, :2] @ corner
+    move = displacement(frame)
+    moved = None if move is None else lambda x, y: move(np.asarray(x) + corner[0], np.asarray(y) + corner[1])
+    width = frame["fwhm_px"] or meta["fwhm_px"] or 3.0  # twice the radius of half the light: `n2n.sky.stars`
+    return Exposure(matrix, moved, frame["transparency"], width / 2, beta, meta["unit"] == "electron")
+
+
+def inject(pairs: Pairs, window: Window, denoised, settings) -> dict:
+    """Inject, stack, denoise and look what is left.
+
+    Parameters
+    ----------
+    denoised : callable
+        ``denoised(image, depth)``: the network.
+    settings : namespace
+        `seed`, `realisations`, and those of `pairs`.
+
+    Returns
+    -------
+    dict
+        As inject.json holds it.
+    """
+    weights = pairs.weights[window.chosen]
+    beta = window.exposures[0].beta
+    fwhm = moffat_fwhm(float(np.mean([one.half_light for one in window.exposures])), beta)
+    psf = star_image(window, weights, fwhm)
+    known = np.isfinite(window.stack + window.noise + window.denoised + window.held_out) & (window.depth > 0)
+    root = np.where(known, 1 / np.where(known, window.sigma, 1), 0)
+    allowed, clean = where(window, pairs, known, fwhm)
+    matched = Matched(psf, root, np.nan_to_num(window.noise), clean, fwhm)
+    scene, radius = np.nan_to_num(window.denoised), min(fwhm, 2.0)
+    ways = {"denoised": matched.level, "denoised_filtered": matched, "filter": matched, "stack": matched.level}
+    searches: dict[str, list[Search]] = {name: [] for name in ways}
+    ratios, first = [], None
+    for number in range(settings.realisations):
+        rng = np.random.default_rng([settings.seed, number])
+        objects = lay_out(allowed, fwhm, rng)
+        x, y = (np.rint(place).astype(int) for place in (objects.x, objects.y))
+        objects = scaled(objects, window.sigma[y, x], matched.flux_error(objects.x, objects.y))
+        stack, depth = restacked(window, objects, weights, pairs, settings, rng)
+        # The same difference with the other sign is as good a realisation.
+        control = np.where(known, scene + (-1) ** number * window.noise, window.stack)
+        images = (stack, control), (denoised(stack, depth), denoised(control, window.depth))
+        stars = objects.only(objects.of("star"))
+        for name, seen in ways.items():
+            pair = images[name in DENOISED]
+            places = np.column_stack([stars.x, stars.y])
+            searches[name].append(search(*map(seen, pair), seen(scene), places, allowed, radius))
+        ratios.append(stars.level)
+        first = first or (objects, stack, images[1][0])
+    depth = depths(
+        np.concatenate(ratios), {name: joined(parts) for name, parts in searches.items()},
+        np.random.default_rng(settings.seed),
+    )  # fmt: skip
+    logger.info(
+        "%d stars: 90 %% found from S/N %.2f denoised, %.2f in the stack, searched in the best way",
+        sum(map(len, ratios)), *(depth["images"][depth[name]]["snr90"] for name in ("searched", "reference")),
+    )  # fmt: skip
+    place = {"x": window.columns.start, "y": window.rows.start}
+    return {
+        "schema": SCHEMA,
+        "window": place | {"width": known.shape[1], "height": known.shape[0]},
+        "realisations": settings.realisations,
+        "psf": {"fwhm_px": fwhm, "beta": beta},
+        "depth": depth,
+        **recovered(window, *first, weights, fwhm, beta),
+    }
+
+
+def joined(parts: list[Search]) -> Search:
+    """Several realisations as one."""
+    return Search(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("value", "false")))
+
+
+def recovered(window: Window, objects: Objects, stack, denoised, weights, fwhm: float, beta: float) -> dict:
+    """What is left of the objects of one realisation, in the `stack` with them and in what was made of it."""
+    images = {"stack": (stack, window.stack), "denoised": (denoised, window.denoised)}
+    responses = {name: np.nan_to_num(after - before) for name, (after, before) in images.items()}
+    diffuse = objects.only(~objects.of("star"))
+    template = np.average([observe(diffuse, one, stack.shape) for one in window.exposures], axis=0, weights=weights)
+    covered = np.pi * fwhm**2 * objects.of("star").sum() + (objects.along * objects.across).sum() * np.pi / TO_SIGMA**2
+    return {
+        "objects": {kind: int(objects.of(kind).sum()) for kind in KINDS},
+        "covered": float(covered / stack.size),
+        "stars": star_photometry(objects, images, fwhm, beta),
+        "shapes": shapes(objects, responses, fwhm),
+        "extended": extended(objects, responses, template, window.sigma),
+    }
+
+
+def star_image(window: Window, weights: np.ndarray, fwhm: float) -> np.ndarray:
+    """A star of flux 1 in the stack: what the filter is matched to; shape (k, k), k odd."""
+    half = int(np.ceil(STAMP * fwhm))
+    height, width = window.stack.shape
+    middle = [np.array([float(side // 2)]) for side in (width, height)]
+    one, none = np.ones(1), np.zeros(1)
+    star = Objects(np.zeros(1, int), *middle, one, one, none, none, none)
+    images = [observe(star, exposure, (height, width)) for exposure in window.exposures]
+    image = np.average(images, axis=0, weights=weights)
+    return image[height // 2 - half : height // 2 + half + 1, width // 2 - half : width // 2 + half + 1]
+
+
+def where(window: Window, pairs: Pairs, known: np.ndarray, fwhm: float) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels where an object may be, and those of the sky; ndarrays of bool, shape (h, w).
+
+    The held-out exposures, whose noise is none of the stack's, say where stars are.
+    """
+    reach = int(np.ceil(AWAY * fwhm))
+    light = np.where(known, window.held_out, 0)
+    light = ndimage.gaussian_filter(light, fwhm * TO_SIGMA) - ndimage.gaussian_filter(light, 3 * fwhm * TO_SIGMA)
+    # Of white noise a Gaussian of width s leaves 1 / (2 s sqrt(pi)).
+    seen = light > SEEN / (2 * fwhm * TO_SIGMA * np.sqrt(np.pi))
+    saturated = pairs.saturated[window.rows, window.columns]
+    near = ndimage.binary_dilation(seen | saturated | ~known, iterations=reach)
+    border = int(np.ceil(STAMP * fwhm))
+    allowed = np.zeros_like(known)
+    allowed[border:-border, border:-border] = ~near[border:-border, border:-border]
+    return allowed, allowed & (np.abs(window.denoised) < 3 * window.sigma)
+
+
+def restacked(window: Window, objects: Objects, weights: np.ndarray, pairs: Pairs, settings, rng):
+    """Stack with the objects in every exposure, outliers rejected anew beside those that were already.
+
+    Returns
+    -------
+    mean, depth : ndarray, shape (h, w)
+    """
+    values = window.values.copy()
+    for image, one in zip(values, window.exposures, strict=True):
+        image += observe(objects, one, image.shape, rng)
+    sigma = np.array([pairs.frames[index]["noise"] for index in window.chosen])
+    rejected = outliers(
+        values, window.valid, np.ones(len(values), bool), sigma, nsigma=settings.nsigma, slope=settings.slope,
+        signal_variance=float(pairs.meta["unit"] == "electron"), level=0.0,
+    )  # fmt: skip
+    return weighted_mean(values, window.valid & ~rejected, weights)

@@ -1,0 +1,119 @@
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from n2n.fidelity.injection import KINDS, Exposure, Objects, observe
+from n2n.fidelity.recovery import extended, forced_error, forced_flux, moffat_beta, moffat_fwhm, shapes, star_model
+from n2n.fidelity.recovery import star_photometry as photometry
+
+SHAPE, HALF_LIGHT, BETA, STEP = (480, 480), 2.0, 3.0, 24
+FWHM = moffat_fwhm(HALF_LIGHT, BETA)
+EXPOSURE = Exposure(np.eye(2, 3), None, 1.0, HALF_LIGHT, BETA, False)
+
+
+def stars(ratio, unit=20.0, seed=0):
+    """Objects of one S/N; `unit` is the noise of a star's flux in an image of noise 1."""
+    rng = np.random.default_rng(seed)
+    y, x = (index.ravel() + rng.uniform(-0.5, 0.5, index.size) for index in np.mgrid[24:457:STEP, 24:457:STEP])
+    none = np.zeros(len(x))
+    return Objects(none.astype(int), x, y, none + ratio * unit, none + ratio, none, none, none)
+
+
+@pytest.fixture(scope="module")
+def night():
+    objects, noise = stars(30.0), np.random.default_rng(5).normal(0, 1, SHAPE)
+    return objects, observe(objects, EXPOSURE, SHAPE), noise
+
+
+def measured(night, denoise):
+    """Photometry where the denoised image is what `denoise` makes of light and noise."""
+    objects, light, noise = night
+    images = {"stack": (light + noise, noise), "denoised": (denoise(light, noise), denoise(0, noise))}
+    (row,) = photometry(objects, images, FWHM, BETA)
+    return row
+
+
+def test_the_exponent_of_the_profile_is_found():
+    for beta in (2.5, 4.0):
+        light = observe(stars(200.0), Exposure(np.eye(2, 3), None, 1.0, HALF_LIGHT, beta, False), SHAPE)
+        image = light + np.random.default_rng(1).normal(0, 1, SHAPE)
+        found = moffat_beta(image, np.ones(SHAPE), np.zeros(SHAPE, bool), 2 * HALF_LIGHT)
+        assert found == pytest.approx(beta, rel=0.15)
+
+
+def test_half_the_light_lies_within_the_radius():
+    y, x = np.mgrid[-1000:1001, -1000:1001]
+    profile = star_model(moffat_fwhm(20.0, BETA), BETA)(x, y)
+    assert profile[np.hypot(x, y) < 20].sum() / profile.sum() == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_denoiser_that_keeps_stars_has_no_bias_and_less_scatter(night):
+    row = measured(night, lambda light, noise: light + 0.3 * noise)
+    for kind in ("aperture", "psf"):
+        found = row["denoised"][kind]
+        assert abs(found["bias_mmag"]) < 10
+        assert found["scatter_mmag"] < 0.6 * row["stack"][kind]["scatter_mmag"]
+    assert row["denoised"]["place_px"] < row["stack"]["place_px"]
+
+
+def test_scatter_is_that_of_the_noise(night):
+    """PSF photometry at S/N 30 scatters by 1 / 30, wherever the star's noise is known right."""
+    row = measured(night, lambda light, noise: light)
+    objects = night[0]
+    model = star_model(FWHM, BETA)
+    error = forced_error(np.ones(SHAPE), np.column_stack([objects.x, objects.y]), model, FWHM)
+    expected = 1086 * np.median(error / objects.flux)
+    assert row["stack"]["psf"]["scatter_mmag"] == pytest.approx(expected, rel=0.4)
+
+
+@pytest.mark.parametrize("kind", ["aperture", "psf"])
+def test_dimmed_stars_have_a_bias_of_that_size(night, kind):
+    found = measured(night, lambda light, noise: 0.9 * light + 0.3 * noise)["denoised"][kind]
+    assert found["bias_mmag"] == pytest.approx(-2500 * np.log10(0.9), abs=12)
+    assert found["standard_error_mmag"] < 10
+
+
+def test_bins_are_of_what_was_injected():
+    """All stars have S/N 6; noise scatters what is measured over many bins, and there is one row."""
+    objects, noise = stars(6.0), np.random.default_rng(5).normal(0, 1, SHAPE)
+    light = observe(objects, EXPOSURE, SHAPE)
+    rows = photometry(objects, dict.fromkeys(("stack", "denoised"), (light + noise, noise)), FWHM, BETA)
+    assert [(row["low"], row["high"], row["n"]) for row in rows] == [(5.0, 10.0, len(objects.x))]
+
+
+def test_forced_flux_is_unbiased_and_its_error_is_true():
+    objects = stars(30.0)
+    light, model = observe(objects, EXPOSURE, SHAPE), star_model(FWHM, BETA)
+    places = np.column_stack([objects.x, objects.y])
+    rng = np.random.default_rng(3)
+    flux = np.array([forced_flux(light + rng.normal(0, 1, SHAPE), places, model, FWHM) for _ in range(5)])
+    assert flux.mean() == pytest.approx(objects.flux[0], rel=0.02)
+    assert flux.std() == pytest.approx(forced_error(np.ones(SHAPE), places, model, FWHM).mean(), rel=0.1)
+
+
+def test_a_blur_is_seen_in_the_width_and_nothing_where_there_is_none(night):
+    objects, light, _ = night
+    (row,) = shapes(objects, {"stack": light, "denoised": ndimage.gaussian_filter(light, 0.6)}, FWHM)
+    assert 0.03 < row["width_change"] < 0.3
+    (row,) = shapes(objects, {"stack": light, "denoised": 0.7 * light}, FWHM)
+    assert row["width_change"] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["blob", "filament"])
+def test_light_and_width_of_nebulae(kind):
+    y, x = (index.ravel() for index in np.mgrid[60:421:90, 60:421:90].astype(float))
+    none = np.zeros(len(x))
+    along = none + (12.0 if kind == "filament" else 5.0)
+    across = none + (2.0 if kind == "filament" else 5.0)
+    angle = np.linspace(0, np.pi, len(x))
+    levels = np.linspace(0.3, 2, len(x))
+    objects = Objects(none.astype(int) + KINDS.index(kind), x, y, 2 * np.pi * along * across * levels, levels, across,
+                      along, angle)  # fmt: skip
+    light = observe(objects, EXPOSURE, SHAPE)
+    sigma = np.ones(SHAPE)
+    rows = extended(objects, {"stack": light, "denoised": 0.8 * light}, light, sigma)
+    assert [row["kind"] for row in rows] == [kind, kind] and rows[0]["high"] < rows[1]["low"]
+    for row in rows:
+        assert row["flux"] == pytest.approx(0.8, abs=1e-6) and row["width"] == pytest.approx(1, abs=1e-6)
+    blurred = extended(objects, {"stack": light, "denoised": ndimage.gaussian_filter(light, 2)}, light, sigma)
+    assert all(row["width"] > 1.01 and row["flux"] < 0.99 for row in blurred)
