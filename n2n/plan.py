@@ -29,7 +29,7 @@ RECIPES = {
     "train": 2,
     "denoise": 2,
     "frames": 1,
-    "assess": 3,
+    "assess": 4,
     "colour": 1,
     "report": 2,
     "crate": 1,

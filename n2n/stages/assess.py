@@ -40,16 +40,20 @@ from n2n.stages._assess_gates import (
     star_gates,
 )
 from n2n.stages._assess_ground import ground, measure, sky_noise
+from n2n.stages._assess_variance import (
+    CLASSES,
+    brightness_class,
+    error_over_stack,
+    gain_by_brightness,
+    held_out_chi2,
+)
 from n2n.stages.pairs import Pairs
 from n2n.tiles import overlaps
 
-# The gain falls with depth about as depth^-0.4 (one simulated night, 9 to 22 exposures: -0.30 to -0.48, found in
-# development trials; no committed benchmark repeats it yet). It is measured on blocks A and B and brought to the
-# full stack with that.
+# The gain falls with depth about as depth^-0.4 (benchmarks/claim). It is measured on blocks A and B and brought to
+# the full stack with that.
 DEPTH_EXPONENT, DEPTH_EXPONENT_ERROR = -0.4, 0.15
 SCHEMA = 1  # of assessment.json; raised when a key changes its meaning or goes
-# Edges, in sigma of the stack, of the brightness classes for which the error is measured by itself.
-CLASSES = (1.0, 3.0, 10.0, 30.0)
 
 
 def add_arguments(parser) -> None:
@@ -159,8 +163,10 @@ def judge(pairs: Pairs, stack: dict, candidate: dict, attributes: dict, header, 
     }
     facts["zones"] = found.by_zone()
     classes = brightness_class(candidate["judged"], sky_sigma)
-    by_class = [found.gain(usable & (classes == index)) for index in range(len(CLASSES) + 1)]
+    by_class = gain_by_brightness(found, classes, usable)
     facts["gain_by_brightness"] = {"edges_sigma": list(CLASSES), "classes": [gain.as_dict() for gain in by_class]}
+    chi2 = held_out_chi2(on, candidate["judged"], classes, stack["VAR"] * full_depth, error_over_stack(by_class))
+    facts["held_out_chi2"] = {"edges_sigma": list(CLASSES), "classes": chi2}
     residual = candidate["judged"] - mean
     facts["slope"] = slope(candidate["judged"], judge_mean, on.judge_depth / pairs.variance, usable)
     facts["residual_chi2"] = float(np.mean((found.weight * residual**2)[usable]))
@@ -205,10 +211,7 @@ def judge(pairs: Pairs, stack: dict, candidate: dict, attributes: dict, header, 
             f"{facts['model']['untrained']}: denoised by the network that comes with n2n, not trained on them; "
             f"{len(on.held_out)} held-out exposures prove little"
         )
-    risk = np.ones(len(CLASSES) + 1, np.float32)
-    for index, gain in enumerate(by_class):
-        if gain.pixels > 500:
-            risk[index] = np.clip(1 / gain.value, 0.01, 1.0)
+    risk = error_over_stack(by_class, ratio**DEPTH_EXPONENT)
     facts["error_by_brightness"] = {"edges_sigma": list(CLASSES), "error_over_stack": risk.tolist()}
     variance = stack["VAR"] * risk[brightness_class(denoised - sky, sky_noise(pairs, full_depth))]
     same = (denoised == stack["IMAGE"]) | ~np.isfinite(denoised)
@@ -230,8 +233,3 @@ def slope(denoised, held_out, weight, usable) -> float:
     x, y, w = (np.asarray(a[usable], np.float64) for a in (denoised, held_out, weight))
     x, y = x - np.average(x, weights=w), y - np.average(y, weights=w)
     return float((w * x * y).sum() / (w * x * x).sum())
-
-
-def brightness_class(signal: np.ndarray, sigma: np.ndarray) -> np.ndarray:
-    """Index of the brightness class of every pixel; NaN counts as the faintest."""
-    return np.digitize(np.nan_to_num(signal / sigma), CLASSES)

@@ -5,12 +5,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from astropy.io import fits
-from finished import Subset, call
+from finished import call
 from scipy import ndimage
 
 from n2n.stages.compare import recognised
 from n2n.stages.pairs import Pairs
-from n2n.stages.truth import fitted_truth
+from n2n.stages.truth import Subset, fitted_truth
 
 
 @functools.cache
