@@ -38,7 +38,7 @@ SCHEMA = 1  # of compare.json
 SAME = 0.1  # sigma; a stack whose pixels are off by less than this, in the median, is the same stack
 ALIKE = 0.5  # correlation below which an image does not show what the stack shows
 # What a fitted factor and level make true by themselves.
-MOOT = (("G2", "Light kept, all light"), ("G10", "Level of the sky"))
+MOOT = (("G2", "Light kept, all light"), ("G6", "Scale of all light"), ("G10", "Level of the sky"))
 
 
 def add_arguments(parser) -> None:
