@@ -111,6 +111,8 @@ def main() -> None:
         "truth / held-out exposures against product, as in assessment.json.", "",
         f"| night | group | {' | '.join(edges)} | above {CLASSES[-1]:g} |", "|---" * (len(CLASSES) + 3) + "|", *chi2,
     ]  # fmt: skip
+    notes = HERE / "notes.md"
+    text += ["", *notes.read_text().splitlines()] if notes.exists() else []
     (HERE / "README.md").write_text("\n".join(text) + "\n")
 
 
