@@ -202,9 +202,14 @@ def textured(image, facts, rng):
     return image + 0.6 * facts.sigma * noise / noise.std()
 
 
+def recoloured(image, facts, rng):
+    """One filter loses 3 % of its light and its sky falls by 0.1 sigma, the others not: its colour shifts."""
+    return 0.97 * image - 0.1 * facts.sigma
+
+
 HARMS = (
     invented, missing, erased, blurred, dimmed, shifted, leaked, seam(0.05), seam(0.1), seam(0.2), feathered, drained,
-    scaled, lifted, clipped, tilted, textured,
+    scaled, lifted, clipped, tilted, textured, recoloured,
 )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ import numpy as np
 import scenes
 
 from n2n.config import load_config
+from n2n.fidelity.change import change_gates
 from n2n.fidelity.evidence import evidence
 from n2n.fidelity.gates import FAIL
 from n2n.fidelity.risk import held_out_gain
@@ -63,6 +64,7 @@ def judge(image: np.ndarray, facts: harms.Night, limits) -> list:
         *gain_gates(measured, limits),
         *evidence_gates(images, zones, 3.0, shared, limits),
         *star_gates(product, judged, sigma, zones < 0, 3.0, {}, limits),
+        *change_gates(image, facts.stack, facts.parts, weight, usable, 3.0, limits),
         sky_level_gate(*(np.nan_to_num((one - facts.held_out) / sigma) for one in judged[:2]), zones),
     ]
 

@@ -6,20 +6,23 @@ neither has seen, T the truth. Two estimates of the error of D, both unbiased:
 1. ``error(D) = v + < (D - C)^2 - (S - C)^2 >``, with v from the scatter of the exposures. C's own noise, and whatever
    else distinguishes C from S (seeing, transparency), cancels in the difference (reference: noise2noise, section 9).
    For stars.
-2. ``< (D - C_i) (D - C_j) >`` with C_i and C_j the means of different held-out pointings, whose noise averages out of
-   the product; no variance has to be known. The error is split with a smoothing G into its smooth part, ``G(D - C_i)
-   G(D - C_j)``, where most of the noise is gone, and the rest, with L = 1 - G^2:
-   ``D L D - 2 C L D + T L T``. There T L T, the same for any pointings of the group, comes from the products of all
-   of them. For sky and faint extended light, where form 1 has about twice the noise.
+2. ``< (D - C_i) (D - C_j) > - x < (A_i - C_k) (A_j - C_l) >`` with A_i and C_i the means of different pointings, of
+   the exposures of S and of held-out ones, whose noise averages out of a product; no variance has to be known. The
+   second term is zero on average and has the chance of the first, which few held-out exposures leave large and equal
+   for every D, in it (a control variate; x makes the variance least). Whatever is linear in a difference of seeing,
+   scale or sky between A and C, or in the noise of S, cancels: a zone may be chosen by looking at D. For sky and
+   faint extended light, where form 1 has more noise.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
+from scipy.signal import firwin
 
 BOX = 48  # pixels; boxes for the jackknife, larger than any correlation of the noise
-SMOOTH = 1.0  # pixels; G of the module's formula. Wider: less noise, but differences of seeing begin to count
+TAPS = 19  # of the low-pass H
+OPTICS = 0.01  # of the power of a star: where less is left, there is only noise
 WIDE = 6.0  # pixels; what is smoother than this is taken off before products at the border of a zone are formed
 
 
@@ -67,7 +70,7 @@ def difference_error(denoised, stack, held_out, stack_variance, weight) -> np.nd
     return weight * (stack_variance + (denoised - stack) * (denoised + stack - 2 * held_out))
 
 
-def product_error(images: list, weight: np.ndarray, faint: np.ndarray, parts) -> list[np.ndarray]:
+def product_error(images: list, weight: np.ndarray, faint: np.ndarray, parts, fwhm=None) -> list[np.ndarray]:
     """Form 2 of the module's formula, pixel by pixel, times `weight`, for several images of the same exposures.
 
     Single pixels mean nothing, only sums over many do. NaN outside `faint` and where not two held-out parts overlap.
@@ -82,75 +85,100 @@ def product_error(images: list, weight: np.ndarray, faint: np.ndarray, parts) ->
     parts : iterable of (mean, depth, held_out)
         Mean (NaN where none) and sum of weights of the exposures of some pointings, arrays of shape (h, w), and
         whether they were held out. At least two must be.
+    fwhm : float, optional
+        Of stars, pixels: light is not looked for at frequencies that the optics do not let through.
 
     Returns
     -------
     list of float32 ndarray, shape (h, w)
     """
-    shape = faint.shape
     root = np.sqrt(np.where(faint, weight, 0)).astype(np.float32)
     share = np.maximum(ndimage.gaussian_filter(faint.astype(np.float32), WIDE), 1e-3)
     base = ndimage.gaussian_filter(np.where(faint, images[0], 0).astype(np.float32), WIDE) / share
     centred = [root * np.where(faint, image - base, 0).astype(np.float32) for image in images]
-    # Sums over parts, and of the products of a part with itself, to be taken off.
-    smooth, smooth_own = np.zeros((2, len(images), *shape), np.float32)
-    reach, reach_own, total, total_own, depths, depths_own, judge, judge_depth = np.zeros((8, *shape), np.float32)
+    passed = _optics(fwhm)
+    judges, rest = _Products(faint.shape, passed), _Products(faint.shape, passed)
     for mean, depth, held_out in parts:
-        known = faint & np.isfinite(mean) & (depth > 0)
-        depth = np.where(np.isfinite(mean), depth, 0).astype(np.float32)
-        part = np.where(known, depth * root * (np.where(known, mean, 0) - base), 0)
-        total += part
-        total_own += part * _rough(part)
-        depths += depth
-        depths_own += depth**2
-        if held_out:
-            judge += part
-            judge_depth += depth
-            near = ndimage.gaussian_filter(depth, SMOOTH)
-            reach += near
-            reach_own += near**2
-            for index, image in enumerate(centred):
-                error = ndimage.gaussian_filter(np.where(known, depth * image, 0) - part, SMOOTH)
-                smooth[index] += error
-                smooth_own[index] += error**2
-    pairs = reach**2 - reach_own
-    fair = faint & (pairs > 0.01 * reach**2)
-    scene = _per(total * _rough(total) - total_own, depths**2 - depths_own)
-    judge = _per(judge, judge_depth)
+        known = np.isfinite(mean) & (depth > 0)
+        # What a part lacks is lent, so that H does not smooth over a gap; its own weight is 0.
+        part = np.where(known, root * (np.where(known, mean, 0) - base), centred[0]).astype(np.float32)
+        (judges if held_out else rest).add(part, np.where(known, depth, 0).astype(np.float32))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # The product of two parts of depths a and b has a variance of 1 / a b.
+        noise = 2 / judges.pairs, 4 / (judges.depth * rest.depth), 2 / rest.pairs
+        share = np.nan_to_num(noise[0] / sum(noise))
+    light, held_out = judges.of_pairs(), judges.mean()
+    null = light - 2 * held_out * rest.passed() + rest.of_pairs()
+    fair = faint & (judges.pairs > 0.01 * judges.depth**2)
     result = []
-    for index, image in enumerate(centred):
-        rough = _rough(image)
-        low = _per(smooth[index] ** 2 - smooth_own[index], pairs)
-        result.append(np.where(fair, low + image * rough - 2 * judge * rough + scene, np.nan))
+    for image in centred:
+        inside = passed(image)
+        outside = (image - held_out) * (image - inside)
+        result.append(np.where(fair, (image - 2 * held_out) * inside + light - share * null + outside, np.nan))
     return result
 
 
-def without_seeing(variance: np.ndarray, signal: np.ndarray, sigma: np.ndarray, stars: np.ndarray) -> np.ndarray:
-    """Take what seeing does to bright stars out of a variance found from the scatter of exposures.
+class _Products:
+    """Products of different parts: what all parts give together, less the product of each with itself.
 
-    In the core of a star the scatter between exposures is the change of seeing, many times the noise. Noise is
-    ``sigma^2 (1 + k signal)``; k is found where light is too faint to twinkle visibly, from 3 to 10 sigma, and
-    applied above.
+    Attributes
+    ----------
+    depth, pairs : float32 ndarray, shape (h, w)
+        Sums of the parts' depths, and of the products of two different ones.
+    """
+
+    def __init__(self, shape, operator):
+        self._operator = operator
+        self.depth, self._depth_own, self._total, self._passed, self._own = np.zeros((5, *shape), np.float32)
+
+    def add(self, part, depth):
+        passed = self._operator(part)
+        self.depth += depth
+        self._depth_own += depth**2
+        self._total += depth * part
+        self._passed += depth * passed
+        self._own += depth**2 * part * passed
+
+    @property
+    def pairs(self):
+        return self.depth**2 - self._depth_own
+
+    def mean(self):
+        """Mean of the parts."""
+        return _per(self._total, self.depth)
+
+    def passed(self):
+        """Mean of the parts behind the operator."""
+        return _per(self._passed, self.depth)
+
+    def of_pairs(self):
+        """Mean product of a part with the operator of another."""
+        return _per(self._total * self._passed - self._own, self.pairs)
+
+
+def noise_model(variance: np.ndarray, signal: np.ndarray, sigma: np.ndarray, usable: np.ndarray) -> np.ndarray | None:
+    """Noise of sky and photons, ``sigma^2 (1 + k signal)``, with k from the scatter of exposures.
+
+    k is found from 3 to 10 sigma: above that, in the cores of stars, the scatter between exposures is the change of
+    seeing, many times the noise.
 
     Parameters
     ----------
     variance, signal, sigma : ndarray, shape (h, w)
         Variance of the mean from its scatter, sky-subtracted image with little noise, noise of the sky.
-    stars : ndarray of bool, shape (h, w)
+    usable : ndarray of bool, shape (h, w)
 
     Returns
     -------
-    ndarray, shape (h, w)
-        Unchanged where there are too few pixels to find k.
+    ndarray, shape (h, w), or None
+        None where there are too few pixels to find k.
     """
-    level = np.where(stars, signal / sigma, 0)
-    faint, bright = stars & (level > 3) & (level <= 10), stars & (level > 10)
+    level = signal / sigma
+    faint = usable & (level > 3) & (level <= 10)
     if faint.sum() < 200:
-        return variance
+        return None
     k = max(0.0, float((variance[faint] / sigma[faint] ** 2 - 1).sum() / signal[faint].sum()))
-    result = variance.copy()
-    result[bright] = sigma[bright] ** 2 * (1 + k * signal[bright])
-    return result
+    return sigma**2 * (1 + k * np.maximum(signal, 0))
 
 
 def unseen_error(scatter: np.ndarray, seen: np.ndarray, chosen: np.ndarray, box: int = BOX) -> float:
@@ -175,9 +203,22 @@ def unseen_error(scatter: np.ndarray, seen: np.ndarray, chosen: np.ndarray, box:
     return float(max(0.0, mean - 2 * error))
 
 
-def _rough(image: np.ndarray) -> np.ndarray:
-    """The operator L = 1 - G^2; a Gaussian twice is one of sqrt(2) the width."""
-    return image - ndimage.gaussian_filter(image, SMOOTH * 2**0.5)
+def _optics(fwhm: float | None):
+    """The operator H, a low-pass for what optics that give stars of such width let through.
+
+    Products of parts are formed of that alone. Beyond, where noise has most of its frequencies, T is next to nothing
+    and all that D has there is its error.
+    """
+    cutoff = np.sqrt(-np.log(OPTICS)) * 2.3548 / fwhm / np.pi if fwhm else 1.0  # as a share of the Nyquist frequency
+    if cutoff >= 0.95:
+        return lambda image: image
+    kernel = firwin(TAPS, cutoff).astype(np.float32)
+
+    def passed(image):
+        along = ndimage.convolve1d(image, kernel, axis=0, mode="constant")
+        return ndimage.convolve1d(along, kernel, axis=1, mode="constant")
+
+    return passed
 
 
 def _per(total: np.ndarray, norm: np.ndarray) -> np.ndarray:

@@ -28,7 +28,7 @@ def errors(pairs, denoised, mean, judge_mean, own, weight, zones, held_out, rest
     before, after = weight * own, difference_error(denoised, mean, judge_mean, own, weight)
     parts = ((*pairs.mean(part)[:2], judging) for part, judging in parts_of(pairs, held_out, rest))
     faint = usable & (zones != ZONES.index("stars"))
-    judged, stack = product_error([denoised, mean], weight, faint, parts)
+    judged, stack = product_error([denoised, mean], weight, faint, parts, pairs.meta["fwhm_px"])
     fair = np.isfinite(judged)
     for index in range(len(ZONES)):
         zone = fair & (zones == index)

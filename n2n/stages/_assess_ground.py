@@ -5,10 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from n2n.fidelity.risk import Gain, gain_of, without_seeing
+from n2n.fidelity.risk import Gain, gain_of, noise_model
 from n2n.fidelity.zones import NEAR_SATURATED, ZONES, divide
 from n2n.stages._assess_errors import errors
 from n2n.stages.pairs import Pairs
+
+UNLIKELY = 2.0  # times the noise that is expected: pixels that scatter so much are no chance
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,12 @@ def measure(on: Ground, denoised: np.ndarray) -> Measured:
     """Errors of `denoised` and of the stack of A and B."""
     zones = divide(np.nan_to_num(denoised), on.sky_sigma, on.usable)
     with np.errstate(divide="ignore", invalid="ignore"):
-        weight, own = on.depth / on.pairs.variance, on.scatter / on.depth
-    weight, own = np.where(on.usable, weight, 0), np.where(on.usable, own, 0)
-    own = without_seeing(own, denoised, on.sky_sigma, zones == ZONES.index("stars"))
+        smooth, own = on.pairs.variance / on.depth, on.scatter / on.depth
+    model = noise_model(own, denoised, on.sky_sigma, on.usable)
+    if model is not None:
+        # A weight from the scatter that it is to weigh would be large where the scatter is small by chance.
+        smooth = np.where(smooth > UNLIKELY * model, smooth, model)
+        own = np.where((zones == ZONES.index("stars")) & (denoised > 10 * on.sky_sigma), model, own)
+    weight, own = np.where(on.usable, 1 / smooth, 0), np.where(on.usable, own, 0)
     before, after = errors(on.pairs, denoised, on.mean, on.judge_mean, own, weight, zones, on.held_out, on.rest)
     return Measured(before, after, weight, zones)

@@ -12,6 +12,7 @@ import numpy as np
 from astropy.io import fits
 
 from n2n.config import add_settings
+from n2n.fidelity.change import change_gates
 from n2n.fidelity.completeness import depth_gate
 from n2n.fidelity.evidence import evidence
 from n2n.fidelity.gates import FAIL, PASS, overall
@@ -42,16 +43,20 @@ from n2n.stages._assess_gates import (
     star_gates,
 )
 from n2n.stages._assess_ground import ground, measure, sky_noise
+from n2n.stages._assess_variance import (
+    CLASSES,
+    brightness_class,
+    error_over_stack,
+    gain_by_brightness,
+    held_out_chi2,
+)
 from n2n.stages.pairs import Pairs
 from n2n.tiles import overlaps
 
-# The gain falls with depth about as depth^-0.4 (one simulated night, 9 to 22 exposures: -0.30 to -0.48, found in
-# development trials; no committed benchmark repeats it yet). It is measured on blocks A and B and brought to the
-# full stack with that.
-DEPTH_EXPONENT, DEPTH_EXPONENT_ERROR = -0.4, 0.15
+# The gain falls with depth about as depth^-0.35 (-0.29 to -0.40, benchmarks/claim). It is measured on blocks A and B
+# and brought to the full stack with that.
+DEPTH_EXPONENT, DEPTH_EXPONENT_ERROR = -0.35, 0.1
 SCHEMA = 1  # of assessment.json; raised when a key changes its meaning or goes
-# Edges, in sigma of the stack, of the brightness classes for which the error is measured by itself.
-CLASSES = (1.0, 3.0, 10.0, 30.0)
 
 
 def add_arguments(parser) -> None:
@@ -163,8 +168,10 @@ def judge(pairs: Pairs, stack: dict, candidate: dict, attributes: dict, header, 
     }
     facts["zones"] = found.by_zone()
     classes = brightness_class(candidate["judged"], sky_sigma)
-    by_class = [found.gain(usable & (classes == index)) for index in range(len(CLASSES) + 1)]
+    by_class = gain_by_brightness(found, classes, usable)
     facts["gain_by_brightness"] = {"edges_sigma": list(CLASSES), "classes": [gain.as_dict() for gain in by_class]}
+    chi2 = held_out_chi2(on, candidate["judged"], classes, stack["VAR"] * full_depth, error_over_stack(by_class))
+    facts["held_out_chi2"] = {"edges_sigma": list(CLASSES), "classes": chi2}
     residual = candidate["judged"] - mean
     facts["slope"] = slope(candidate["judged"], judge_mean, on.judge_depth / pairs.variance, usable)
     facts["residual_chi2"] = float(np.mean((found.weight * residual**2)[usable]))
@@ -175,8 +182,8 @@ def judge(pairs: Pairs, stack: dict, candidate: dict, attributes: dict, header, 
     facts["injection"] = read_json(limits.injected) if limits.injected else {}
     gates = gain_gates(facts, limits)
     gates.append(depth_gate(facts["injection"].get("depth"), limits.max_depth_loss))
-    images = evidence(candidate["judged"], mean, depth, halves_of(pairs, on.held_out), pairs.variance, usable)
-    fwhm = pairs.meta["fwhm_px"] or 3.0
+    halves, fwhm = halves_of(pairs, on.held_out), pairs.meta["fwhm_px"] or 3.0
+    images = evidence(candidate["judged"], mean, depth, halves, pairs.variance, usable)
     facts["changed_sources"] = write_changed(limits.output.parent, on, candidate["judged"], images, fwhm, header)
     settings = json.loads(attributes["settings"])
     shared = tuple(overlaps(side, settings["tile"], settings["overlap"]) for side in pairs.shape)
@@ -184,6 +191,7 @@ def judge(pairs: Pairs, stack: dict, candidate: dict, attributes: dict, header, 
     product = stack["IMAGE"] - sky, stack["VAR"], denoised - sky
     judged = candidate["judged"], mean, judge_mean
     gates += star_gates(product, judged, sky_sigma, pairs.saturated | (zones < 0), fwhm, facts, limits)
+    gates += change_gates(candidate["judged"], mean, halves, found.weight, usable, fwhm, limits)
     gates.append(saturated_gate(denoised, stack["IMAGE"], pairs.saturated))
     against_judge = [(image - judge_mean) / sky_sigma for image in (candidate["judged"], mean)]
     gates.append(sky_level_gate(*against_judge, zones))
@@ -212,10 +220,7 @@ def judge(pairs: Pairs, stack: dict, candidate: dict, attributes: dict, header, 
             f"{facts['model']['untrained']}: denoised by the network that comes with n2n, not trained on them; "
             f"{len(on.held_out)} held-out exposures prove little"
         )
-    risk = np.ones(len(CLASSES) + 1, np.float32)
-    for index, gain in enumerate(by_class):
-        if gain.pixels > 500:
-            risk[index] = np.clip(1 / gain.value, 0.01, 1.0)
+    risk = error_over_stack(by_class, ratio**DEPTH_EXPONENT)
     facts["error_by_brightness"] = {"edges_sigma": list(CLASSES), "error_over_stack": risk.tolist()}
     variance = stack["VAR"] * risk[brightness_class(denoised - sky, sky_noise(pairs, full_depth))]
     same = (denoised == stack["IMAGE"]) | ~np.isfinite(denoised)
@@ -237,8 +242,3 @@ def slope(denoised, held_out, weight, usable) -> float:
     x, y, w = (np.asarray(a[usable], np.float64) for a in (denoised, held_out, weight))
     x, y = x - np.average(x, weights=w), y - np.average(y, weights=w)
     return float((w * x * y).sum() / (w * x * x).sum())
-
-
-def brightness_class(signal: np.ndarray, sigma: np.ndarray) -> np.ndarray:
-    """Index of the brightness class of every pixel; NaN counts as the faintest."""
-    return np.digitize(np.nan_to_num(signal / sigma), CLASSES)

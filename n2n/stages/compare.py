@@ -18,6 +18,7 @@ from scipy import ndimage
 
 from n2n.config import add_settings
 from n2n.errors import UserError
+from n2n.fidelity.change import change_gates
 from n2n.fidelity.evenness import evenness_gate
 from n2n.fidelity.evidence import evidence
 from n2n.fidelity.gates import FAIL, INFO, PASS, Gate, exactly, overall
@@ -37,7 +38,7 @@ SCHEMA = 1  # of compare.json
 SAME = 0.1  # sigma; a stack whose pixels are off by less than this, in the median, is the same stack
 ALIKE = 0.5  # correlation below which an image does not show what the stack shows
 # What a fitted factor and level make true by themselves.
-MOOT = (("G2", "Light kept, all light"), ("G10", "Level of the sky"))
+MOOT = (("G2", "Light kept, all light"), ("G6", "Scale of all light"), ("G10", "Level of the sky"))
 
 
 def add_arguments(parser) -> None:
@@ -195,7 +196,8 @@ def by_held_out(pairs: Pairs, denoised, stack, depth, sigma, usable, facts: dict
     on = replace(on, usable=on.usable & usable)
     found = measure(on, denoised)
     facts["exposure_gain"], facts["zones"] = found.gain(on.usable).as_dict(), found.by_zone()
-    images = evidence(denoised, on.mean, depth, halves_of(pairs, on.held_out), pairs.variance, on.usable)
+    halves = halves_of(pairs, on.held_out)
+    images = evidence(denoised, on.mean, depth, halves, pairs.variance, on.usable)
     fwhm, bad = pairs.meta["fwhm_px"] or 3.0, pairs.saturated | (found.zones < 0)
     product = on.mean, variance_of(pairs, depth), denoised
     against_judge = [(image - on.judge_mean) / sigma for image in (denoised, on.mean)]
@@ -203,6 +205,7 @@ def by_held_out(pairs: Pairs, denoised, stack, depth, sigma, usable, facts: dict
         *gain_gates(facts, limits),
         *evidence_gates(images, found.zones, fwhm, ((), ()), limits),
         *star_gates(product, (denoised, on.mean, on.judge_mean), sigma, bad, fwhm, facts, limits),
+        *change_gates(denoised, on.mean, halves, found.weight, on.usable, fwhm, limits),
         sky_level_gate(*against_judge, found.zones),
     ]
 

@@ -27,6 +27,20 @@ from n2n.stages.pairs import Pairs
 from n2n.stages.register import displacement
 
 
+class Subset:
+    """Some exposures of a group, for `fitted_truth`."""
+
+    def __init__(self, pairs: Pairs, chosen):
+        self._pairs, self._chosen = pairs, np.asarray(chosen)
+        self.frames = [pairs.frames[index] for index in chosen]
+        self.path, self.meta, self.shape = pairs.path, pairs.meta, pairs.shape
+        self.weights = pairs.weights[self._chosen]
+
+    def load(self, index):
+        """As `Pairs.load`."""
+        return self._pairs.load(self._chosen[index])
+
+
 def add_arguments(parser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("folder", type=Path, help="the folder the workflow ran in (holds data/ and results/)")

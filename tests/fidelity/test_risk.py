@@ -7,10 +7,10 @@ from n2n.fidelity.risk import (
     box_sums,
     gain_of,
     held_out_gain,
+    noise_model,
     product_error,
     true_gain,
     unseen_error,
-    without_seeing,
 )
 
 SIZE, BOX, EXPOSURES = 192, 24, 9
@@ -142,10 +142,11 @@ def test_products_of_pointings_need_no_variance_and_have_less_noise(name):
     for seed in range(16):
         stack, parts = parts_of_a_night(seed)
         denoised = DENOISERS[name](stack)
-        after = product_error([denoised], WEIGHT, faint, parts)[0]
-        assert np.isfinite(after[faint]).all() and np.isnan(after[~faint]).all()
-        estimates.append(after[faint].mean())
-        truths.append((WEIGHT * (denoised - TRUTH) ** 2)[faint].mean())
+        after = product_error([denoised], WEIGHT, faint, parts, 3.3)[0]
+        seen = faint & (sum(np.isfinite(image) for image, _, judging in parts if judging) > 1)
+        assert np.isfinite(after[seen]).all() and np.isnan(after[~seen]).all()
+        estimates.append(after[seen].mean())
+        truths.append((WEIGHT * (denoised - TRUTH) ** 2)[seen].mean())
         held_out = np.mean([image for image, _, judging in parts if judging], axis=0)
         change = (denoised - stack) * (denoised + stack - 2 * held_out)
         others.append((WEIGHT * (VARIANCE / 9 + change))[faint & np.isfinite(change)].mean())
@@ -161,9 +162,9 @@ def test_products_see_invented_light_and_lost_light():
     good = TRUTH + 0.3 * (stack - TRUTH)
     invented, lost = np.zeros_like(TRUTH), -0.3 * np.minimum(TRUTH, 6)
     invented[10::24, 10::24] = 10.0
-    before = product_error([good], WEIGHT, faint, parts)[0][faint].mean()
+    before = np.nanmean(product_error([good], WEIGHT, faint, parts, 3.3)[0])
     for harm in (invented, lost):
-        after = product_error([good + harm], WEIGHT, faint, parts)[0][faint].mean()
+        after = np.nanmean(product_error([good + harm], WEIGHT, faint, parts, 3.3)[0])
         cost = (WEIGHT * (good + harm - TRUTH) ** 2 - WEIGHT * (good - TRUTH) ** 2)[faint].mean()
         assert after - before == pytest.approx(cost, rel=0.15)
 
@@ -179,20 +180,57 @@ def test_what_neighbours_share_is_added_only_where_it_is_significant():
     assert unseen_error(seen + 5, seen, few, BOX) == 0
 
 
-def test_seeing_is_taken_out_of_the_variance_of_bright_stars():
+def test_the_noise_of_stars_is_found_beside_their_seeing():
     rng = np.random.default_rng(0)
     signal = rng.uniform(0, 2, TRUTH.shape) + 60 * (rng.random(TRUTH.shape) < 0.1) * rng.random(TRUTH.shape)
     sigma = np.full(TRUTH.shape, 0.7)
     noise = sigma**2 * (1 + 0.05 * signal)
     seeing = np.where(signal > 10 * sigma, (0.2 * signal) ** 2, 0)
     chi2 = rng.chisquare(10, TRUTH.shape) / 10
-    found = without_seeing((noise + seeing) * chi2, signal, sigma, ALL)
-    bright = signal > 10 * sigma
-    assert found[bright].mean() == pytest.approx(noise[bright].mean(), rel=0.1)
-    assert np.array_equal(found[~bright], (noise * chi2)[~bright])
+    assert noise_model((noise + seeing) * chi2, signal, sigma, ALL) == pytest.approx(noise, rel=0.1)
     few = np.zeros_like(ALL)
     few[:5, :5] = True
-    assert without_seeing(noise, signal, sigma, few) is noise
+    assert noise_model(noise, signal, sigma, few) is None
+
+
+def exposures_of_stars(seed, held_out, noise=3.0):
+    """A field of stars of FWHM 3.3 px near the noise, as parts; its truth and the mean of the parts not held out."""
+    rng = np.random.default_rng(seed)
+    impulses = np.zeros(TRUTH.shape)
+    impulses[rng.integers(0, SIZE, 300), rng.integers(0, SIZE, 300)] = rng.uniform(5, 40, 300)
+    truth = ndimage.gaussian_filter(impulses, 1.4)
+    exposures = truth + rng.normal(0, noise, (12 + held_out, *truth.shape))
+    parts = [(image, np.ones(truth.shape, np.float32), index >= 12) for index, image in enumerate(exposures)]
+    return truth, exposures[:12].mean(axis=0), parts
+
+
+def test_the_chance_in_products_of_few_held_out_exposures_is_taken_off():
+    """The scatter of the estimate is half of that of the plain products, which share it for every image."""
+    weight, wrong, plain = np.full(TRUTH.shape, 12 / 9.0), [], []
+    for seed in range(12):
+        truth, stack, parts = exposures_of_stars(seed, 3)
+        denoised = truth + 0.2 * (stack - truth)
+        error = (weight * (denoised - truth) ** 2).mean()
+        wrong.append(product_error([denoised], weight, ALL, parts, 3.3)[0].mean() - error)
+        one, two, three = (denoised - image for image, _, held_out in parts if held_out)
+        plain.append((weight * (one * two + two * three + three * one) / 3).mean() - error)
+    assert abs(np.mean(wrong)) < 3 * np.std(wrong, ddof=1) / np.sqrt(12)
+    assert np.std(wrong) < 0.5 * np.std(plain)
+
+
+def test_pixels_may_be_chosen_by_the_judged_image():
+    """Where D lacks a star because the noise of S was against it, S and T are no fair sample of each other."""
+    weight, wrong, missed = np.full(TRUTH.shape, 12 / 9.0), [], []
+    for seed in range(12):
+        truth, stack, parts = exposures_of_stars(seed, 3)
+        denoised = np.where(ndimage.gaussian_filter(stack, 1.0) > 1.0, stack, 0)
+        dark = ndimage.minimum_filter(denoised == 0, 3)
+        estimate = product_error([denoised], weight, dark, parts, 3.3)[0][dark].mean()
+        wrong.append(estimate - (weight * truth**2)[dark].mean())
+        missed.append((weight * (stack - truth) * truth)[dark].mean())
+    assert np.mean(missed) < -3 * np.std(missed, ddof=1) / np.sqrt(12)
+    assert abs(np.mean(wrong)) < 3 * np.std(wrong, ddof=1) / np.sqrt(12)
+    assert abs(np.mean(wrong)) < abs(np.mean(missed))
 
 
 def test_products_need_two_held_out_parts():

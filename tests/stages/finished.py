@@ -10,7 +10,7 @@ import numpy as np
 
 from n2n.cli import main
 from n2n.stages.pairs import Pairs
-from n2n.stages.truth import fitted_truth
+from n2n.stages.truth import Subset, fitted_truth
 
 TRAINING = ["--steps", "25", "--width", "8", "--batch", "4"]
 QUICK = ["--gpus", "0", "--threads", "1"]
@@ -52,19 +52,6 @@ class Finished:
         call("assess", self.pairs, "--stack", self.stack, "--candidate", candidate,
              "--calibration", self.folder / "calibration.json", "-o", product, *more)  # fmt: skip
         return json.loads((Path(product).parent / "assessment.json").read_text())
-
-
-class Subset:
-    """Some exposures of a group, as `n2n.stages.truth` reads them."""
-
-    def __init__(self, pairs, chosen):
-        self.chosen, self.pairs = np.asarray(chosen), pairs
-        self.frames = [pairs.frames[i] for i in chosen]
-        self.path, self.meta, self.shape = pairs.path, pairs.meta, pairs.shape
-        self.weights = pairs.weights[self.chosen]
-
-    def load(self, index):
-        return self.pairs.load(self.chosen[index])
 
 
 @functools.cache

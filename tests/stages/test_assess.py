@@ -114,7 +114,8 @@ def test_the_variance_is_positive_and_that_of_the_error(chain, product, pairs):
 def test_the_gain_is_the_true_one(night):
     """0.4 of the noise was left: worth 6.25 times the exposures."""
     measured = night.facts["exposure_gain_measured"]
-    assert abs(measured["value"] - 1 / 0.4**2) < 3 * measured["standard_error"]
+    assert measured["value"] == pytest.approx(1 / 0.4**2, rel=0.1)
+    assert abs(measured["value"] - 1 / 0.4**2) < 4 * measured["standard_error"]
     assert measured["standard_error"] < 1.5 and measured["exposures"] == 11
     gain = night.facts["exposure_gain"]
     assert measured["value"] * (11 / 14) ** 0.45 < gain["value"] < measured["value"]
@@ -309,6 +310,16 @@ def test_the_gain_by_brightness_falls_and_is_known_with_its_error(night):
     assert sum(found["pixels"] for found in classes) == night.facts["exposure_gain_measured"]["pixels"]
     known = [found for found in classes if found["pixels"] > 500]
     assert known[0]["value"] > known[-1]["value"] and all(found["standard_error"] > 0 for found in known)
+
+
+def test_held_out_exposures_find_the_variance_right(night):
+    found = night.facts["held_out_chi2"]
+    classes = found["classes"]
+    assert len(classes) == len(found["edges_sigma"]) + 1
+    faint = classes[0]
+    assert abs(faint["value"] - 1) < 0.05 + 2 * faint["standard_error"]
+    for one in classes:
+        assert (one["value"] is None) == (one["standard_error"] is None)
 
 
 def test_the_header_leads_to_the_crate_by_an_id_of_its_own(night, product, tmp_path):

@@ -66,3 +66,21 @@ def test_the_same_bytes_again_and_another_name(product, tmp_path, capsys):
     assert main(["export", str(path), "-o", str(tmp_path / "x.png")]) == 1
     assert "must end in .tif" in capsys.readouterr().err
     assert main(["export", str(tmp_path / "none.fits")]) == 1
+
+
+def test_a_fits_file_of_one_image_for_programs_that_open_no_other(product, tmp_path):
+    path, image, _ = product
+    assert main(["export", str(path), "-o", str(tmp_path / "alone.fits")]) == 0
+    with fits.open(tmp_path / "alone.fits", checksum=True) as hdus:
+        pixels, full = hdus[0].data, hdus[0].header["EXPSCALE"]
+        assert len(hdus) == 1 and full == 4096 and 0.5 < pixels.max() <= 1 and "BUNIT" not in hdus[0].header
+        assert np.array_equal(full * pixels[np.isfinite(image)], image[np.isfinite(image)])
+        assert full * pixels[3, 4] == np.nanmin(image)
+
+
+def test_the_product_is_not_overwritten(product, capsys):
+    path, _, _ = product
+    assert main(["export", str(path), "-o", str(path)]) != 0
+    assert "is the product itself" in capsys.readouterr().err
+    with fits.open(path) as hdus:
+        assert len(hdus) == 2

@@ -4,11 +4,11 @@ import types
 
 import numpy as np
 import pytest
-from finished import Subset, call, shipped, truths, write_candidate
+from finished import call, shipped, truths, write_candidate
 from scipy import ndimage
 from test_assess import dimmed
 
-from n2n.stages.truth import compare, registration_errors, truth_stack
+from n2n.stages.truth import Subset, compare, registration_errors, truth_stack
 
 
 @pytest.fixture

@@ -1,0 +1,120 @@
+"""What `n2n assess` claims against the truth of simulated nights: one command, a table out.
+
+    python benchmarks/claim/run.py FOLDER [FOLDER ...]
+
+Each folder is one that snakemake ran in on a simulated night, with candidate.h5 of its groups (`n2n denoise`);
+nothing is trained here. For every group the gain is claimed from the held-out exposures as `n2n assess` does it and
+compared with the truth of the same exposures, zone by zone, at the depth of blocks A and B, where it is measured, and
+at full depth, to which it is brought; VAR of the product is compared with the truth class by class.
+"""
+
+import argparse
+import datetime
+import itertools
+import os
+import subprocess
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import h5py
+import numpy as np
+
+from n2n.fidelity.risk import true_gain
+from n2n.fidelity.zones import ZONES
+from n2n.formats.products import read_product
+from n2n.stages._assess_ground import ground, measure, sky_noise
+from n2n.stages._assess_variance import (
+    CLASSES,
+    brightness_class,
+    error_over_stack,
+    gain_by_brightness,
+    held_out_chi2,
+)
+from n2n.stages.assess import DEPTH_EXPONENT, to_full_depth
+from n2n.stages.pairs import Pairs
+from n2n.stages.truth import Subset, fitted_truth
+
+HERE = Path(__file__).parent
+
+
+def group(folder: Path, truth_folder: Path) -> tuple[dict, list[str]]:
+    """Figures of one group, and chi2 of its VAR by brightness class."""
+    pairs = Pairs(folder / "pairs.h5")
+    with h5py.File(folder / "candidate.h5") as file:
+        judged, full, held_out = file["judged"][:], file["full"][:], np.asarray(file.attrs["held_out"], int)
+    on = ground(pairs, held_out)
+    found = measure(on, judged)
+    claimed = found.gain(on.usable)
+    full_mean, full_depth, _ = pairs.mean()
+    ratio = float(np.median(full_depth[on.usable] / on.depth[on.usable]))
+    truth = fitted_truth(Subset(pairs, on.rest), truth_folder, np.nan_to_num(on.mean), found.weight, on.usable)
+    true = true_gain(judged, on.mean, truth, found.weight, on.usable)
+    weight = np.where(on.usable, found.weight * full_depth / np.maximum(on.depth, 1e-6), 0)
+    full_truth = fitted_truth(pairs, truth_folder, np.nan_to_num(full_mean), weight, on.usable)
+    deep = true_gain(full, full_mean, full_truth, weight, on.usable)
+    zones = {}
+    for index, name in enumerate(ZONES):
+        chosen = found.zones == index
+        zones[name] = found.gain(chosen), true_gain(judged, on.mean, truth, found.weight, chosen)
+    _, stack = read_product(folder / "stack.fits", "VAR")
+    classes = brightness_class(judged, on.sky_sigma)
+    gains = gain_by_brightness(found, classes, on.usable)
+    seen = held_out_chi2(on, judged, classes, stack["VAR"] * full_depth, error_over_stack(gains))
+    classes = brightness_class(full, sky_noise(pairs, full_depth))
+    error = (full - full_truth) ** 2 / stack["VAR"]
+    of_product = error / error_over_stack(gains, ratio**DEPTH_EXPONENT)[classes]
+    of_stack = (full_mean - full_truth) ** 2 / stack["VAR"]
+    by_class = [
+        f"{of_product[chosen].mean():.2f} / {of_stack[chosen].mean():.2f} / {one['value']:.2f}"
+        for one, chosen in zip(seen, (on.usable & (classes == index) for index in range(len(CLASSES) + 1)), strict=True)
+    ]
+    brought = to_full_depth(claimed, ratio)
+    facts = {"name": folder.name, "claimed": claimed, "true": true, "zones": zones, "brought": brought, "deep": deep}
+    return facts | {"exponent": np.log(deep.value / true.value) / np.log(ratio)}, by_class
+
+
+def row(seed: str, facts: dict) -> str:
+    """One line of the table of gains."""
+    claimed, true, brought, deep = (facts[key] for key in ("claimed", "true", "brought", "deep"))
+    pull = (1 / claimed.value - 1 / true.value) / (claimed.error / claimed.value**2)
+    cells = [seed, facts["name"], f"{claimed.value:.1f} ± {claimed.error:.1f}", f"{true.value:.1f}"]
+    cells += [f"{100 * (claimed.value / true.value - 1):+.0f} %", f"{pull:+.1f}"]
+    cells += [f"{a.value:.1f} / {b.value:.1f}" for a, b in facts["zones"].values()]
+    cells += [f"{brought['value']:.1f} ± {brought['standard_error']:.1f}", f"{deep.value:.1f}"]
+    cells.append(f"{facts['exponent']:+.2f}")
+    return f"| {' | '.join(cells)} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", type=Path, nargs="+")
+    rows, chi2 = [], []
+    for folder in parser.parse_args().folders:
+        truth_folder = next(folder.glob("data/truth/*/truth.json")).parent
+        for path in sorted(folder.glob("results/*/*/candidate.h5")):
+            facts, by_class = group(path.parent, truth_folder)
+            rows.append(row(folder.name, facts))
+            chi2.append(f"| {folder.name} | {facts['name']} | {' | '.join(by_class)} |")
+            print(rows[-1], chi2[-1], sep="\n", flush=True)
+    commit = subprocess.run(["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    edges = [f"below {CLASSES[0]:g}", *(f"{a:g} to {b:g}" for a, b in itertools.pairwise(CLASSES))]
+    text = [
+        "# The claim against the truth", "",
+        f"`python benchmarks/claim/run.py FOLDER ...`, {datetime.date.today()}, commit {commit.stdout.strip()}.",
+        "", "Gain: error of the stack over error of the product. Claimed from held-out exposures; off: over true;",
+        "pull: difference of the inverse gains over its standard error. Zones: claimed / true.", "",
+        "| night | group | claimed | true | off | pull | background | extended | stars | brought to full depth | true |"
+        " exponent |",
+        "|---" * 12 + "|", *rows, "",
+        "Squared error over VAR by brightness in sigma of the stack, 1 is right: product against truth / stack against",
+        "truth / held-out exposures against product, as in assessment.json.", "",
+        f"| night | group | {' | '.join(edges)} | above {CLASSES[-1]:g} |", "|---" * (len(CLASSES) + 3) + "|", *chi2,
+    ]  # fmt: skip
+    notes = HERE / "notes.md"
+    text += ["", *notes.read_text().splitlines()] if notes.exists() else []
+    (HERE / "README.md").write_text("\n".join(text) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""G6, G7, G8 for all light: did it become brighter, move or widen as a whole?
+
+Isolated bright stars say that of themselves (photometry, astrometry), but a frame may have none. What the denoiser
+changed, D - S, is the sum of what is left of S's noise and, where light was scaled, moved or blurred as a whole::
+
+    D - S = s T + x dT/dx + y dT/dy + b (d^2/dx^2 + d^2/dy^2) T + level
+
+T, its slopes and its curvature are taken from held-out exposures, whose noise is not in D - S. They are noisy, which
+would make the coefficients too small; a second half of them as the instrument does not share that noise (instrumental
+variables, Wright 1928): with X the templates of one half and Z those of the other, ``< Z X > (s, x, y, b, level) =
+< Z (D - S) >``. Every star and nebula counts by its light.
+"""
+
+import numpy as np
+from scipy import ndimage
+
+from n2n.fidelity.gates import Gate, within
+from n2n.fidelity.risk import BOX, box_sums
+from n2n.fidelity.spectra import left_out
+
+LIT, REACH = 3.0, 4  # sigma of the stack, in C smoothed; pixels around it that count
+ENOUGH = 0.5  # times the limit: what is less sure than that judges nothing
+EITHER = 2.3  # standard errors: the larger of two values is beyond them as seldom as one beyond 2
+
+
+def change_gates(denoised, stack, parts, weight, usable, fwhm: float, limits) -> list[Gate]:
+    """Scale, shift and width of all light in the denoised image against the stack.
+
+    Parameters
+    ----------
+    denoised, stack : ndarray, shape (h, w)
+        Sky subtracted.
+    parts : two pairs of ndarray, shape (h, w)
+        Mean and depth of two disjoint parts of the held-out exposures.
+    weight : ndarray, shape (h, w)
+        Inverse variance of the stack.
+    usable : ndarray of bool, shape (h, w)
+    fwhm : float
+        Of stars, pixels.
+    limits : namespace
+        The settings `gates`.
+    """
+    value, error = change(denoised, stack, parts, weight, usable, fwhm / 2.3548)
+    axis = 1 if abs(value[1]) >= abs(value[2]) else 2
+    wider = (fwhm / 2.3548) ** -2  # d ln sigma for a blur that adds 2 b to sigma^2
+    found = [
+        ("G6", "Scale of all light", 100, 0, limits.max_flux_bias, "%", 2.0, "brightness"),
+        ("G7", "Place of all light", 1, axis, limits.max_shift_px, "px", EITHER, "place"),
+        ("G8", "Width of all light", 100 * wider, 3, limits.max_fwhm_change / wider, "%", 2.0, "width"),
+    ]
+    gates = []
+    for name, title, unit_size, index, limit, unit, errors, what in found:
+        sure = error[index] < ENOUGH * limit
+        one, its_error = (unit_size * number if sure else float("nan") for number in (value[index], error[index]))
+        text = f"Change of the {what} of all light, stars and nebulae, against the plain stack, where exposures the "
+        text += "network has not seen show it."
+        gates.append(within(name, title, one, its_error, unit_size * limit, text, unit, errors=errors))
+    return gates
+
+
+def change(denoised, stack, parts, weight, usable, sigma: float) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients s, x, y [px], b [px^2] of the module's formula and their jackknife errors; shape (4,) each.
+
+    Parameters
+    ----------
+    denoised, stack, parts, weight, usable
+        See `change_gates`.
+    sigma : float
+        Of stars, pixels. Templates and change are smoothed by as much: a matched filter.
+    """
+    usable = usable & np.isfinite(denoised) & np.isfinite(stack) & (weight > 0)
+    for mean, _ in parts:
+        usable = usable & np.isfinite(mean)
+    one, other = (np.where(usable, mean, 0).astype(np.float32) for mean, _ in parts)
+    held_out = sum(np.where(usable, mean * depth, 0) for mean, depth in parts)
+    held_out /= np.maximum(sum(np.where(usable, depth, 0) for _, depth in parts), 1e-6)
+    level = ndimage.gaussian_filter(np.where(usable, held_out * np.sqrt(weight), 0), 1.0)
+    lit = ndimage.binary_dilation(level > LIT, iterations=REACH) & ndimage.binary_erosion(usable, iterations=REACH)
+    weight = np.where(lit, weight, 0).astype(np.float32)
+    changed = ndimage.gaussian_filter(np.where(usable, denoised - stack, 0).astype(np.float32), sigma)
+    first, second = _templates(one, sigma), _templates(other, sigma)
+    sums = [
+        np.stack([box_sums(weight * (z * changed + x * changed), BOX) for x, z in zip(first, second, strict=True)], 1),
+        np.stack([box_sums(weight * (z * x + u * v), BOX) for z, u in zip(second, first, strict=True)
+                  for x, v in zip(first, second, strict=True)], 1),
+    ]  # fmt: skip
+
+    def solved(right, left):
+        matrix = left.reshape(len(first), len(first))
+        # A frame without light has no solution.
+        if not np.isfinite(matrix).all() or np.linalg.cond(matrix) > 1e12:
+            return np.full(len(first), np.nan)
+        return np.linalg.solve(matrix, right)
+
+    value, error, _ = left_out(solved, *sums)
+    return value[:4], error[:4]
+
+
+def _templates(image: np.ndarray, sigma: float) -> list[np.ndarray]:
+    """Image, minus its slopes, curvature, and a level; a shift by +x moves light to larger x."""
+    slopes = [-ndimage.gaussian_filter(image, sigma, order=order) for order in ((0, 1), (1, 0))]
+    return [ndimage.gaussian_filter(image, sigma), *slopes, ndimage.gaussian_laplace(image, sigma), np.ones_like(image)]

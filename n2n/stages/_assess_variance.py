@@ -1,0 +1,57 @@
+"""The error of the denoised image by brightness: what VAR of the product is made with, and whether it is right."""
+
+import numpy as np
+
+from n2n.fidelity.risk import gain_of
+from n2n.stages._assess_ground import Ground, Measured
+
+# Edges, in sigma of the stack, of the brightness classes for which the error is measured by itself.
+CLASSES = (1.0, 3.0, 10.0, 30.0)
+FEWEST = 500  # pixels of a class that tell an error
+
+
+def brightness_class(signal: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    """Index of the brightness class of every pixel; NaN counts as the faintest."""
+    return np.digitize(np.nan_to_num(signal / sigma), CLASSES)
+
+
+def gain_by_brightness(found: Measured, classes: np.ndarray, usable: np.ndarray) -> list:
+    """Gain of every class, from the faintest."""
+    return [found.gain(usable & (classes == index)) for index in range(len(CLASSES) + 1)]
+
+
+def error_over_stack(gains: list, to_full: float = 1.0) -> np.ndarray:
+    """Error of the denoised image over that of the stack, of every class; float32, shape (n,).
+
+    Parameters
+    ----------
+    gains : list of Gain
+    to_full : float
+        Gain at full depth over that where it was measured.
+    """
+    known = [gain.pixels > FEWEST and np.isfinite(gain.value) for gain in gains]
+    found = [1 / (gain.value * to_full) if sure else 1.0 for gain, sure in zip(gains, known, strict=True)]
+    return np.clip(found, 0.01, 1.0).astype(np.float32)
+
+
+def held_out_chi2(on: Ground, denoised, classes, one_variance, error: np.ndarray) -> list[dict]:
+    """Mean of ``(C - D)^2 / (VAR of D + VAR of C)`` in every class: 1 where both variances are right.
+
+    Most of the denominator is C's. In the cores of bright stars C's seeing, another than D's, adds to the numerator.
+
+    Parameters
+    ----------
+    on : Ground
+    denoised : ndarray, shape (h, w)
+    classes : int ndarray, shape (h, w)
+    one_variance : ndarray, shape (h, w)
+        Of one standard exposure, from VAR of the stack.
+    error : ndarray
+        `error_over_stack` of the classes at the depth of `denoised`.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        expected = one_variance * (error[classes] / on.depth + 1 / on.judge_depth)
+        chi2 = (on.judge_mean - denoised) ** 2 / expected
+    fair = on.usable & np.isfinite(chi2)
+    inverse = [gain_of(chi2, np.ones(chi2.shape), fair & (classes == index)) for index in range(len(CLASSES) + 1)]
+    return [one.as_dict() if one.pixels > FEWEST else {"value": None, "standard_error": None} for one in inverse]
