@@ -33,7 +33,8 @@ from scipy import ndimage
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.csv"
 KEY = ("scene", "seed", "exposures", "method")
-MEASURED = ("chi2", "sky", "extended", "stars", "mse", "flux_5_15", "flux_50")
+MEASURED = ("chi2", "sky", "extended", "stars", "mse", "flux_5_15", "flux_50", "bias_16")
+BRIGHT = 16  # sigma of the stack's sky: where light must stay as it is
 APERTURE = 4  # px, radius in which the light of stars is added up
 COLUMNS = (*KEY, "parameter", *MEASURED, "seconds", "commit", "date")
 UNSEEN = "unseen"
@@ -58,6 +59,7 @@ def measure(result, stack, depth, truth, starless, group) -> dict[str, float]:
     """Gains of a result over its stack."""
     error, before = (result - truth) ** 2, (stack - truth) ** 2
     s = 1.4826 * np.median(np.sqrt(before))
+    sky_sigma = np.sqrt(group.background / np.maximum(depth, 1e-6))
     star = ndimage.binary_dilation(truth - starless > 3 * s)
     extended = ~star & (starless > s)
     inside = np.zeros(truth.shape, bool)
@@ -69,6 +71,8 @@ def measure(result, stack, depth, truth, starless, group) -> dict[str, float]:
         zone = zone & inside
         gains[name] = before[zone].mean() / error[zone].mean() if zone.sum() > 200 else np.nan
     gains["chi2"] = (before / variance)[inside].mean() / (error / variance)[inside].mean()
+    bright = inside & (truth > BRIGHT * sky_sigma)
+    gains["bias_16"] = float(((result - stack) / sky_sigma)[bright].mean()) if bright.sum() > 200 else np.nan
     return gains | star_flux(result, truth, starless, np.sqrt(variance / np.maximum(depth, 1e-6)))
 
 
@@ -192,7 +196,7 @@ def table(rows: list[dict]) -> list[str]:
         found = cells[key]
         parts = []
         for name in MEASURED:
-            values = np.array([float(row[name]) for row in found])
+            values = np.array([float(row[name] or "nan") for row in found])
             error = f" ± {values.std(ddof=1) / np.sqrt(len(values)):.2g}" if len(values) > 1 else ""
             parts.append("-" if not np.isfinite(values).all() else f"{values.mean():.3g}{error}")
         seconds = np.median([float(row["seconds"]) for row in found])
@@ -210,9 +214,10 @@ def write_readme(rows: list[dict]) -> None:
         "",
         "Gain: error of the stack over that of the result; mean over the seeds and its standard error. Classical",
         "filters at the parameter that the truth likes best; n2n sees no truth. s: seconds of filter or training.",
-        "flux_5_15, flux_50: light of isolated stars of that S/N over the true one. n2n seen, unseen: two networks,",
-        "each trained on half of twice as many exposures, on the stack of its own half and of the other",
-        "(docs/decisions/0007-no-cross-fitting.md).",
+        "flux_5_15, flux_50: light of isolated stars of that S/N over the true one. bias_16: mean change of what is",
+        f"truly brighter than {BRIGHT} sigma of the stack's sky, in such sigma. n2n seen, unseen: two networks, each trained",
+        "on half of twice as many exposures, on the stack of its own half and of the other, with the start weights of",
+        "before (docs/decisions/0007-no-cross-fitting.md).",
         f"Held back for judging: {', '.join(scenes.FINAL)}.",
         "",
         *table(rows),
