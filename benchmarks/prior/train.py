@@ -1,6 +1,6 @@
 """The network every night starts from: trained on made-up skies whose truth is known.
 
-    python benchmarks/prior/train.py [--steps 6500] [--skies 240] [--seed 1] [--output n2n/nets/prior.safetensors]
+    python benchmarks/prior/train.py [--steps 24000] [--skies 480] [--seed 1] [--output n2n/nets/prior.safetensors]
 
 Draws skies (nebulae, filaments, galaxies, star fields, smooth glow, nothing at all) and how a telescope sees them,
 makes fresh noise at every step (photons, read-out, correlated by resampling), and asks for the sky without noise. No
@@ -139,8 +139,8 @@ def risk(model: Denoiser, sample: dict) -> torch.Tensor:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=6500)
-    parser.add_argument("--skies", type=int, default=240)
+    parser.add_argument("--steps", type=int, default=48000)
+    parser.add_argument("--skies", type=int, default=480)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--state", type=Path, default=Path("prior-state.pt"), help="to go on from after a stop")
