@@ -37,7 +37,7 @@ class Recipe:
     crop: int = 64
     learning_rate: float = 0.0
     seed: int = 1
-    version: int = 2
+    version: int = 3
 
     def settled(self) -> "Recipe":
         """The recipe with everything decided.

@@ -3,7 +3,8 @@
 The image is split into bands (`bands.py`). Each band is kept where it stands out of its noise and removed
 where it does not; the U-Net, which sees the image, its bands and the depth, moves that decision up or
 down and adds a correction. Untrained, this is a soft 3.5-sigma starlet filter; nothing outside the image's own
-bands can appear except through the correction. Far above the noise the input passes unchanged.
+bands can appear except through the correction, and no pixel changes by more than noise may have changed it. Far above
+the noise the input passes unchanged.
 """
 
 import torch
@@ -14,6 +15,7 @@ from n2n.nets.activations import ACTIVATIONS
 from n2n.nets.bands import SMOOTHING, split
 
 THRESHOLD = 3.5  # sigma, where an untrained gate is half open
+MOST = 5.0  # sigma by which a pixel may change: noise is no larger, a defect that is taken for a star would
 BYPASS = 30.0  # sigma of the finest band, above which the input passes through: stars of S/N 180 and more
 LEVELS = 3  # of the U-Net that denoises nights; on 2x2 blocks, so that sides must be multiples of
 MULTIPLE = 2**LEVELS  # pixels
@@ -123,7 +125,7 @@ class Denoiser(nn.Module):
         background : tensor, shape (n, 1, 1, 1)
             Sky variance of one standard exposure.
         variance : tensor, shape (n, 1, h, w)
-            Variance of one standard exposure.
+            Variance of one standard exposure; what is beyond photon noise counts as a defect.
         band_noise : tensor, shape (5,) or (n, 5)
             From `bands.band_noise`.
 
@@ -133,8 +135,12 @@ class Denoiser(nn.Module):
             In the units of `image`.
         """
         sky_sigma = torch.sqrt(background / depth)
-        sigma = torch.sqrt(variance / depth)
         bands, rest = split(image)
+        # Where the exposures scatter more than light can, a defect is left in one of them: that is not the noise by
+        # which the image may change. In electrons, photons add no more than this; the bands but the finest two are a
+        # smooth image.
+        light = (rest + bands[:, 2:].sum(dim=1, keepdim=True)).clamp(min=0) / sky_sigma
+        sigma = torch.minimum(torch.sqrt(variance / depth), sky_sigma * torch.sqrt(1 + light))
         relative = bands / sky_sigma
         band_noise = band_noise.view(-1, len(SMOOTHING), 1, 1)
         in_noise = relative / band_noise
@@ -154,8 +160,10 @@ class Denoiser(nn.Module):
         out = self.unet(features).float()
         gate = torch.sigmoid(torch.clamp(1.5 * (significance - THRESHOLD), -5, 25) + 3 * out[:, 1:])
         result = rest + (gate * bands).sum(dim=1, keepdim=True) + out[:, :1] * sigma
+        most = MOST * sigma
+        change = torch.minimum(torch.maximum(result - image, -most), most)
         # Far above the noise nothing can be gained and much lost.
-        return image + (result - image) / (1 + (significance[:, :1] / BYPASS) ** 4)
+        return image + change / (1 + (significance[:, :1] / BYPASS) ** 4)
 
 
 def parameters(model: nn.Module) -> int:

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import torch
 
+from n2n.nets import prior
 from n2n.nets.bands import band_noise
 from n2n.nets.inference import REACH
-from n2n.nets.unet import ACTIVATIONS, MULTIPLE, Denoiser, parameters
+from n2n.nets.unet import ACTIVATIONS, MOST, MULTIPLE, Denoiser, parameters
 from n2n.tiles import BLOCK
 
 BACKGROUND = torch.full((1, 1, 1, 1), 25.0)
@@ -53,6 +54,21 @@ def test_untrained_it_keeps_a_star(white):
     core = star > 5
     assert np.abs(change[core]).max() < 0.5
     assert change[~core].std() > 0.75
+
+
+def test_a_defect_beside_which_the_exposures_scatter_does_not_become_a_star(white):
+    clean = 2.5 * noise(96, 96, 4)
+    image, variance = clean.clone(), BACKGROUND.repeat(1, 1, 96, 96)
+    # A cosmic ray in one of a few exposures: its light in two pixels, the scatter smoothed over its surroundings.
+    image[..., 48, 48:50] += 2.5 * torch.tensor([15.0, 23.0])
+    variance[..., 45:52, 46:53] *= 50
+    for model in (prior.network(), trained_somehow()):
+        change = apply(model, image, white, variance=variance) - image
+        assert float(change[..., 42:55, 42:56].abs().max()) < MOST * 2.5 * np.sqrt(1 + 23)
+    result = apply(prior.network(), image, white, variance=variance)
+    light = float((result - apply(prior.network(), clean, white)).sum())
+    assert float(result.max()) < float(image.max())
+    assert light < 1.3 * 2.5 * 38
 
 
 def test_far_above_the_noise_pixels_pass_unchanged_whatever_the_network(white):
