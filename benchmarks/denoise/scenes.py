@@ -146,14 +146,15 @@ def make(name: str, seed: int, exposures: int, data: Path | None = None) -> Grou
 def diffuse(kind: Kind, rng, seed: int, data: Path | None) -> np.ndarray:
     """Light of a scene that is no star, float32, on its canvas."""
     shape = canvas_shape(SHAPE)
+    more = max(1.0, SHAPE[0] * SHAPE[1] / 512**2)
     if kind.diffuse == "nebula":
         return nebula(shape, rng)
     if kind.diffuse == "filaments":
         return nebula(shape, rng, ceiling=2.5, peak=4.0)
     if kind.diffuse == "galaxies":
-        return galaxies(shape, rng, 20)
+        return galaxies(shape, rng, round(20 * more))
     if kind.diffuse == "glow":  # a bright, smooth nebula with galaxies behind
-        return ndimage.gaussian_filter(nebula(shape, rng, 60, 80), 6) + galaxies(shape, rng, 10)
+        return ndimage.gaussian_filter(nebula(shape, rng, 60, 80), 6) + galaxies(shape, rng, round(10 * more))
     if kind.diffuse == "jwst":
         path = sorted((data / "truth").glob("jwst*.fits.gz"))[seed % 2]
         with fits.open(path) as file:

@@ -9,7 +9,7 @@ from n2n.sky.combine import weighted_mean
 
 B3 = np.array([1, 4, 6, 4, 1]) / 16
 BLOCKS = "ABACBABC"
-TILE, OVERLAP = 224, 48  # three seams would be too many for so small an image: one each way
+OVERLAP = 48  # of two tiles each way
 PSF = 1.27  # px; standard deviation of stars of FWHM 3 px
 
 
@@ -96,29 +96,36 @@ def nothing(image, facts, rng):
     return image
 
 
-def ten_stars(shape, sigma, rng, low, high):
-    """Light of ten stars of such S/N, behind a matched filter and white noise."""
-    y, x = np.indices(shape)
+def tile(side: int) -> int:
+    """Side of a tile where two cover the image."""
+    return side // 2 + 32
+
+
+def some_stars(shape, sigma, rng, low, high):
+    """Light of ten stars per 384 x 384 px of such S/N, behind a matched filter and white noise."""
     light = np.zeros(shape)
-    for _ in range(10):
+    y, x = np.mgrid[-9:10, -9:10]
+    for _ in range(round(10 * shape[0] * shape[1] / 384**2)):
         cx, cy = rng.uniform(24, shape[1] - 24), rng.uniform(24, shape[0] - 24)
-        star = np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (2 * PSF**2))
-        light += rng.uniform(low, high) * sigma / np.sqrt((star**2).sum()) * star
+        column, row = round(cx), round(cy)
+        star = np.exp(-((x + column - cx) ** 2 + (y + row - cy) ** 2) / (2 * PSF**2))
+        there = slice(row - 9, row + 10), slice(column - 9, column + 10)
+        light[there] += rng.uniform(low, high) * sigma / np.sqrt((star**2).sum()) * star
     return light.astype(np.float32)
 
 
 def invented(image, facts, rng):
-    """Ten stars of S/N 8 that are not there."""
-    return image + ten_stars(image.shape, facts.sigma, rng, 8, 8)
+    """Stars of S/N 8 that are not there, ten per 384 x 384 px."""
+    return image + some_stars(image.shape, facts.sigma, rng, 8, 8)
 
 
 def missing(image, facts, rng):
-    """Ten stars of S/N 4 to 6 that are missing."""
+    """Stars of S/N 4 to 6 that are missing, ten per 384 x 384 px."""
     return image
 
 
 def _with_stars(facts, rng):
-    light = ten_stars(facts.stack.shape, facts.sigma, rng, 4, 6)
+    light = some_stars(facts.stack.shape, facts.sigma, rng, 4, 6)
     parts = tuple((mean + light, depth) for mean, depth in facts.parts)
     return replace(facts, stack=facts.stack + light, held_out=facts.held_out + light, parts=parts)
 

@@ -106,6 +106,31 @@ def gain_chart(rows: list[tuple[str, tuple | None, tuple | None]]) -> Markup:
     return svg(parts, bottom + 22, "Gain: " + "; ".join(said))
 
 
+def chi2_chart(rows: list[tuple[str, tuple]]) -> Markup:
+    """Squared errors over their variance, 1 is right: ``(name, (value, standard error))`` for each row."""
+    rows = [(name, found) for name, found in rows if found]
+    if not rows:
+        return Markup("")
+    ends = [value + sign * (error or 0) for _, (value, error) in rows for sign in (-1, 1)]
+    top, height, left, right = 20, 30, 142, 92
+    bottom = top + height * len(rows)
+    axis = Axis(min(0.8, *ends), max(1.2, *ends), left, WIDTH - right)
+    parts = [f'<rect class="fair" x="{axis(0.95):.1f}" y="{top}" width="{axis(1.05) - axis(0.95):.1f}" '
+             f'height="{bottom - top}"/>']  # fmt: skip
+    for value in steps(axis.low, axis.high, 3):
+        parts.append(line(axis(value), top, axis(value), bottom, "grid"))
+        parts.append(text(axis(value), bottom + 15, label(value), "tick", "middle"))
+    parts.append(line(axis(1), top - 4, axis(1), bottom, "one"))
+    parts.append(text(axis(1), top - 8, "right", "tick", "middle"))
+    for index, (name, found) in enumerate(rows):
+        middle = top + height * (index + 0.5)
+        parts.append(text(left - 10, middle + 4, name, "", "end"))
+        parts += gain_marks(axis, found, middle, "full")
+        parts.append(text(WIDTH, middle + 4, plus_minus(*found), "full", "end"))
+    said = "; ".join(f"{name} {plus_minus(*found)}" for name, found in rows)
+    return svg(parts, bottom + 22, f"Squared error over variance: {said}")
+
+
 def is_certain(gain: tuple[float, float | None]) -> bool:
     """Whether a gain is known better than by a factor of two; else its number says nothing."""
     return not gain[1] or gain[1] < gain[0]

@@ -123,7 +123,8 @@ def group_view(path: Path, facts: dict, args, frames: list[dict]) -> dict:
         "denoised": facts.get("product") == "DENOISED",
         "pictures": illustrations.pictures_of(folder, facts.get("product") == "DENOISED"),
         "gain_chart": charts.gain_chart(gain_rows(facts)),
-        "brightness_chart": charts.gain_chart(brightness_rows(facts)),
+        "brightness_chart": charts.gain_chart(brightness_rows(facts, "gain_by_brightness")),
+        "variance_chart": charts.chi2_chart([row[:2] for row in brightness_rows(facts, "held_out_chi2")]),
         "measured_on": (facts.get("exposure_gain_measured") or {}).get("exposures"),
         "gates": [gate_row(gate) for gate in facts.get("gates") or []],
         "changed": illustrations.changed_of(folder, facts, args.output.parent),
@@ -153,9 +154,9 @@ def gain_rows(facts: dict) -> list[tuple]:
     return rows
 
 
-def brightness_rows(facts: dict) -> list[tuple]:
-    """Rows of the chart of gains by surface brightness, the faintest first."""
-    found = facts.get("gain_by_brightness") or {}
+def brightness_rows(facts: dict, key: str) -> list[tuple]:
+    """Rows of a chart by surface brightness, the faintest first."""
+    found = facts.get(key) or {}
     edges = [f"{edge:g}" for edge in found.get("edges_sigma") or []]
     names = [f"below {edges[0]} σ", *(f"{low} to {high} σ" for low, high in itertools.pairwise(edges))] if edges else []
     names += [f"above {edges[-1]} σ"] if edges else []

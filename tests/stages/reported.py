@@ -59,6 +59,10 @@ def facts_of(group, verdict):
         "exposure_gain": gains,
         "exposure_gain_measured": gains | {"exposures": 7},
         "gain_by_brightness": {"edges_sigma": [1.0, 3.0], "classes": [gains, gains, {"value": None}]},
+        "held_out_chi2": {
+            "edges_sigma": [1.0, 3.0],
+            "classes": [{"value": 1.02, "standard_error": 0.01}, {"value": None}, {"value": 1.3, "standard_error": 0.2}],
+        },
         "prov_id": f"urn:uuid:00000000-0000-5000-8000-{len(verdict + group):012d}",
         "zones": {"background": gains, "extended": gains, "stars": {"value": None, "standard_error": None}},
         "single_exposure": {"all": gains},

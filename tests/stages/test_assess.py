@@ -316,10 +316,11 @@ def test_held_out_exposures_find_the_variance_right(night):
     found = night.facts["held_out_chi2"]
     classes = found["classes"]
     assert len(classes) == len(found["edges_sigma"]) + 1
-    faint = classes[0]
-    assert abs(faint["value"] - 1) < 0.05 + 2 * faint["standard_error"]
-    for one in classes:
-        assert (one["value"] is None) == (one["standard_error"] is None)
+    known = [one for one in classes if one["value"] is not None]
+    assert len(known) >= 3, "in bright stars as well, where the seeing of the held-out exposures is another"
+    for one in known:
+        assert abs(one["value"] - 1) < 0.05 + 2 * one["standard_error"]
+    assert all((one["value"] is None) == (one["standard_error"] is None) for one in classes)
 
 
 def test_the_header_leads_to_the_crate_by_an_id_of_its_own(night, product, tmp_path):
