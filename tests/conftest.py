@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+# Before anything imports torch: threads that wait spin, and starve each other where other programs use the cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 _DEFAULT = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 

@@ -1,12 +1,13 @@
 """How often the gates refuse a good image, and how often they find harm: one command, a table out.
 
-    python benchmarks/gates/run.py [--side 1024] [--scenes nebula ...] [--realisations 50] [--spoilt 20] [--exposures 24]
+    python benchmarks/gates/run.py [--side 1024] [--scenes nebula ...] [--realisations 50] [--spoilt 20]
 
-Cameras for astronomy have 1.2 megapixels and more, so that 1024 px a side is what the goals are for; in 384 px there may be
-too few stars to tell anything. No network is trained. Every realisation is another sky of its kind, observed anew; stand-ins for a perfect denoiser
-know the truth, and harm of known size is done to what they give (harms.py). All gates of `n2n assess` judge that are
-no matter of bookkeeping: G11 and G15 are left out, and G1 is judged by its form for stars, there and over all.
-Results are added to results.csv as they come and not computed again; README.md beside it is written anew.
+Cameras for astronomy have 1.2 megapixels and more, so that 1024 px a side is what the goals are for; in 384 px there
+may be too few stars to tell anything. No network is trained. Every realisation is another sky of its kind, observed
+anew; stand-ins for a perfect denoiser know the truth, and harm of known size is done to what they give (harms.py). All
+gates of `n2n assess` judge that are no matter of bookkeeping: G11 and G15 are left out, and G1 is judged by its form
+for stars, there and over all. Results are added to results.csv as they come and not computed again; README.md beside
+it is written anew.
 """
 
 import argparse
@@ -169,7 +170,7 @@ def write_readme(rows: list[dict], exposures: int) -> None:
         "",
         f"`python benchmarks/gates/run.py`, 2 cores, no GPU, {', '.join(dates)}, commit {', '.join(commits)}.",
         "",
-        f"{exposures} exposures, a quarter of them held out with a sky, a scale and a seeing of their own. Good images:",
+        f"{exposures} exposures, a quarter of them held out with a sky, a scale and a seeing of their own. Good:",
         "the truth and 0.3 of the noise (mixed), and wavelets of the stack kept where the truth has light (oracle).",
         "Percent; **bold** misses its goal.",
         "",

@@ -61,7 +61,9 @@ def facts_of(group, verdict):
         "gain_by_brightness": {"edges_sigma": [1.0, 3.0], "classes": [gains, gains, {"value": None}]},
         "held_out_chi2": {
             "edges_sigma": [1.0, 3.0],
-            "classes": [{"value": 1.02, "standard_error": 0.01}, {"value": None}, {"value": 1.3, "standard_error": 0.2}],
+            "classes": [
+                {"value": 1.02, "standard_error": 0.01}, {"value": 0.97, "standard_error": 0.02}, {"value": None},
+            ],
         },
         "prov_id": f"urn:uuid:00000000-0000-5000-8000-{len(verdict + group):012d}",
         "zones": {"background": gains, "extended": gains, "stars": {"value": None, "standard_error": None}},

@@ -8,7 +8,7 @@ from PIL import Image
 
 from n2n.cli import main
 
-SMALL = ["--width", "6", "--steps", "12", "--batch", "2", "--crop", "32", "--gpus", "0", "--threads", "2"]
+SMALL = ["--width", "6", "--steps", "12", "--batch", "2", "--crop", "32", "--gpus", "0", "--threads", "1"]
 
 
 def paint(folder, count=4, size=(80, 112), seed=0, noise=0.0):

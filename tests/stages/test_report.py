@@ -226,9 +226,9 @@ def test_the_gain_is_shown_by_surface_brightness(night):
 
 def test_whether_the_variance_is_right_is_shown_for_what_was_denoised(night):
     command(night)
-    text, _, said = parsed(night)
+    text, _, _ = parsed(night)
     assert text.count("<h3>Is the error it states right?</h3>") == 1
-    assert "Squared error over variance: below 1 σ 1.02 ± 0.01; above 3 σ 1.3 ± 0.2" in text
+    assert "Squared error over variance: below 1 σ 1.02 ± 0.01; 1 to 3 σ 0.97 ± 0.02" in text
 
 
 def test_the_summary_has_a_row_a_group(night):
