@@ -60,7 +60,7 @@ def group(folder: Path, truth_folder: Path) -> tuple[dict, list[str]]:
     _, stack = read_product(folder / "stack.fits", "VAR")
     classes = brightness_class(judged, on.sky_sigma)
     gains = gain_by_brightness(found, classes, on.usable)
-    seen = held_out_chi2(on, judged, classes, stack["VAR"] * full_depth, error_over_stack(gains))
+    seen = held_out_chi2(on, found, judged, classes, stack["VAR"] * full_depth, error_over_stack(gains))
     classes = brightness_class(full, sky_noise(pairs, full_depth))
     error = (full - full_truth) ** 2 / stack["VAR"]
     of_product = error / error_over_stack(gains, ratio**DEPTH_EXPONENT)[classes]

@@ -18,10 +18,10 @@ from n2n.fidelity.gates import Gate, within
 from n2n.fidelity.risk import BOX, box_sums
 from n2n.fidelity.spectra import left_out
 
-# Sigma of the stack, in C smoothed, and pixels around it that count. Of what is fainter every good denoiser takes a
-# little, the finest detail most: with 3 sigma, wavelets that knew the truth widened the light of nebulae by 1.8 %, with
-# 10 sigma by 0.2 %, and a blur is found as surely (benchmarks/gates).
-LIT, REACH = 10.0, 4
+LIT, REACH = 3.0, 4  # sigma of the stack, in C smoothed; pixels around it that count
+# The same for the width. Of faint light every good denoiser takes a little, the finest detail most: with 3 sigma,
+# wavelets that knew the truth widened the light of nebulae by 1.8 %, with 10 sigma by 0.2 %; a blur of 4 % is found.
+BRIGHT = 10.0
 ENOUGH = 0.5  # times the limit: what is less sure than that judges nothing
 EITHER = 2.3  # standard errors: the larger of two values is beyond them as seldom as one beyond 2
 
@@ -43,7 +43,9 @@ def change_gates(denoised, stack, parts, weight, usable, fwhm: float, limits) ->
     limits : namespace
         The settings `gates`.
     """
-    value, error = change(denoised, stack, parts, weight, usable, fwhm / 2.3548)
+    images = denoised, stack, parts, weight, usable, fwhm / 2.3548
+    (value, error), (width, its_error) = (change(*images, lit) for lit in (LIT, BRIGHT))
+    value[3], error[3] = width[3], its_error[3]
     axis = 1 if abs(value[1]) >= abs(value[2]) else 2
     wider = (fwhm / 2.3548) ** -2  # d ln sigma for a blur that adds 2 b to sigma^2
     found = [
@@ -61,7 +63,7 @@ def change_gates(denoised, stack, parts, weight, usable, fwhm: float, limits) ->
     return gates
 
 
-def change(denoised, stack, parts, weight, usable, sigma: float) -> tuple[np.ndarray, np.ndarray]:
+def change(denoised, stack, parts, weight, usable, sigma: float, lit: float = LIT) -> tuple[np.ndarray, np.ndarray]:
     """Coefficients s, x, y [px], b [px^2] of the module's formula and their jackknife errors; shape (4,) each.
 
     Parameters
@@ -70,6 +72,8 @@ def change(denoised, stack, parts, weight, usable, sigma: float) -> tuple[np.nda
         See `change_gates`.
     sigma : float
         Of stars, pixels. Templates and change are smoothed by as much: a matched filter.
+    lit : float
+        Sigma of the stack from which light counts.
     """
     usable = usable & np.isfinite(denoised) & np.isfinite(stack) & (weight > 0)
     for mean, _ in parts:
@@ -78,7 +82,7 @@ def change(denoised, stack, parts, weight, usable, sigma: float) -> tuple[np.nda
     held_out = sum(np.where(usable, mean * depth, 0) for mean, depth in parts)
     held_out /= np.maximum(sum(np.where(usable, depth, 0) for _, depth in parts), 1e-6)
     level = ndimage.gaussian_filter(np.where(usable, held_out * np.sqrt(weight), 0), 1.0)
-    lit = ndimage.binary_dilation(level > LIT, iterations=REACH) & ndimage.binary_erosion(usable, iterations=REACH)
+    lit = ndimage.binary_dilation(level > lit, iterations=REACH) & ndimage.binary_erosion(usable, iterations=REACH)
     weight = np.where(lit, weight, 0).astype(np.float32)
     changed = ndimage.gaussian_filter(np.where(usable, denoised - stack, 0).astype(np.float32), sigma)
     first, second = _templates(one, sigma), _templates(other, sigma)

@@ -2,12 +2,15 @@
 
 import numpy as np
 
+from n2n.fidelity.likeness import matcher
 from n2n.fidelity.risk import difference_error, held_out_gain, product_error, unseen_error
 from n2n.fidelity.zones import ZONES
 from n2n.stages.pairs import Pairs
 
+BRIGHT = 10  # sigma of the sky; where the seeing of held-out exposures is compared with that of the others
 
-def errors(pairs, denoised, mean, judge_mean, own, weight, zones, held_out, rest):
+
+def errors(pairs, denoised, mean, judge_mean, own, weight, zones, held_out, rest, sky_sigma):
     """Error of the stack and of the denoised image, pixel by pixel, times `weight`; only sums over many mean anything.
 
     Parameters
@@ -18,22 +21,29 @@ def errors(pairs, denoised, mean, judge_mean, own, weight, zones, held_out, rest
     zones : ndarray, shape (h, w)
     held_out, rest : int ndarray
         Exposures of C, and the others.
+    sky_sigma : ndarray, shape (h, w)
+        Noise of the sky in the mean of A and B.
 
     Returns
     -------
     before, after : ndarray, shape (h, w)
+    like : callable
+        Brings a mean of exposures to the seeing, scale and place of the mean of A and B (`likeness.matcher`).
     """
     usable = zones >= 0
-    denoised, mean, judge_mean = (np.where(usable, image, 0) for image in (denoised, mean, judge_mean))
+    denoised, mean = (np.where(usable, image, 0) for image in (denoised, mean))
+    like = matcher(denoised, mean, weight, usable & (denoised > BRIGHT * sky_sigma))
+    judge_mean = np.where(usable, like(judge_mean), 0)
     before, after = weight * own, difference_error(denoised, mean, judge_mean, own, weight)
     parts = ((*pairs.mean(part)[:2], judging) for part, judging in parts_of(pairs, held_out, rest))
+    parts = ((like(part), depth, judging) for part, depth, judging in parts)
     faint = usable & (zones != ZONES.index("stars"))
     judged, stack = product_error([denoised, mean], weight, faint, parts, pairs.meta["fwhm_px"])
     fair = np.isfinite(judged)
     for index in range(len(ZONES)):
         zone = fair & (zones == index)
         after[zone] = judged[zone] + unseen_error(before, stack, zone)
-    return before, after
+    return before, after, like
 
 
 def parts_of(pairs: Pairs, held_out: np.ndarray, rest: np.ndarray, most: int = 8):

@@ -1,5 +1,6 @@
 """What an image of blocks A and B is judged on, and how far it and the stack are off: for `assess` and `compare`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,12 +48,16 @@ class Ground:
 
 @dataclass(frozen=True)
 class Measured:
-    """Errors of stack and denoised image, weighted, pixel by pixel; arrays of shape (h, w)."""
+    """Errors of stack and denoised image, weighted, pixel by pixel; arrays of shape (h, w).
+
+    `like` brings a mean of exposures to the seeing, scale and place of those that were denoised.
+    """
 
     before: np.ndarray
     after: np.ndarray
     weight: np.ndarray
     zones: np.ndarray
+    like: Callable
 
     def gain(self, chosen: np.ndarray) -> Gain:
         """Gain over the chosen pixels."""
@@ -95,5 +100,6 @@ def measure(on: Ground, denoised: np.ndarray) -> Measured:
         smooth = np.where(smooth > UNLIKELY * model, smooth, model)
         own = np.where((zones == ZONES.index("stars")) & (denoised > 10 * on.sky_sigma), model, own)
     weight, own = np.where(on.usable, 1 / smooth, 0), np.where(on.usable, own, 0)
-    before, after = errors(on.pairs, denoised, on.mean, on.judge_mean, own, weight, zones, on.held_out, on.rest)
-    return Measured(before, after, weight, zones)
+    images = denoised, on.mean, on.judge_mean, own, weight, zones
+    before, after, like = errors(on.pairs, *images, on.held_out, on.rest, on.sky_sigma)
+    return Measured(before, after, weight, zones, like)

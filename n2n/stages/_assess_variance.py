@@ -8,7 +8,6 @@ from n2n.stages._assess_ground import Ground, Measured
 # Edges, in sigma of the stack, of the brightness classes for which the error is measured by itself.
 CLASSES = (1.0, 3.0, 10.0, 30.0)
 FEWEST = 500  # pixels of a class that tell an error
-SEEING = 3.0  # sigma; above, the light of stars changes with the seeing by more than a few percent of the noise
 
 
 def brightness_class(signal: np.ndarray, sigma: np.ndarray) -> np.ndarray:
@@ -35,15 +34,15 @@ def error_over_stack(gains: list, to_full: float = 1.0) -> np.ndarray:
     return np.clip(found, 0.01, 1.0).astype(np.float32)
 
 
-def held_out_chi2(on: Ground, denoised, classes, one_variance, error: np.ndarray) -> list[dict]:
+def held_out_chi2(on: Ground, found: Measured, denoised, classes, one_variance, error: np.ndarray) -> list[dict]:
     """Mean of ``(C - D)^2 / (VAR of D + VAR of C)`` in every class: 1 where both variances are right.
 
-    Most of the denominator is C's. In stars C differs from D by its seeing as well: there what the exposures scatter
-    beyond their noise is added, as it is in C's mean and in the mean that D was made from.
+    Most of the denominator is C's. C is brought to the seeing, scale and place of what was denoised before.
 
     Parameters
     ----------
     on : Ground
+    found : Measured
     denoised : ndarray, shape (h, w)
     classes : int ndarray, shape (h, w)
     one_variance : ndarray, shape (h, w)
@@ -53,12 +52,7 @@ def held_out_chi2(on: Ground, denoised, classes, one_variance, error: np.ndarray
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         expected = one_variance * (error[classes] / on.depth + 1 / on.judge_depth)
-        seeing = (on.scatter - one_variance) * (1 / on.depth + 1 / on.judge_depth)
-        found, allowed = (on.judge_mean - denoised) ** 2 / expected, 1 + seeing / expected
-    allowed = np.where(classes >= np.digitize(SEEING, CLASSES), allowed, 1.0)
-    fair = on.usable & np.isfinite(found) & np.isfinite(allowed)
-    result = []
-    for index in range(len(CLASSES) + 1):
-        one = gain_of(found, allowed, fair & (classes == index))
-        result.append(one.as_dict() if one.pixels > FEWEST else {"value": None, "standard_error": None})
-    return result
+        chi2 = (found.like(on.judge_mean) - denoised) ** 2 / expected
+    fair = on.usable & np.isfinite(chi2)
+    inverse = [gain_of(chi2, np.ones(chi2.shape), fair & (classes == index)) for index in range(len(CLASSES) + 1)]
+    return [one.as_dict() if one.pixels > FEWEST else {"value": None, "standard_error": None} for one in inverse]

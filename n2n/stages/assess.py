@@ -170,7 +170,7 @@ def judge(pairs: Pairs, stack: dict, candidate: dict, attributes: dict, header, 
     classes = brightness_class(candidate["judged"], sky_sigma)
     by_class = gain_by_brightness(found, classes, usable)
     facts["gain_by_brightness"] = {"edges_sigma": list(CLASSES), "classes": [gain.as_dict() for gain in by_class]}
-    chi2 = held_out_chi2(on, candidate["judged"], classes, stack["VAR"] * full_depth, error_over_stack(by_class))
+    chi2 = held_out_chi2(on, found, candidate["judged"], classes, stack["VAR"] * full_depth, error_over_stack(by_class))
     facts["held_out_chi2"] = {"edges_sigma": list(CLASSES), "classes": chi2}
     residual = candidate["judged"] - mean
     facts["slope"] = slope(candidate["judged"], judge_mean, on.judge_depth / pairs.variance, usable)

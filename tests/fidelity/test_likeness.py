@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from n2n.fidelity.likeness import matcher
+
+SIZE, SIGMA = 256, 1.4
+
+
+def field(seed=0, stars=60):
+    rng = np.random.default_rng(seed)
+    impulses = np.zeros((SIZE, SIZE))
+    impulses[tuple(rng.integers(12, SIZE - 12, (2, stars)))] = rng.uniform(2e3, 2e4, stars)
+    light = ndimage.gaussian_filter(impulses, SIGMA)
+    return light, light + rng.normal(0, 1, light.shape), rng
+
+
+def matched(image, light, stack):
+    return matcher(light, stack, 1 / (1 + light / 10), light > 10)(image)
+
+
+CHANGES = {
+    "wider": lambda light: ndimage.gaussian_filter(light, 0.35),
+    "fainter": lambda light: 0.97 * light,
+    "moved": lambda light: ndimage.shift(light, (0.06, -0.04), order=5),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_seeing_scale_and_place_become_those_of_the_stack(name):
+    light, stack, rng = field()
+    noise = rng.normal(0, 2, light.shape)
+    image = CHANGES[name](light) + noise
+    before, after = (((one - light - noise)[light > 10] ** 2).mean() for one in (image, matched(image, light, stack)))
+    assert after < 0.2 * before
+
+
+def test_noise_and_the_level_of_the_sky_are_left_as_they_are():
+    light, stack, rng = field()
+    noise = rng.normal(0, 2, light.shape)
+    result = matched(light + noise + 5, light, stack)
+    assert np.abs((result - light - noise)[light < 1] - 5).max() < 0.1
+    assert (result - light - 5)[light > 10].std() == pytest.approx(2, rel=0.03)
+
+
+def test_missing_pixels_stay_missing_and_do_not_count():
+    light, stack, _ = field()
+    image = 0.97 * light
+    image[:40] = np.nan
+    result = matched(image, light, stack)
+    assert np.isnan(result[:40]).all() and np.isfinite(result[40:]).all()
+    assert np.abs(result - light)[40:].max() < 0.01 * light.max()
+
+
+def test_a_field_without_bright_stars_is_left_alone():
+    light, stack, _ = field(stars=1)
+    image = 0.5 * light
+    assert matcher(light, stack, np.ones(light.shape), light > 1e4)(image) is image
