@@ -10,7 +10,11 @@ import pytest
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 # The same cells with less of the same: what a person waits for, and what shortens it here.
-SHORTER = {"first_night": ('"tiny", 200', '"tiny", 40'), "activation_study": ("(1, 2), 60", "(1,), 4")}
+SMALL = "train: {steps: 20, batch: 2, crop: 32, width: 8}\\ndenoise: {orientations: 1}\\ninject: {realisations: 0}\\n"
+SHORTER = {
+    "first_night": ('f"train: {{steps: {STEPS}}}\\n"', f'"{SMALL}"'),
+    "activation_study": ("(1, 2), 60", "(1,), 4"),
+}
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
 
