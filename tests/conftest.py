@@ -18,3 +18,22 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real frames in {folder}; set N2N_REAL_DATA to a folder that has them")
     return folder
+
+
+# What takes longest begins first, so that two workers end at the same time.
+LONGEST = ("workflow", "real", "notebooks", "stages", "photos", "nets")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """With several workers (pytest-xdist) a file stays with one, and so do all files that use one finished night."""
+
+    def place(item):
+        room, *rest = Path(item.path).relative_to(Path(__file__).parent).parts
+        return room, rest[0] if rest else ""
+
+    items.sort(key=lambda item: LONGEST.index(place(item)[0]) if place(item)[0] in LONGEST else len(LONGEST))
+    for item in items:
+        room, name = place(item)
+        shared = room == "workflow" and name not in ("test_colours.py", "test_study.py")
+        item.add_marker(pytest.mark.xdist_group(room if shared else f"{room}/{name}"))

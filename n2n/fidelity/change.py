@@ -44,7 +44,7 @@ def change_gates(denoised, stack, parts, weight, usable, fwhm: float, limits) ->
         The settings `gates`.
     """
     images = denoised, stack, parts, weight, usable, fwhm / 2.3548
-    (value, error), (width, its_error) = (change(*images, lit) for lit in (LIT, BRIGHT))
+    (value, error), (width, its_error) = change(*images, (LIT, BRIGHT))
     value[3], error[3] = width[3], its_error[3]
     axis = 1 if abs(value[1]) >= abs(value[2]) else 2
     wider = (fwhm / 2.3548) ** -2  # d ln sigma for a blur that adds 2 b to sigma^2
@@ -63,7 +63,7 @@ def change_gates(denoised, stack, parts, weight, usable, fwhm: float, limits) ->
     return gates
 
 
-def change(denoised, stack, parts, weight, usable, sigma: float, lit: float = LIT) -> tuple[np.ndarray, np.ndarray]:
+def change(denoised, stack, parts, weight, usable, sigma: float, lit=(LIT,)) -> list[tuple[np.ndarray, np.ndarray]]:
     """Coefficients s, x, y [px], b [px^2] of the module's formula and their jackknife errors; shape (4,) each.
 
     Parameters
@@ -72,20 +72,24 @@ def change(denoised, stack, parts, weight, usable, sigma: float, lit: float = LI
         See `change_gates`.
     sigma : float
         Of stars, pixels. Templates and change are smoothed by as much: a matched filter.
-    lit : float
-        Sigma of the stack from which light counts.
+    lit : sequence of float
+        Sigma of the stack from which light counts; coefficients are found for each.
     """
     usable = usable & np.isfinite(denoised) & np.isfinite(stack) & (weight > 0)
     for mean, _ in parts:
         usable = usable & np.isfinite(mean)
-    one, other = (np.where(usable, mean, 0).astype(np.float32) for mean, _ in parts)
     held_out = sum(np.where(usable, mean * depth, 0) for mean, depth in parts)
     held_out /= np.maximum(sum(np.where(usable, depth, 0) for _, depth in parts), 1e-6)
     level = ndimage.gaussian_filter(np.where(usable, held_out * np.sqrt(weight), 0), 1.0)
-    lit = ndimage.binary_dilation(level > lit, iterations=REACH) & ndimage.binary_erosion(usable, iterations=REACH)
-    weight = np.where(lit, weight, 0).astype(np.float32)
+    far_inside = ndimage.binary_erosion(usable, iterations=REACH)
     changed = ndimage.gaussian_filter(np.where(usable, denoised - stack, 0).astype(np.float32), sigma)
-    first, second = _templates(one, sigma), _templates(other, sigma)
+    halves = [_templates(np.where(usable, mean, 0).astype(np.float32), sigma) for mean, _ in parts]
+    weights = (ndimage.binary_dilation(level > least, iterations=REACH) & far_inside for least in lit)
+    return [_fitted(changed, *halves, np.where(chosen, weight, 0).astype(np.float32)) for chosen in weights]
+
+
+def _fitted(changed, first, second, weight) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients of all templates but the level, and their errors."""
     sums = [
         np.stack([box_sums(weight * (z * changed + x * changed), BOX) for x, z in zip(first, second, strict=True)], 1),
         np.stack([box_sums(weight * (z * x + u * v), BOX) for z, u in zip(second, first, strict=True)
@@ -100,7 +104,7 @@ def change(denoised, stack, parts, weight, usable, sigma: float, lit: float = LI
         return np.linalg.solve(matrix, right)
 
     value, error, _ = left_out(solved, *sums)
-    return value[:4], error[:4]
+    return value[:-1], error[:-1]
 
 
 def _templates(image: np.ndarray, sigma: float) -> list[np.ndarray]:

@@ -24,7 +24,7 @@ def field(seed, stars=120):
 
 
 def measured(denoised, stack, parts):
-    return change(denoised, stack, parts, np.ones(stack.shape), ALL, SIGMA)
+    return change(denoised, stack, parts, np.ones(stack.shape), ALL, SIGMA)[0]
 
 
 HARMS = {
