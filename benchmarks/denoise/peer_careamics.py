@@ -7,6 +7,7 @@ Defaults wherever there are any: U-Net, loss, Adam, ReduceLROnPlateau, augmentat
 """
 
 import argparse
+import copy
 import json
 import tempfile
 import time
@@ -29,6 +30,7 @@ def main() -> None:
     parser.add_argument("result", type=Path)
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--network", type=Path, help="file to write the network to, for n2n's loop to train")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     given = np.load(args.pair)
@@ -51,11 +53,15 @@ def main() -> None:
         training = time.monotonic() - began
         steps = int(peer.trainer.global_step)
         denoised = [_predict(peer, half) for half in halves]
+        if args.network:
+            network = copy.deepcopy(peer.model.model).cpu().train()
+            torch.jit.trace(network, torch.zeros(BATCH, 1, *PATCH), check_trace=False).save(str(args.network))
         began = time.monotonic()
         _predict(peer, large)
         inference = time.monotonic() - began
     facts = {
         "seconds": training,
+        "batch": BATCH,
         "crops_a_second": steps * BATCH / training,
         "mpx_a_second": large.size / 1e6 / inference,
         "parameters": sum(p.numel() for p in peer.model.parameters()),

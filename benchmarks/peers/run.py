@@ -1,10 +1,11 @@
 """Other denoisers before the same gates: one command, a table out.
 
-    python benchmarks/peers/run.py [--folder DEMO] [--groups M31_L NGC7000_Ha]
+    python benchmarks/peers/run.py [--folder DEMO] [--groups M31_L NGC7000_Ha] [--careamics peer/bin/python]
 
 Of a simulated night it takes the stack of blocks A and B, denoises it with classical filters, each at the parameter
 that the truth likes best, and has `n2n compare` judge them and n2n's own candidate by the held-out exposures. The
 folder is one in which `n2n simulate` and snakemake ran; without one, the demo is simulated and run (minutes).
+CAREamics' Noise2Noise trains on the stacks of A and of B, in an environment of its own (`pip install careamics`).
 """
 
 import argparse
@@ -24,6 +25,7 @@ HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
 sys.path.insert(0, str(HERE.parent / "denoise"))
 
+import careamics_n2n
 import methods
 
 from n2n.config import load_config
@@ -54,7 +56,7 @@ class Part:
         return self.pairs.load(self.chosen[index])
 
 
-def judged(folder: Path, truth_folder: Path):
+def judged(folder: Path, truth_folder: Path, peer: SimpleNamespace | None):
     """Yield method, parameter, seconds and what compare says, for every method on one group."""
     pairs = Pairs(folder / "pairs.h5")
     chosen = np.flatnonzero(pairs.blocks != "C")
@@ -76,6 +78,10 @@ def judged(folder: Path, truth_folder: Path):
 
     with h5py.File(folder / "candidate.h5") as file:
         yield "n2n", "", None, verdict(file["judged"][:])
+    if peer:
+        halves = [np.nan_to_num(pairs.mean(np.flatnonzero(pairs.blocks == block))[0]) for block in "AB"]
+        image, facts = careamics_n2n.careamics(np.array(halves, np.float32), np.zeros((512, 512), np.float32), peer)
+        yield "careamics", "defaults", facts["seconds"], verdict(image)
     for name, grid in GRIDS.items():
         if not methods.available(name):
             continue
@@ -110,7 +116,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, help="folder of a simulated night (default: simulate and run the demo)")
     parser.add_argument("--groups", nargs="+", default=["M31_L", "NGC7000_Ha"])
+    parser.add_argument("--careamics", metavar="PYTHON", help="Python of an environment with careamics")
+    parser.add_argument("--seconds", type=float, default=600, help="training time of CAREamics (default: 600)")
     args = parser.parse_args()
+    peer = SimpleNamespace(peer=args.careamics, seconds=args.seconds, threads=len(os.sched_getaffinity(0)))
+    peer = peer if args.careamics else None
     text = []
     with tempfile.TemporaryDirectory() as scratch:
         folder = args.folder or simulated(Path(scratch))
@@ -119,7 +129,7 @@ def main() -> None:
             if found is None:
                 raise SystemExit(f"no candidate.h5 of {group} under {folder}")
             rows = []
-            for row in judged(found.parent, folder / "data/truth" / found.parent.parent.name):
+            for row in judged(found.parent, folder / "data/truth" / found.parent.parent.name, peer):
                 rows.append(row)
                 print(group, *row[:3], row[3]["verdict"], flush=True)
             text += lines_of(group, rows)

@@ -96,7 +96,7 @@ def train(
     def loss_of_step(step: int) -> torch.Tensor:
         generator = generator_of(recipe.seed, step)
         which = int(torch.multinomial(areas, 1, generator=generator))
-        pair = _training_pair(regions[which], layouts[which], recipe, generator)
+        pair = training_pair(regions[which], layouts[which], recipe, generator)
         return paired_loss(_predict(model, pair, regions[which]), pair)
 
     curves = fit(
@@ -153,7 +153,8 @@ class Layout:
         return self.height * (len(self.left) + len(self.right))
 
 
-def _training_pair(region: Exposures, layout: Layout, recipe: Recipe, generator: torch.Generator) -> dict:
+def training_pair(region: Exposures, layout: Layout, recipe: Recipe, generator: torch.Generator) -> dict:
+    """Crops for one step, input and target of each from a split of its own; see `sampling.cut`."""
     tops = torch.randint(layout.height, (recipe.batch,), generator=generator)
     picks = torch.randint(len(layout.left) + len(layout.right), (recipe.batch,), generator=generator)
     lefts = torch.tensor([_position(layout, int(pick)) for pick in picks])

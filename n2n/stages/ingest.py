@@ -5,83 +5,19 @@ its cache. Both tables grow and are never reshuffled: what was computed from a c
 later frames arrive.
 """
 
-import functools
-import json
-import os
-import re
 import time
 from collections import Counter
-from collections.abc import Callable, Container
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
-from n2n.errors import BadFrame, UserError
+from n2n.errors import BadFrame
 from n2n.formats import overrides as user
-from n2n.formats.atomic import write_text_if_changed
-from n2n.formats.frametable import FRAME_COLUMNS, QUARANTINE_COLUMNS, cell, read_table, write_table
+from n2n.formats.frametable import FRAME_COLUMNS, cell
+from n2n.stages._ingest_found import New, Night, changed, leave_for_later, mark_of, scan, settle, signature, still
 
-_NAME = re.compile(r".+\.(fits?|fts)(\.(gz|fz))?$", re.I | re.S)
 _REPORT_EVERY_S = 1.5
 HASHERS = 4  # files hashed at once
-
-
-@dataclass
-class _Night:
-    """The state of a night on disk: accepted rows and quarantined ones by path, and the cache."""
-
-    folder: Path
-    frames: dict[str, dict[str, str]] = field(default_factory=dict)
-    quarantine: dict[str, dict[str, str]] = field(default_factory=dict)
-    cache: dict[str, list] = field(default_factory=dict)
-
-    @classmethod
-    def load(cls, folder: Path) -> "_Night":
-        frames = read_table(folder / "frames.csv", FRAME_COLUMNS)
-        quarantine = read_table(folder / "quarantine.csv", QUARANTINE_COLUMNS)
-        try:
-            cache = json.loads((folder / ".ingest-cache.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            cache = {}
-        by_path = {row["path"]: row for row in frames}, {row["path"]: row for row in quarantine}
-        return cls(folder, *by_path, cache if isinstance(cache, dict) else {})
-
-    def save(self) -> None:
-        write_table(self.folder / "frames.csv", FRAME_COLUMNS, self.frames.values())
-        write_table(self.folder / "quarantine.csv", QUARANTINE_COLUMNS, self.quarantine.values())
-        lines = [f"{json.dumps(path)}: {json.dumps(self.cache[path])}" for path in sorted(self.cache)]
-        write_text_if_changed(self.folder / ".ingest-cache.json", "{\n" + ",\n".join(lines) + "\n}\n")
-
-    def reject(self, path: str, error: BadFrame) -> None:
-        """Put a file into quarantine, and only there."""
-        self.frames.pop(path, None)
-        self.quarantine[path] = {
-            "path": path,
-            "reason_code": error.reason_code,
-            "reason": cell(error.reason),
-        }
-
-
-@dataclass
-class _New:
-    """A file that has to be looked at: where, what the user states, and what reading it gave."""
-
-    path: str
-    file: Path
-    stat: os.stat_result
-    stated: dict
-    present: Container[str]
-    digest: Future | None = None
-    sha256: str = ""
-    examined: Any = None
-
-    @functools.cached_property
-    def cards(self):
-        """Its header, taken apart once for all who ask."""
-        from n2n.formats.profiles import Cards
-
-        return Cards(self.examined.header)
 
 
 def ingest(
@@ -126,99 +62,17 @@ def ingest(
         When the night's folder is missing or unreadable, or an override cannot be meant.
     """
     overrides = user.check(overrides)
-    state = _Night.load(Path(results) / night)
-    found = _scan(Path(raw), night)
-    new = _changed(state, found, overrides)
+    state = Night.load(Path(results) / night)
+    found = scan(Path(raw), night)
+    new = changed(state, found, overrides)
     if new:
-        _settle(new, state, settle_seconds)
+        settle(new, state, settle_seconds)
         _read_all(new, state, max_image_bytes, _Progress(night, len(new), report))
         _accept_all([item for item in new if item.examined], state, chunk_size)
         _summarise(night, new, state, report)
     state.cache = {path: entry for path, entry in state.cache.items() if path in found}
     state.save()
     return list(state.frames.values())
-
-
-def _scan(raw: Path, night: str) -> dict[str, tuple[Path, os.stat_result | None]]:
-    """Find all candidates below the night's folder, in natural order, by path below `raw`."""
-    top = raw / night
-    if not top.is_dir():
-        raise UserError(f"there is no folder {top}: put the night's frames there, or correct the night's name")
-
-    def refuse(error: OSError) -> None:
-        raise UserError(f"cannot read the folder {error.filename}: {error.strerror}") from error
-
-    found: dict[str, tuple[Path, os.stat_result | None]] = {}
-    visited = set()
-    for folder, folders, names in os.walk(top, onerror=refuse, followlinks=True):
-        here = os.stat(folder)
-        if (here.st_dev, here.st_ino) in visited:  # a link that leads back to where we were
-            folders.clear()
-            continue
-        visited.add((here.st_dev, here.st_ino))
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            if name.startswith(".") or not _NAME.match(name):
-                continue
-            file = Path(folder, name)
-            try:
-                stat = file.stat()
-            except OSError:
-                stat = None
-            found[file.relative_to(raw).as_posix()] = file, stat
-    return dict(sorted(found.items(), key=lambda item: _natural(item[0])))
-
-
-def _natural(path: str) -> list:
-    pieces = re.split(r"(\d+)", path)
-    return [(int(piece), piece) if piece.isdecimal() else (0, piece.lower()) for piece in pieces] + [(0, path)]
-
-
-def _changed(state: _Night, found: dict, overrides: dict[str, dict]) -> list[_New]:
-    """List the files that the cache does not vouch for."""
-    gone = {row["sha256"] for path, row in state.frames.items() if path not in found}
-    new = []
-    for path, (file, stat) in found.items():
-        if not path.isprintable():  # neither a table nor snakemake could carry the name
-            shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in path)
-            state.reject(shown, BadFrame("unreadable", "the name has characters that cannot be printed; rename"))
-            continue
-        if stat is None:
-            state.reject(path, BadFrame("unreadable", "cannot be opened: a broken link, or no permission"))
-            continue
-        stated = user.applying(overrides, path)
-        entry = state.cache.get(path)
-        known = path in state.frames or path in state.quarantine
-        same = known and entry and entry[:2] == _signature(stat) and entry[3] == _mark(stated)
-        # A duplicate whose first copy is gone takes its place.
-        if same and (path in state.frames or entry[2] not in gone):
-            continue
-        new.append(_New(path, file, stat, stated, found))
-    return new
-
-
-def _mark(stated: dict) -> str:
-    """Identify what the user stated, so that a changed override has the file looked at again."""
-    return json.dumps(stated, sort_keys=True, default=str) if stated else ""
-
-
-def _settle(new: list[_New], state: _Night, settle_seconds: float) -> None:
-    """Wait once for the youngest files, and leave those that still change for the next call."""
-    now = time.time()
-    ages = {item.path: now - item.stat.st_mtime for item in new}
-    young = [item for item in new if 0 <= ages[item.path] < settle_seconds]
-    if not young:
-        return
-    time.sleep(settle_seconds - min(ages[item.path] for item in young))
-    for item in young:
-        if not _still(item):
-            _leave_for_later(item, state)
-            new.remove(item)
-
-
-def _leave_for_later(item: _New, state: _Night) -> None:
-    state.cache.pop(item.path, None)
-    state.reject(item.path, BadFrame("still_writing", "the file is still changing; looked at again next time"))
 
 
 class _Progress:
@@ -234,7 +88,7 @@ class _Progress:
             self.report(f"ingest {self.night}: {done}/{self.total} frames")
 
 
-def _read_all(new: list[_New], state: _Night, max_image_bytes: int, progress: _Progress) -> None:
+def _read_all(new: list[New], state: Night, max_image_bytes: int, progress: _Progress) -> None:
     """Hash and examine the files; quarantine the unusable ones."""
     owners = {row["sha256"]: path for path, row in state.frames.items()}
     # Known paths first: if their content changed, a copy of the old content is no duplicate.
@@ -260,18 +114,18 @@ def _hash(file: Path) -> str:
     return fits.sha256_file(file)
 
 
-def _read(item: _New, state: _Night, owners: dict[str, str], max_image_bytes: int) -> None:
+def _read(item: New, state: Night, owners: dict[str, str], max_image_bytes: int) -> None:
     from n2n.formats import fits
 
-    entry, mark = state.cache.get(item.path), _mark(item.stated)
+    entry, mark = state.cache.get(item.path), mark_of(item.stated)
     if item.stated.get("skip"):
-        state.cache[item.path] = [*_signature(item.stat), "", mark]
+        state.cache[item.path] = [*signature(item.stat), "", mark]
         raise BadFrame("skipped", "left out by overrides in config/config.yaml")
     try:
         item.sha256 = item.digest.result()
     except OSError as error:
         raise BadFrame("unreadable", f"cannot be read: {error.strerror}") from error
-    state.cache[item.path] = [*_signature(item.stat), item.sha256, mark]
+    state.cache[item.path] = [*signature(item.stat), item.sha256, mark]
     old = state.frames.get(item.path)
     if old and old["sha256"] != item.sha256:
         owners.pop(old["sha256"], None)
@@ -288,29 +142,17 @@ def _read(item: _New, state: _Night, owners: dict[str, str], max_image_bytes: in
     try:
         examined = fits.examine(item.file, max_image_bytes)
     except BadFrame:
-        if _still(item):
+        if still(item):
             raise
     else:
-        if _still(item):
+        if still(item):
             item.examined = examined
             owners[item.sha256] = item.path
             return
-    _leave_for_later(item, state)
+    leave_for_later(item, state)
 
 
-def _signature(stat: os.stat_result) -> list[int]:
-    return [stat.st_size, stat.st_mtime_ns]
-
-
-def _still(item: _New) -> bool:
-    """Tell whether a file is as it was when it was found."""
-    try:
-        return _signature(item.file.stat()) == _signature(item.stat)
-    except OSError:
-        return False
-
-
-def _move(old: str, new: str, state: _Night) -> None:
+def _move(old: str, new: str, state: Night) -> None:
     """Let a row follow its file to a new path; everything else about it stays."""
     state.quarantine.pop(new, None)
     state.frames = {
@@ -318,7 +160,7 @@ def _move(old: str, new: str, state: _Night) -> None:
     }
 
 
-def _accept_all(new: list[_New], state: _Night, chunk_size: int) -> None:
+def _accept_all(new: list[New], state: Night, chunk_size: int) -> None:
     """Normalise the headers of new files, together, and give them group, batch and chunk."""
     from n2n.formats import headers
     from n2n.stages import _grouping as grouping
@@ -347,13 +189,13 @@ def _accept_all(new: list[_New], state: _Night, chunk_size: int) -> None:
     state.frames |= {row["path"]: row for row in fresh}
 
 
-def _row(values: dict[str, object], item: _New) -> dict[str, str]:
+def _row(values: dict[str, object], item: New) -> dict[str, str]:
     notes = "; ".join(filter(None, [*item.examined.notes, str(values["notes"])]))
     values |= {"path": item.path, "sha256": item.sha256, "hdu": item.examined.hdu_index, "notes": notes}
     return {column: values[column] if column == "path" else cell(values.get(column)) for column in FRAME_COLUMNS}
 
 
-def _filters_beside(new: list[_New], state: _Night) -> dict[tuple, set[str]]:
+def _filters_beside(new: list[New], state: Night) -> dict[tuple, set[str]]:
     """Collect the filter names in use, by camera and size."""
     from n2n.formats import headers
 
@@ -368,7 +210,7 @@ def _filters_beside(new: list[_New], state: _Night) -> dict[tuple, set[str]]:
     return beside
 
 
-def _summarise(night: str, new: list[_New], state: _Night, report: Callable[[str], None]) -> None:
+def _summarise(night: str, new: list[New], state: Night, report: Callable[[str], None]) -> None:
     """Tell in a line or two what became of the files that were looked at."""
     bad = Counter(state.quarantine[item.path]["reason_code"] for item in new if item.path in state.quarantine)
     line = f"ingest {night}: {sum(item.path in state.frames for item in new)} frames accepted"

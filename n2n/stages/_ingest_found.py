@@ -1,0 +1,172 @@
+"""A night's folder: what lies there, what is known of it, and what has to be looked at."""
+
+import functools
+import json
+import os
+import re
+import time
+from collections.abc import Container
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from n2n.errors import BadFrame, UserError
+from n2n.formats import overrides as user
+from n2n.formats.atomic import write_text_if_changed
+from n2n.formats.frametable import FRAME_COLUMNS, QUARANTINE_COLUMNS, cell, read_table, write_table
+
+_NAME = re.compile(r".+\.(fits?|fts)(\.(gz|fz))?$", re.I | re.S)
+
+
+@dataclass
+class Night:
+    """The state of a night on disk: accepted rows and quarantined ones by path, and the cache."""
+
+    folder: Path
+    frames: dict[str, dict[str, str]] = field(default_factory=dict)
+    quarantine: dict[str, dict[str, str]] = field(default_factory=dict)
+    cache: dict[str, list] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Night":
+        """Read what earlier calls found; a folder without tables is a night not seen before."""
+        frames = read_table(folder / "frames.csv", FRAME_COLUMNS)
+        quarantine = read_table(folder / "quarantine.csv", QUARANTINE_COLUMNS)
+        try:
+            cache = json.loads((folder / ".ingest-cache.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            cache = {}
+        by_path = {row["path"]: row for row in frames}, {row["path"]: row for row in quarantine}
+        return cls(folder, *by_path, cache if isinstance(cache, dict) else {})
+
+    def save(self) -> None:
+        """Write the tables, each only where it has changed."""
+        write_table(self.folder / "frames.csv", FRAME_COLUMNS, self.frames.values())
+        write_table(self.folder / "quarantine.csv", QUARANTINE_COLUMNS, self.quarantine.values())
+        lines = [f"{json.dumps(path)}: {json.dumps(self.cache[path])}" for path in sorted(self.cache)]
+        write_text_if_changed(self.folder / ".ingest-cache.json", "{\n" + ",\n".join(lines) + "\n}\n")
+
+    def reject(self, path: str, error: BadFrame) -> None:
+        """Put a file into quarantine, and only there."""
+        self.frames.pop(path, None)
+        self.quarantine[path] = {
+            "path": path,
+            "reason_code": error.reason_code,
+            "reason": cell(error.reason),
+        }
+
+
+@dataclass
+class New:
+    """A file that has to be looked at: where, what the user states, and what reading it gave."""
+
+    path: str
+    file: Path
+    stat: os.stat_result
+    stated: dict
+    present: Container[str]
+    digest: Future | None = None
+    sha256: str = ""
+    examined: Any = None
+
+    @functools.cached_property
+    def cards(self):
+        """Its header, taken apart once for all who ask."""
+        from n2n.formats.profiles import Cards
+
+        return Cards(self.examined.header)
+
+
+def scan(raw: Path, night: str) -> dict[str, tuple[Path, os.stat_result | None]]:
+    """Find all candidates below the night's folder, in natural order, by path below `raw`."""
+    top = raw / night
+    if not top.is_dir():
+        raise UserError(f"there is no folder {top}: put the night's frames there, or correct the night's name")
+
+    def refuse(error: OSError) -> None:
+        raise UserError(f"cannot read the folder {error.filename}: {error.strerror}") from error
+
+    found: dict[str, tuple[Path, os.stat_result | None]] = {}
+    visited = set()
+    for folder, folders, names in os.walk(top, onerror=refuse, followlinks=True):
+        here = os.stat(folder)
+        if (here.st_dev, here.st_ino) in visited:  # a link that leads back to where we were
+            folders.clear()
+            continue
+        visited.add((here.st_dev, here.st_ino))
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if name.startswith(".") or not _NAME.match(name):
+                continue
+            file = Path(folder, name)
+            try:
+                stat = file.stat()
+            except OSError:
+                stat = None
+            found[file.relative_to(raw).as_posix()] = file, stat
+    return dict(sorted(found.items(), key=lambda item: _natural(item[0])))
+
+
+def _natural(path: str) -> list:
+    pieces = re.split(r"(\d+)", path)
+    return [(int(piece), piece) if piece.isdecimal() else (0, piece.lower()) for piece in pieces] + [(0, path)]
+
+
+def changed(state: Night, found: dict, overrides: dict[str, dict]) -> list[New]:
+    """List the files that the cache does not vouch for."""
+    gone = {row["sha256"] for path, row in state.frames.items() if path not in found}
+    new = []
+    for path, (file, stat) in found.items():
+        if not path.isprintable():  # neither a table nor snakemake could carry the name
+            shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in path)
+            state.reject(shown, BadFrame("unreadable", "the name has characters that cannot be printed; rename"))
+            continue
+        if stat is None:
+            state.reject(path, BadFrame("unreadable", "cannot be opened: a broken link, or no permission"))
+            continue
+        stated = user.applying(overrides, path)
+        entry = state.cache.get(path)
+        known = path in state.frames or path in state.quarantine
+        same = known and entry and entry[:2] == signature(stat) and entry[3] == mark_of(stated)
+        # A duplicate whose first copy is gone takes its place.
+        if same and (path in state.frames or entry[2] not in gone):
+            continue
+        new.append(New(path, file, stat, stated, found))
+    return new
+
+
+def mark_of(stated: dict) -> str:
+    """Identify what the user stated, so that a changed override has the file looked at again."""
+    return json.dumps(stated, sort_keys=True, default=str) if stated else ""
+
+
+def settle(new: list[New], state: Night, settle_seconds: float) -> None:
+    """Wait once for the youngest files, and leave those that still change for the next call."""
+    now = time.time()
+    ages = {item.path: now - item.stat.st_mtime for item in new}
+    young = [item for item in new if 0 <= ages[item.path] < settle_seconds]
+    if not young:
+        return
+    time.sleep(settle_seconds - min(ages[item.path] for item in young))
+    for item in young:
+        if not still(item):
+            leave_for_later(item, state)
+            new.remove(item)
+
+
+def leave_for_later(item: New, state: Night) -> None:
+    state.cache.pop(item.path, None)
+    state.reject(item.path, BadFrame("still_writing", "the file is still changing; looked at again next time"))
+
+
+def signature(stat: os.stat_result) -> list[int]:
+    return [stat.st_size, stat.st_mtime_ns]
+
+
+def still(item: New) -> bool:
+    """Tell whether a file is as it was when it was found."""
+    try:
+        return signature(item.file.stat()) == signature(item.stat)
+    except OSError:
+        return False
