@@ -71,9 +71,7 @@ def measured(pairs_file: Path, model_file: Path, depths: list[int]) -> list[tupl
             place = np.where(usable, zones, -1)
             weight = np.where(usable, depth / pairs.variance, 0)
             own = np.where(usable, on.scatter / np.maximum(depth, 1e-6), 0)
-            result = denoised(mean, depth)
-            arrays = result, mean, on.judge_mean, own, weight, place
-            before, after = errors(pairs, *arrays, on.held_out, chosen)
+            before, after, _ = errors(on, denoised(mean, depth), own, weight, place)
             for index, name in enumerate(ZONES):
                 found[name].append(gain_of(before, after, place == index))
         cells = []

@@ -10,35 +10,31 @@ from n2n.stages.pairs import Pairs
 BRIGHT = 10  # sigma of the sky; where the seeing of held-out exposures is compared with that of the others
 
 
-def errors(pairs, denoised, mean, judge_mean, own, weight, zones, held_out, rest, sky_sigma):
+def errors(on, denoised, own, weight, zones):
     """Error of the stack and of the denoised image, pixel by pixel, times `weight`; only sums over many mean anything.
 
     Parameters
     ----------
-    denoised, mean, judge_mean, own, weight : ndarray, shape (h, w)
-        Denoised image and mean of A and B, mean of C, variance of the mean of A and B from its scatter and inverse
-        smooth variance, both 0 where not usable.
+    on : _assess_ground.Ground
+    denoised, own, weight : ndarray, shape (h, w)
+        Denoised image, variance of `on.mean` from its scatter and inverse smooth variance, both 0 where not usable.
     zones : ndarray, shape (h, w)
-    held_out, rest : int ndarray
-        Exposures of C, and the others.
-    sky_sigma : ndarray, shape (h, w)
-        Noise of the sky in the mean of A and B.
 
     Returns
     -------
     before, after : ndarray, shape (h, w)
     like : callable
-        Brings a mean of exposures to the seeing, scale and place of the mean of A and B (`likeness.matcher`).
+        Brings a mean of exposures to the seeing, scale and place of `on.mean` (`likeness.matcher`).
     """
     usable = zones >= 0
-    denoised, mean = (np.where(usable, image, 0) for image in (denoised, mean))
-    like = matcher(denoised, mean, weight, usable & (denoised > BRIGHT * sky_sigma))
-    judge_mean = np.where(usable, like(judge_mean), 0)
+    denoised, mean = (np.where(usable, image, 0) for image in (denoised, on.mean))
+    like = matcher(denoised, mean, weight, usable & (denoised > BRIGHT * on.sky_sigma))
+    judge_mean = np.where(usable, like(on.judge_mean), 0)
     before, after = weight * own, difference_error(denoised, mean, judge_mean, own, weight)
-    parts = ((*pairs.mean(part)[:2], judging) for part, judging in parts_of(pairs, held_out, rest))
+    parts = ((*on.pairs.mean(part)[:2], judging) for part, judging in parts_of(on.pairs, on.held_out, on.rest))
     parts = ((like(part), depth, judging) for part, depth, judging in parts)
     faint = usable & (zones != ZONES.index("stars"))
-    judged, stack = product_error([denoised, mean], weight, faint, parts, pairs.meta["fwhm_px"])
+    judged, stack = product_error([denoised, mean], weight, faint, parts, on.pairs.meta["fwhm_px"])
     fair = np.isfinite(judged)
     for index in range(len(ZONES)):
         zone = fair & (zones == index)

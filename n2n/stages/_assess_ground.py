@@ -100,6 +100,5 @@ def measure(on: Ground, denoised: np.ndarray) -> Measured:
         smooth = np.where(smooth > UNLIKELY * model, smooth, model)
         own = np.where((zones == ZONES.index("stars")) & (denoised > 10 * on.sky_sigma), model, own)
     weight, own = np.where(on.usable, 1 / smooth, 0), np.where(on.usable, own, 0)
-    images = denoised, on.mean, on.judge_mean, own, weight, zones
-    before, after, like = errors(on.pairs, *images, on.held_out, on.rest, on.sky_sigma)
+    before, after, like = errors(on, denoised, own, weight, zones)
     return Measured(before, after, weight, zones, like)
