@@ -16,6 +16,7 @@ TAPS = np.arange(1 - REACH, REACH + 1)
 # Lanczos rings at the cliffs of saturated and bleeding stars; within this many pixels of one, its reach,
 # interpolate linearly. More would soften the flanks of stars.
 CLIFF = REACH
+LIST = 2**14  # places opencv is asked for at a time: it takes no image of 2^15 rows
 EDGE = 1  # the outermost pixels lack neighbours
 BAND = 16  # rows worked on at once, so that they stay in the cache
 PHASES = 2048  # steps a pixel in which the kernel is tabulated
@@ -272,6 +273,7 @@ def _soften_cliffs(warped, result, pixels, place) -> None:
     if not cliffs.any():
         return
     near = np.flatnonzero(cv2.dilate(cliffs, np.ones((2 * CLIFF + 1,) * 2, np.uint8)))
-    rows, columns = np.divmod(near, cliffs.shape[1])
-    x, y = (position.astype(np.float32)[:, None] for position in place(columns.astype(float), rows.astype(float)))
-    warped[rows, columns] = cv2.remap(pixels, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[:, 0]
+    for start in range(0, len(near), LIST):
+        rows, columns = np.divmod(near[start : start + LIST], cliffs.shape[1])
+        x, y = (position.astype(np.float32)[:, None] for position in place(columns.astype(float), rows.astype(float)))
+        warped[rows, columns] = cv2.remap(pixels, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[:, 0]

@@ -141,6 +141,15 @@ def test_two_flags_on_one_pixel_both_arrive():
     assert found[30, 40] == SATURATED | DEFECT
 
 
+def test_a_frame_may_be_saturated_in_any_number_of_pixels():
+    shape = (200, 400)  # as many as opencv does not take in one piece
+    pixels = np.random.default_rng(0).uniform(0, 6e4, shape).astype(np.float32)
+    warped, flags = warp(pixels, np.full(shape, SATURATED, np.uint8), IDENTITY + [[0, 0, 0.5], [0, 0, 0]], shape)
+    between = (pixels[:, :-1] + pixels[:, 1:]) / 2
+    np.testing.assert_allclose(inner(warped[:, :-1], 2), inner(between, 2), rtol=1e-4)
+    assert (inner(flags, 2) & SATURATED).all()
+
+
 def test_a_saturated_cliff_does_not_ring():
     pixels, flags = np.full(SHAPE, 10, np.float32), CLEAN.copy()
     pixels[28:34, 36:42], flags[28:34, 36:42] = 60_000, SATURATED
