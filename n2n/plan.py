@@ -30,7 +30,7 @@ RECIPES = {
     "denoise": 4,
     "frames": 3,
     "inject": 2,
-    "assess": 6,
+    "assess": 7,
     "colour": 1,
     "report": 4,
     "crate": 1,

@@ -126,11 +126,23 @@ class Pairs:
     meta : dict
         Facts about the group: header, unit, sky level, background variance.
     blocks, weights : ndarray, shape (n,)
+
+    Raises
+    ------
+    UserError
+        When a file that it is a view of is gone: HDF5 would give zeros for its pixels.
     """
 
     def __init__(self, path: Path):
         self.path = Path(path)
         self.file = open_store(path)
+        sources = {self.path.parent / source.file_name for source in self.file["pixels"].virtual_sources()}
+        for source in sorted(sources):
+            if not source.exists():
+                raise UserError(
+                    f"{source} is missing, and {path} only points to its exposures; delete {self.path.name}, too, "
+                    "and run snakemake again"
+                )
         self.frames = json.loads(self.file.attrs["frames"])
         self.left_out = json.loads(self.file.attrs["left_out"])
         self.meta = json.loads(self.file.attrs["meta"])

@@ -91,6 +91,16 @@ def test_forced_flux_is_unbiased_and_its_error_is_true():
     assert flux.std() == pytest.approx(forced_error(np.ones(SHAPE), places, model, FWHM).mean(), rel=0.1)
 
 
+@pytest.mark.parametrize("place", [(30.3, 30.2), (30.3, 1.5), (0.5, 20.0), (57.0, 58.0), (0.0, 59.0)])
+def test_a_star_at_the_edge_has_its_flux(place):
+    model = star_model(FWHM, 3.0)
+    star = model.copy()
+    star.flux = 100.0
+    y, x = np.mgrid[:60, :60]
+    image = star(x - place[0], y - place[1]) + 7.0
+    assert forced_flux(image, np.array([place]), model, FWHM) == pytest.approx(100)
+
+
 def test_a_blur_is_seen_in_the_width_and_nothing_where_there_is_none(night):
     objects, light, _ = night
     (row,) = shapes(objects, {"stack": light, "denoised": ndimage.gaussian_filter(light, 0.6)}, FWHM)

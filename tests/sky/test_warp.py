@@ -144,7 +144,7 @@ def test_two_flags_on_one_pixel_both_arrive():
 def test_a_frame_may_be_saturated_in_any_number_of_pixels():
     shape = (200, 400)  # as many as opencv does not take in one piece
     pixels = np.random.default_rng(0).uniform(0, 6e4, shape).astype(np.float32)
-    warped, flags = warp(pixels, np.full(shape, SATURATED, np.uint8), IDENTITY + [[0, 0, 0.5], [0, 0, 0]], shape)
+    warped, flags = warp(pixels, np.full(shape, SATURATED, np.uint8), np.array([[1, 0, 0.5], [0, 1, 0]]), shape)
     between = (pixels[:, :-1] + pixels[:, 1:]) / 2
     np.testing.assert_allclose(inner(warped[:, :-1], 2), inner(between, 2), rtol=1e-4)
     assert (inner(flags, 2) & SATURATED).all()

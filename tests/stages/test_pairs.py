@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from n2n.errors import UserError
 from n2n.formats.flags import DEFECT, NO_DATA, SATURATED
 from n2n.formats.store import read_attributes
 from n2n.simulate import recipe, simulate_late_frame
@@ -269,6 +270,12 @@ def test_no_accepted_exposure_is_one_clear_line(chain, tmp_path, capsys):
     chain.call("pairs", *paths, "-o", copy.folder / "pairs.h5", expect=1)
     assert "no exposure of M31_L was accepted" in capsys.readouterr().err
     assert not (copy.folder / "pairs.h5").exists()
+
+
+def test_missing_registered_exposures_are_one_clear_line_and_no_zeros(chain, pairs, tmp_path):
+    shutil.copy(pairs.path, tmp_path / "pairs.h5")
+    with pytest.raises(UserError, match=r"registered-0\d\d.h5 is missing.*delete pairs.h5"):
+        Pairs(tmp_path / "pairs.h5")
 
 
 def test_a_late_frame_leaves_every_earlier_result_as_it_was(chain, pairs, tmp_path):
