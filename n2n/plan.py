@@ -60,6 +60,12 @@ class Group:
         """Number of exposures found, accepted or not."""
         return sum(map(len, self.chunks.values()))
 
+    @property
+    def pixels(self) -> int:
+        """Pixels of an exposure."""
+        row = next(row for rows in self.chunks.values() for row in rows)
+        return int(row["width"]) * int(row["height"])
+
 
 @dataclass
 class Plan:

@@ -249,6 +249,11 @@ def test_writing_the_same_plan_again_touches_nothing(library):
     assert set(times(library.file()).values()) == {7}
 
 
+def test_a_group_says_how_large_its_exposures_are(library):
+    library.add(number=4).calibrated().plan(write=True)
+    assert library.plan().groups[NIGHT, "M-42_Ha"].pixels == 80 * 70
+
+
 def test_a_late_frame_gets_a_chunk_of_its_own_and_leaves_the_others_alone(library):
     library.add(number=40).calibrated().plan(write=True)
     folder = library.file(NIGHT, "M-42_Ha")

@@ -41,6 +41,11 @@ def the_group(wildcards):
     return PLAN.groups[wildcards.night, wildcards.group]
 
 
+def megabytes(bytes_a_pixel, least):
+    """Memory of a job that holds whole images: so much a pixel, as measured, and what python takes."""
+    return lambda wildcards: max(least, 300 + round(bytes_a_pixel * the_group(wildcards).pixels / 1e6))
+
+
 def calibration_masters(wildcards):
     """Masters applied to a group."""
     chosen = the_group(wildcards).calibration

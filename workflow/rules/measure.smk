@@ -11,7 +11,7 @@ rule measure:
     conda:
         "../envs/n2n.yaml"
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(40, 1500),
         raw=RAW,
         results=RESULTS,
     params:

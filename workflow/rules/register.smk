@@ -13,7 +13,7 @@ rule register:
     conda:
         "../envs/n2n.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=megabytes(60, 2000),
         raw=RAW,
         results=RESULTS,
     params:

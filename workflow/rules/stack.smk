@@ -9,7 +9,7 @@ rule stack:
     conda:
         "../envs/n2n.yaml"
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(25, 1500),
     params:
         recipe=planning.RECIPES["stack"],
     shell:
