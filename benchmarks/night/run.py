@@ -21,6 +21,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
+GAIN = 11  # e-/adu of MicroObservatory's camera, if its 12 bits hold the 45,000 electrons of its kind of detector
 
 
 def run(*command: str, cwd: Path | None = None) -> tuple[float, float]:
@@ -86,8 +87,8 @@ def hatp32(folder: Path, nights: Path) -> list[str]:
 def photometry(pairs_file: Path, brightest: int = 50) -> list[str]:
     """Scatter of the brightest unsaturated stars against their ensemble, over what noise explains.
 
-    The camera's gain is not in the headers, so that photon noise itself cannot be stated; the noise of the sky in
-    the same aperture, its lower bound, can.
+    The camera's gain is not in the headers. The noise of the sky in the same aperture is what all noise is above; for
+    the photons of the star itself `GAIN` is assumed.
     """
     import numpy as np
     import sep
@@ -117,9 +118,10 @@ def photometry(pairs_file: Path, brightest: int = 50) -> list[str]:
     flux, sky = [], []
     reach = int(4 * radius) + 2
 
-    def within(image, x, y, usable):
-        """Flux in apertures all of whose surroundings were seen; NaN elsewhere."""
+    def within(image, x, y, usable, lost):
+        """Flux in apertures all of whose surroundings were seen and of which no sample was lost; NaN elsewhere."""
         seen = ndimage.minimum_filter(usable, 2 * reach + 1)[y.astype(int), x.astype(int)]
+        seen &= sep.sum_circle(lost, x, y, radius, subpix=5)[0] == 0
         result = np.full(len(x), np.nan)
         if seen.any():
             result[seen], _, _ = sep.sum_circle(
@@ -129,27 +131,31 @@ def photometry(pairs_file: Path, brightest: int = 50) -> list[str]:
 
     for index in range(len(pairs.frames)):
         values, valid = pairs.load([index])
-        # Single lost samples in a ring do not matter; missing parts of the field do.
-        usable = ndimage.binary_closing(valid[0], np.ones((3, 3)))
-        flux.append(within(values[0], stars["x"], stars["y"], usable))
-        noise = within(values[0], *blank.T, usable)
-        sky.append(1.4826 * np.nanmedian(np.abs(noise - np.nanmedian(noise))))
-    flux, sky = np.array(flux), np.array(sky)
+        # Single lost samples (a hot pixel was there) do not matter in a ring, and do in an aperture.
+        usable = ndimage.binary_closing(valid[0], np.ones((3, 3))), (~valid[0]).astype(np.float32)
+        flux.append(within(values[0], stars["x"], stars["y"], *usable))
+        sky.append(within(values[0], *blank.T, *usable))
+    # Of one place over the exposures: from place to place faint stars differ, too.
+    flux, sky = np.array(flux), np.array(sky) - np.nanmedian(sky, axis=0)
+    noise = 1.4826 * np.nanmedian(np.abs(sky))
     typical = np.nanmedian(flux, axis=0)
     ensemble = np.nanmedian(flux / typical, axis=1)
     deviation = flux / ensemble[:, None] - typical
     scatter = 1.4826 * np.nanmedian(np.abs(deviation), axis=0)
-    ratio = scatter / np.median(sky)
+    ratio, with_photons = scatter / noise, scatter / np.sqrt(noise**2 + typical / GAIN)
     quarters = np.array_split(np.arange(len(stars)), 4)
     cells = [
-        f"{1085.7 * np.median(scatter[part] / typical[part]):.1f} ({np.median(ratio[part]):.2f})" for part in quarters
+        f"{1085.7 * np.median(scatter[part] / typical[part]):.1f} ({np.median(ratio[part]):.2f}, "
+        f"{np.median(with_photons[part]):.2f})"
+        for part in [*quarters, np.arange(len(stars))]
     ]
     rms = np.array([frame["rms_px"] for frame in pairs.frames if frame["n_matched"]])
     return [
         "",
-        f"Flux of the {len(stars)} brightest unsaturated isolated stars against their ensemble, scatter in mmag (and",
-        f"over the noise of the sky in the aperture), from the brightest quarter to the faintest: {', '.join(cells)};",
-        f"median of all: {1085.7 * np.nanmedian(scatter / typical):.1f} ({np.nanmedian(ratio):.2f}).",
+        f"Flux of the {len(stars)} brightest unsaturated isolated stars against their ensemble in single exposures, scatter",
+        "in mmag (over the noise of the sky in the aperture, and over that and the photons of the star, if the camera has",
+        f"{GAIN} e-/adu, which no header says), from the brightest quarter to the faintest: {', '.join(cells[:-1])};",
+        f"median of all: {cells[-1]}. Exposures of which a hot pixel took a sample in the aperture are left out.",
         "",
         f"Stars match the reference to {np.median(rms):.3f} px rms a coordinate (worst exposure {rms.max():.3f}).",
     ]
