@@ -152,9 +152,10 @@ def photometry(pairs_file: Path, brightest: int = 50) -> list[str]:
     rms = np.array([frame["rms_px"] for frame in pairs.frames if frame["n_matched"]])
     return [
         "",
-        f"Flux of the {len(stars)} brightest unsaturated isolated stars against their ensemble in single exposures, scatter",
-        "in mmag (over the noise of the sky in the aperture, and over that and the photons of the star, if the camera has",
-        f"{GAIN} e-/adu, which no header says), from the brightest quarter to the faintest: {', '.join(cells[:-1])};",
+        f"Flux of the {len(stars)} brightest unsaturated isolated stars against their ensemble in single exposures,",
+        "scatter in mmag (over the noise of the sky in the aperture, and over that and the photons of the star, if the",
+        f"camera has {GAIN} e-/adu, which no header says), from the brightest quarter to the faintest:",
+        f"{', '.join(cells[:-1])};",
         f"median of all: {cells[-1]}. Exposures of which a hot pixel took a sample in the aperture are left out.",
         "",
         f"Stars match the reference to {np.median(rms):.3f} px rms a coordinate (worst exposure {rms.max():.3f}).",
