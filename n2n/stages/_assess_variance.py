@@ -34,6 +34,20 @@ def error_over_stack(gains: list, to_full: float = 1.0) -> np.ndarray:
     return np.clip(found, 0.01, 1.0).astype(np.float32)
 
 
+def noise_for_its_weight(on: Ground) -> float:
+    """Variance of a held-out exposure of weight 1 over that of any: less than 1 where seeing took more off its weight.
+
+    A weight is the inverse variance, times what seeing takes off. With noise sigma and weight w a mean has the variance
+    ``sum w^2 sigma^2 / (sum w)^2``.
+    """
+    weights, noise = on.pairs.weights, np.array([frame["noise"] for frame in on.pairs.frames])
+
+    def one(chosen):
+        return np.sum((weights * noise)[chosen] ** 2) / np.sum(weights[chosen])
+
+    return float(one(on.held_out) / one(slice(None)))
+
+
 def held_out_chi2(on: Ground, found: Measured, denoised, classes, one_variance, error: np.ndarray) -> list[dict]:
     """Mean of ``(C - D)^2 / (VAR of D + VAR of C)`` in every class: 1 where both variances are right.
 
@@ -51,7 +65,7 @@ def held_out_chi2(on: Ground, found: Measured, denoised, classes, one_variance, 
         `error_over_stack` of the classes at the depth of `denoised`.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        expected = one_variance * (error[classes] / on.depth + 1 / on.judge_depth)
+        expected = one_variance * (error[classes] / on.depth + noise_for_its_weight(on) / on.judge_depth)
         chi2 = (found.like(on.judge_mean) - denoised) ** 2 / expected
     fair = on.usable & np.isfinite(chi2)
     inverse = [gain_of(chi2, np.ones(chi2.shape), fair & (classes == index)) for index in range(len(CLASSES) + 1)]

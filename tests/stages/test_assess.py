@@ -2,6 +2,7 @@ import csv
 import json
 import shutil
 from importlib import resources
+from types import SimpleNamespace
 
 import h5py
 import jsonschema
@@ -14,6 +15,7 @@ from scipy import ndimage
 
 from n2n.fidelity.photometry import find_stars
 from n2n.formats import flags as bits
+from n2n.stages._assess_variance import noise_for_its_weight
 
 HDUS = ["PRIMARY", "VAR", "MASK", "COVERAGE", "STACK", "PROVENANCE"]
 
@@ -321,6 +323,21 @@ def test_held_out_exposures_find_the_variance_right(night):
     for one in known[:4]:
         assert abs(one["value"] - 1) < 0.05 + 2 * one["standard_error"]
     assert all((one["value"] is None) == (one["standard_error"] is None) for one in classes)
+
+
+def test_exposures_whose_seeing_took_weight_are_less_noisy_than_their_weight_says():
+    rng = np.random.default_rng(0)
+    noise, seeing = rng.uniform(0.8, 1.3, 20), rng.uniform(0.5, 1.0, 20)
+    weights, held_out = seeing / noise**2, np.arange(0, 20, 4)
+    frames = [{"noise": sigma} for sigma in noise]
+    on = SimpleNamespace(pairs=SimpleNamespace(weights=weights, frames=frames), held_out=held_out)
+    pixels = rng.normal(0, noise[:, None], (20, 200_000))
+
+    def variance_times_weight(chosen):
+        return np.average(pixels[chosen], axis=0, weights=weights[chosen]).var() * weights[chosen].sum()
+
+    expected = variance_times_weight(held_out) / variance_times_weight(slice(None))
+    assert noise_for_its_weight(on) == pytest.approx(expected, rel=0.02)
 
 
 def test_the_header_leads_to_the_crate_by_an_id_of_its_own(night, product, tmp_path):
