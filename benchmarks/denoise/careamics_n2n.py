@@ -75,7 +75,9 @@ def crops_a_second(group, network: Path, batch: int, threads: int, steps: int = 
     from n2n.nets.training import Layout, Recipe, training_pair
 
     _, exposures, _ = methods.train(group, None, threads)
-    model, recipe, sigma = torch.jit.load(str(network)), Recipe(batch=batch), exposures.background**0.5
+    # In the memory format of n2n's own training.
+    model = torch.jit.load(str(network)).to(memory_format=torch.channels_last)
+    recipe, sigma = Recipe(batch=batch), exposures.background**0.5
     layout = Layout.of(exposures, recipe.crop)
 
     def loss_of_step(step):
