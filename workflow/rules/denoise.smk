@@ -13,7 +13,7 @@ rule denoise:
     resources:
         gpu=1,
         device=CONFIG["device"],
-        mem_mb=megabytes(70, 3500),
+        mem_mb=megabytes(125, 3500),
     params:
         options=options(CONFIG, "denoise"),
         recipe=planning.RECIPES["denoise"],
