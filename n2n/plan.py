@@ -21,7 +21,7 @@ from n2n.palettes import composites, wanted_palettes
 # Raised when a stage makes other pixels from the same input; snakemake then runs it again.
 RECIPES = {
     "master": 3,
-    "measure": 3,
+    "measure": 4,
     "reference": 2,
     "register": 3,
     "pairs": 3,
@@ -32,7 +32,7 @@ RECIPES = {
     "inject": 2,
     "assess": 7,
     "colour": 1,
-    "report": 4,
+    "report": 5,
     "crate": 1,
     "photo": 1,
     "study": 1,

@@ -15,7 +15,7 @@ from n2n.formats.atomic import atomic_path
 from n2n.formats.flags import DEFECT, NO_DATA, SATURATED
 
 TILE = 8  # rows of a chunk: strips and crops read little more than they need
-MAX_STRIP = 64  # rows worked on at once: more would leave the processor's cache
+MAX_STRIP = 128  # rows worked on at once: fewer would be read and sorted twice, as neighbours of the next strip
 BYTES_A_SAMPLE = 12  # value, flags, masks and what they are computed with
 
 

@@ -175,8 +175,31 @@ def weighted_mean(values: np.ndarray, valid: np.ndarray, weights: np.ndarray):
     weight : float32 ndarray, shape (h, w)
         Sum of weights: how many standard exposures the pixel is worth.
     """
+    (weight,), (total,) = weighted_sums(values, valid, weights[None])
+    return over(total, weight), weight
+
+
+def weighted_sums(values: np.ndarray, valid: np.ndarray, weights: np.ndarray):
+    """Sums over exposures of the weights, and of weight times value, where samples are valid.
+
+    Parameters
+    ----------
+    values, valid : ndarray, shape (n, h, w)
+    weights : ndarray, shape (k, n)
+        Several sets of weights cost little more than one.
+
+    Returns
+    -------
+    share, total : float32 ndarray, shape (k, h, w)
+    """
     weights = weights.astype(np.float32)
-    weight = np.einsum("i,i...->...", weights, valid)
-    total = np.einsum("i,i...->...", weights, values * valid)
+    good = valid.astype(np.float32)
+    share = np.einsum("ki,i...->k...", weights, good)
+    good *= values
+    return share, np.einsum("ki,i...->k...", weights, good)
+
+
+def over(total: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Their ratio; NaN where nothing has a share."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(weight > 0, total / weight, np.nan).astype(np.float32), weight
+        return np.where(share > 0, total / share, np.nan).astype(np.float32)

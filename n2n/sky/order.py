@@ -89,19 +89,20 @@ def median_and_scatter(values: np.ndarray, valid: np.ndarray, chosen=slice(None)
         usable = good[:, part][chosen]
         count = usable.sum(axis=0, dtype=np.int32)
         ranks = sort_samples(np.where(usable, flat[:, part][chosen], np.inf))
-        if (count == n).all():
+        with np.errstate(invalid="ignore"):
             median[part] = middle(ranks)
-            quartiles = (ranks[(n - 1) // 4], ranks[n - 1 - (n - 1) // 4])
-        else:
-            ordered = np.stack(ranks)
+            width = ranks[n - 1 - (n - 1) // 4] - ranks[(n - 1) // 4]
+        fewer = np.flatnonzero(count < n)
+        if len(fewer):
+            ordered, count = np.stack([rank[fewer] for rank in ranks]), count[fewer]
             low, high = (_rank(ordered, place) for place in ((count - 1) // 2, count // 2))
             quarter = np.maximum(count - 1, 0) // 4
-            quartiles = _rank(ordered, quarter), _rank(ordered, count - 1 - quarter)
             with np.errstate(invalid="ignore"):
-                median[part] = np.where(count > 0, 0.5 * (low + high), np.nan)
-        with np.errstate(invalid="ignore"):
-            scatter[part] = (quartiles[1] - quartiles[0]) * _quartile_factor(n)
-        scatter[part][count == 0] = np.nan
+                median[part][fewer] = np.where(count > 0, 0.5 * (low + high), np.nan)
+                width[fewer] = np.where(
+                    count > 0, _rank(ordered, count - 1 - quarter) - _rank(ordered, quarter), np.nan
+                )
+        scatter[part] = width * _quartile_factor(n)
     return median.reshape(shape), scatter.reshape(shape)
 
 

@@ -11,6 +11,7 @@ sep.set_extract_pixstack(2_000_000)
 MESH = 64  # background mesh in pixels: larger than stars, smaller than most gradients
 MAX_STARS = 300
 MAX_SHAPES = 400
+LONGEST = 20  # times the length of most sources: what is longer is a trail
 LARGE = 6_000_000  # pixels; larger images are searched for stars in blocks of 2 x 2
 
 
@@ -62,8 +63,9 @@ def measure_stars(pixels: np.ndarray, bad: np.ndarray, saturated: np.ndarray, ns
     """
     step = 2 if pixels.size > LARGE else 1
     mesh, sources = _detect(pixels, bad, step, nsigma)
-    # A pixel or a row is no star; neither is a galaxy-sized blob without a core.
+    # A pixel or a row is no star; neither is the trail of a satellite, whose shape would take seconds to measure.
     sources = sources[(sources["a"] > 0.5) & (sources["npix"] >= 5)]
+    sources = sources[sources["a"] <= LONGEST * np.median(sources["a"])] if len(sources) else sources
     height, width = pixels.shape
     x, y = (step * sources[name] + (step - 1) / 2 for name in "xy")
     inside = (x > 4) & (y > 4) & (x < width - 5) & (y < height - 5)

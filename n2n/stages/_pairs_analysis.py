@@ -15,7 +15,7 @@ from n2n.log import Progress, logger
 from n2n.parallel import in_order, shared
 from n2n.sky.background import sky_level
 from n2n.sky.calibrate import robust_sigma
-from n2n.sky.combine import outliers, weighted_mean
+from n2n.sky.combine import outliers, over, weighted_sums
 from n2n.sky.order import masked_median, median_and_scatter
 from n2n.sky.trails import find_trails
 from n2n.sky.variance import mean_variance, sample_variance, sky_variance, smooth_variance
@@ -199,11 +199,9 @@ def strip(values, flags, within, trails, exposures: Exposures, settings) -> tupl
     if trails is not None:
         found = found | (trails & valid[:, within])
     values, flags, valid = values[:, within], flags[:, within], valid[:, within] & ~found
-    mean, weight = weighted_mean(values, valid, exposures.weights)
-    weights = exposures.weights
     # No exposure is copied for being, or not being, among those that judge.
-    judging = weights * training
-    judge_mean, _ = weighted_mean(values, valid, judging)
+    weights, judging = exposures.weights, exposures.weights * training
+    share, total = weighted_sums(values, valid, np.stack([weights, judging, weights**2 * exposures.photon_noise]))
     mask = np.bitwise_or.reduce(flags, axis=0) & (bits.SATURATED | bits.DEFECT)
     judged = np.zeros(mask.shape, bool)
     if (mask & bits.SATURATED).any():
@@ -212,14 +210,10 @@ def strip(values, flags, within, trails, exposures: Exposures, settings) -> tupl
     count = valid.sum(axis=0, dtype=np.uint16)
     mask[count == 0] |= bits.NO_DATA
     return found, {
-        "sample": sample_variance(values, valid, judging, judge_mean, exposures.pointings),
-        "mean": mean - np.float32(exposures.sky),
-        "weight": weight,
-        "photon": weighted_mean(
-            np.broadcast_to((weights * exposures.photon_noise).astype(np.float32)[:, None, None], values.shape),
-            valid,
-            weights,
-        )[0],
+        "sample": sample_variance(values, valid, judging, over(total[1], share[1]), exposures.pointings),
+        "mean": over(total[0], share[0]) - np.float32(exposures.sky),
+        "weight": share[0],
+        "photon": over(share[2], share[0]),
         "count": count,
         "mask": mask,
         "judged": judged,

@@ -101,7 +101,8 @@ def gain_chart(rows: list[tuple[str, tuple | None, tuple | None]]) -> Markup:
                 y = middle + (shift if all(gains) else 0)
                 parts += gain_marks(axis, gain, y, kind) if is_certain(gain) else []
                 value = f"{plus_minus(*gain)} ×" if is_certain(gain) else "too uncertain"
-                parts.append(text(WIDTH, y + 4, value, kind, "end"))
+                # Or an uncertain gain of one exposure would be read as a word about the stack's.
+                parts.append(text(WIDTH, y + 4, f"○ {value}" if kind == "single" else value, kind, "end"))
                 said.append(f"{name} ({kind}) {value}")
     return svg(parts, bottom + 22, "Gain: " + "; ".join(said))
 

@@ -6,8 +6,6 @@ is written: the exit status says whether every group passed.
 
 import itertools
 import os
-import sys
-import textwrap
 from pathlib import Path
 from urllib.parse import quote
 
@@ -234,54 +232,3 @@ def files_of(folder: Path, start: Path) -> list[dict]:
     }
     there = {name: what for name, what in named.items() if (folder / name).exists()}
     return [link(folder / name, start) | {"what": what} for name, what in there.items()]
-
-
-def terminal_summary(results: Path, groups: list[tuple[str, str]]) -> str:
-    """The end of a run in plain text: two lines a group (night, name), worst first, then what to look at."""
-    results = Path(results)
-    found = []
-    for night, group in groups:
-        path = results / night / group / "assessment.json"
-        try:
-            facts = read_json(path)
-            lines = summary_lines(facts)
-            found.append((words.ORDER[words.verdict_of(facts)], f"{night}/{group}", *lines))
-        except (UserError, KeyError, TypeError, AttributeError):
-            found.append((-1, f"{night}/{group}", "no result", f"{path} is missing or damaged"))
-    found.sort(key=lambda entry: entry[0])
-    width = max((len(entry[1]) for entry in found), default=0)
-    lines = [""]
-    for _, name, verdict, more in found:
-        lines.append(f"  {name:<{width}}  {verdict}")
-        lines.append(f"  {'':<{width}}  {textwrap.shorten(more, 100, placeholder=' ...')}")
-    look = [results / night / "report.html" for night in dict.fromkeys(night for night, _ in groups)]
-    for night in dict.fromkeys(night for night, _ in groups):
-        look += sorted((results / night).glob("*.png"))
-    for night, group in groups:
-        look += [results / night / group / name for name in ("denoised.fits", "before_after.png")]
-    there = [path.as_posix() for path in look if path.is_file()]
-    lines += ["", "  Look at", *(f"    {path}" for path in there)] if there else []
-    return printable("\n".join([*lines, ""]))
-
-
-def summary_lines(facts: dict) -> tuple[str, str]:
-    """Verdict and headline of one group, and the line below."""
-    count = f"{facts['exposures']['used']} of {facts['exposures']['found']} exposures used"
-    verdict = words.verdict_of(facts)
-    said = words.said_of(facts).upper() if verdict == "FAIL" else words.said_of(facts)
-    if verdict == "PASS":
-        return f"{said}; {count}", words.headline(facts)
-    shipped = "" if facts.get("product") == "DENOISED" else ", plain stack shipped"
-    return f"{said}{shipped}; {count}", " ".join(words.reasons_of(facts, limits=False))
-
-
-def printable(text: str) -> str:
-    """The text as the terminal's encoding can show it."""
-    encoding = getattr(sys.stderr, "encoding", None) or "ascii"
-    try:
-        text.encode(encoding)
-        return text
-    except (UnicodeEncodeError, LookupError):
-        for nice, plain in (("±", "+-"), ("×", "x"), ("−", "-"), ("σ", "sigma"), ("–", "-"), ("\u2009", " ")):
-            text = text.replace(nice, plain)
-        return text.encode("ascii", "replace").decode("ascii")

@@ -61,6 +61,16 @@ def test_trailed_stars_have_an_ellipticity(ratio, ellipticity):
     assert measure_stars(image, NONE, NONE).ellipticity == pytest.approx(ellipticity, abs=0.06)
 
 
+def test_the_trail_of_a_satellite_is_no_star():
+    image, truth = field(5)
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    # From one edge to the other, between the rows of stars.
+    image += np.float32(40 * SIGMA) * np.exp(-((y - 4 - 0.02 * x) ** 2) / 2).astype(np.float32)
+    quality = measure_stars(image, NONE, NONE)
+    assert quality.n_stars == len(quality.stars) == len(truth)
+    assert quality.fwhm_px == pytest.approx(3.0, rel=0.08)
+
+
 def test_sky_and_noise_are_those_of_the_pixels_between_the_stars():
     image, _ = field(4, sky=-20.0)
     quality = measure_stars(image, NONE, NONE)

@@ -14,8 +14,9 @@ from n2n.errors import UserError
 from n2n.formats.tables import read_json, write_json
 from n2n.stages._report_charts import gain_chart, plus_minus, steps
 from n2n.stages._report_frames import calibration_rows
+from n2n.stages._report_terminal import terminal_summary
 from n2n.stages._report_words import failure, needs
-from n2n.stages.report import check, terminal_summary
+from n2n.stages.report import check
 
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
 
@@ -180,6 +181,17 @@ def test_the_end_of_a_run_in_the_terminal(night, monkeypatch):
     assert terminal_summary(night.parent, []) is not None
 
 
+def test_a_group_of_which_only_the_stack_was_wanted_is_no_failure(night):
+    groups = [(NIGHT, group) for group in ("M99_L", "M31_Ha")]
+    assert "no result" in terminal_summary(night.parent, groups)
+    (night / "M99_L").mkdir()
+    (night / "M99_L" / "stack.fits").touch()
+    said = terminal_summary(night.parent, groups)
+    assert "stacked, not denoised" in said and "no result" not in said and "M99_L/stack.fits" in said
+    (night / "M99_L" / "assessment.json").write_text("{")
+    assert "no result" in terminal_summary(night.parent, groups)
+
+
 @pytest.mark.parametrize(
     "value, error, digits, said",
     [
@@ -207,7 +219,7 @@ def test_axes_and_charts_of_odd_numbers():
 
 def test_a_gain_nobody_can_know_stretches_no_axis():
     chart = gain_chart([("sky", (16.0, 1.0), (373.0, 747.0))])
-    assert "too uncertain" in chart and "373" not in chart and "1000" not in chart
+    assert "○ too uncertain" in chart and "373" not in chart and "1000" not in chart
     assert chart.count("<circle") == 1
 
 

@@ -109,6 +109,6 @@ def final_outputs():
 
 def summary():
     """What a person wants to know at the end of the run."""
-    from n2n.stages.report import terminal_summary
+    from n2n.stages._report_terminal import terminal_summary
 
     return terminal_summary(Path(RESULTS), [(group.night, group.name) for group in PLAN.groups.values()])
