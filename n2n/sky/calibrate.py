@@ -148,7 +148,29 @@ def unstable_pixels(frames: np.ndarray, nsigma: float = 4.5) -> np.ndarray:
     return spread > nsigma * max(float(np.median(spread[::3, ::3])), 1.0)
 
 
-def agreed_pattern(frames: np.ndarray, master: np.ndarray, nsigma: float = 4.0) -> np.ndarray:
+def noise_of_mean(frames: np.ndarray) -> np.ndarray | None:
+    """The noise of the mean of all frames, without their pattern, from the difference of two halves.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (n, h, w)
+
+    Returns
+    -------
+    float32 ndarray, shape (h, w)
+        None of fewer than four frames.
+    """
+    if len(frames) < 4:
+        return None
+    odd = np.arange(len(frames)) % 2  # exact for halves of one size
+    shares = ((0.5 - odd) / np.bincount(odd)[odd]).astype(np.float32)
+    noise = np.empty(frames.shape[1:], np.float32)
+    for top in range(0, len(noise), ROWS):
+        noise[top : top + ROWS] = np.tensordot(shares, frames[:, top : top + ROWS].astype(np.float32), 1)
+    return noise
+
+
+def agreed_pattern(master: np.ndarray, noise: np.ndarray | None, nsigma: float = 4.0) -> np.ndarray:
     """Take from a master dark or bias the noise that its own frames contradict.
 
     A master subtracts its noise from every light, at the same place of the detector, where no held-out light can
@@ -158,23 +180,16 @@ def agreed_pattern(frames: np.ndarray, master: np.ndarray, nsigma: float = 4.0) 
 
     Parameters
     ----------
-    frames : ndarray, shape (n, h, w)
-        What the master was made of; fewer than four change nothing.
     master : ndarray, shape (h, w)
+    noise : float32 ndarray, shape (h, w)
+        `noise_of_mean` of its frames; used up. Without it nothing is changed.
 
     Returns
     -------
     float32 ndarray, shape (h, w)
     """
-    if len(frames) < 4:
+    if noise is None:
         return master
-    # Noise of the mean of all frames, without their pattern; exact for halves of one size.
-    odd = np.arange(len(frames)) % 2
-    shares = ((0.5 - odd) / np.bincount(odd)[odd]).astype(np.float32)
-    noise = np.empty(master.shape, np.float32)
-    for top in range(0, len(noise), ROWS):
-        block = frames[:, top : top + ROWS].astype(np.float32)
-        noise[top : top + ROWS] = np.tensordot(shares, block, 1)
     noise -= np.median(noise[::3, ::3])
     thin = max(1, min(master.shape) // 1000)  # a thousand values are enough for the level of a line
     lines = np.median(master[::thin], axis=0, keepdims=True)

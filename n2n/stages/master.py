@@ -16,7 +16,14 @@ from n2n.formats.products import read_product, set_cards, write_fits
 from n2n.formats.tables import read_csv
 from n2n.log import Progress
 from n2n.parallel import in_order, shared
-from n2n.sky.calibrate import agreed_pattern, hot_pixels, persistent_defects, saturation_level, unstable_pixels
+from n2n.sky.calibrate import (
+    agreed_pattern,
+    hot_pixels,
+    noise_of_mean,
+    persistent_defects,
+    saturation_level,
+    unstable_pixels,
+)
 from n2n.sky.combine import clipped_mean
 from n2n.sky.gain import gain_from_flats, gain_from_lights, read_noise_from_differences
 
@@ -43,6 +50,9 @@ def run(args) -> None:
     with tempfile.TemporaryFile(dir=args.output.parent) as spool:
         frames, used = read_frames(rows, args.raw, args.memory_mb * 2**20, spool)
         name, image, defects, cards = combine(kind, frames, args.zero, args.threads)
+        noise = noise_of_mean(frames) if kind not in ("flat", "light") else None
+        del frames  # what follows takes as much memory again
+    image = agreed_pattern(image, noise)
     cards = {"MASTER": (name, "kind of master")} | cards
     cards["NCOMBINE"] = (len(used), "frames combined")
     cards["NDEFECT"] = (int(defects.sum()), "defective pixels")
@@ -80,7 +90,7 @@ def combine(kind: str, frames: np.ndarray, zero_file: Path | None, processes: in
     cards = measured(
         "NOISEADU", "[adu] noise of one frame, by differences", read_noise_from_differences(middle(frames))
     )
-    return kind, agreed_pattern(frames, image), defects, cards
+    return kind, image, defects, cards
 
 
 def read_frames(rows: list[dict], raw: Path, memory: int, spool) -> tuple[np.ndarray, list[dict]]:

@@ -11,6 +11,7 @@ from n2n.sky.calibrate import (
     calibrate,
     fill_flagged,
     hot_pixels,
+    noise_of_mean,
     persistent_defects,
     robust_sigma,
     saturation_level,
@@ -210,7 +211,7 @@ def test_a_master_keeps_what_its_frames_agree_upon(pattern, most):
     truth[hot] += 60
     frames = (truth + rng.normal(0, 6, (16, *x.shape))).astype(np.float32)
     master = frames.mean(axis=0)
-    quiet = agreed_pattern(frames, master)
+    quiet = agreed_pattern(master, noise_of_mean(frames))
     cool = ~hot & (np.hypot(x, y) > 100)
     assert (quiet - truth)[cool].std() < most * (master - truth)[cool].std()
     assert abs(np.median((quiet - truth)[hot])) < 1.5  # hot pixels stay hot
@@ -221,4 +222,4 @@ def test_a_master_keeps_what_its_frames_agree_upon(pattern, most):
 def test_a_master_of_few_frames_stays_as_it_is():
     frames = np.random.default_rng(0).normal(500, 6, (3, 64, 64)).astype(np.float32)
     master = frames.mean(axis=0)
-    assert agreed_pattern(frames, master) is master
+    assert agreed_pattern(master, noise_of_mean(frames)) is master
