@@ -16,16 +16,10 @@ from n2n.formats.products import read_product, set_cards, write_fits
 from n2n.formats.tables import read_csv
 from n2n.log import Progress
 from n2n.parallel import in_order, shared
-from n2n.sky.calibrate import (
-    agreed_pattern,
-    hot_pixels,
-    noise_of_mean,
-    persistent_defects,
-    saturation_level,
-    unstable_pixels,
-)
+from n2n.sky.calibrate import hot_pixels, persistent_defects, saturation_level, unstable_pixels
 from n2n.sky.combine import clipped_mean
 from n2n.sky.gain import gain_from_flats, gain_from_lights, read_noise_from_differences
+from n2n.sky.pattern import agreed_pattern, noise_of_mean
 
 MAX_DEFECT_FRAMES = 24
 MAX_GAIN_SIDE = 1200  # pixels; gain and read noise are known well enough from the middle of a large frame

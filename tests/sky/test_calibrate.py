@@ -2,16 +2,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import ndimage
 
 from n2n.formats.flags import DEFECT, NO_DATA, SATURATED
 from n2n.sky.calibrate import (
     Calibration,
-    agreed_pattern,
     calibrate,
     fill_flagged,
     hot_pixels,
-    noise_of_mean,
     persistent_defects,
     robust_sigma,
     saturation_level,
@@ -197,29 +194,3 @@ def test_defects_from_undithered_lights_spare_the_stars():
     others = found.copy()
     others.reshape(-1)[hot] = False
     assert others.sum() <= 5
-
-
-@pytest.mark.parametrize(("pattern", "most"), [(0.0, 0.15), (1.0, 0.65), (4.0, 1.02)])
-def test_a_master_keeps_what_its_frames_agree_upon(pattern, most):
-    """Pixels without a pattern of their own lose nearly all the master's noise; a strong pattern stays."""
-    rng = np.random.default_rng(1)
-    y, x = np.mgrid[:256, :320]
-    truth = (
-        500 + rng.normal(0, 1.5, 320)[None] + pattern * rng.normal(0, 1, x.shape) + 40 * np.exp(-np.hypot(x, y) / 50)
-    )
-    hot = rng.random(x.shape) < 0.003
-    truth[hot] += 60
-    frames = (truth + rng.normal(0, 6, (16, *x.shape))).astype(np.float32)
-    master = frames.mean(axis=0)
-    quiet = agreed_pattern(master, noise_of_mean(frames))
-    cool = ~hot & (np.hypot(x, y) > 100)
-    assert (quiet - truth)[cool].std() < most * (master - truth)[cool].std()
-    assert abs(np.median((quiet - truth)[hot])) < 1.5  # hot pixels stay hot
-    glow = ndimage.gaussian_filter(quiet - truth, 6)[:60, :60]
-    assert np.abs(glow).max() < 3
-
-
-def test_a_master_of_few_frames_stays_as_it_is():
-    frames = np.random.default_rng(0).normal(500, 6, (3, 64, 64)).astype(np.float32)
-    master = frames.mean(axis=0)
-    assert agreed_pattern(master, noise_of_mean(frames)) is master
