@@ -1,18 +1,12 @@
-"""Read FITS files that other people's programs wrote, without trusting them.
+"""Judge FITS files that other people's programs wrote, without trusting them.
 
-`n2n.formats.hdus` finds the image and sees that it is complete; here its header is merged, its numbers
-are scaled and its checksums verified. Only tile-compressed images are handed to astropy. Whatever goes
-wrong comes out as `BadFrame`.
+`n2n.formats.hdus` finds the image and sees that it is complete, `n2n.formats.pixels` reads its numbers; here its
+header is merged and its checksums verified. Whatever goes wrong comes out as `BadFrame`.
 """
 
-import functools
 import hashlib
-import io
-import math
 import os
 import re
-import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +15,9 @@ from astropy.io import fits
 
 from n2n.errors import BadFrame
 from n2n.formats import checksum
-from n2n.formats.hdus import BLOCK, DTYPES, Hdu, choose, integer, number, one_line, squeezed, walk
+from n2n.formats.hdus import DTYPES, Hdu, choose, number, squeezed, walk
+from n2n.formats.pixels import MAX_BYTES, MIN_SIDE, guarded, physical, printable, raw_array, read_array
 
-MAX_BYTES = 2**31
-MIN_SIDE = 64
 MAX_NONFINITE = 0.05
 MAX_CLIPPED = 0.01
 SOME_ROWS = 128  # rows that tell how much of an image is clipped
@@ -47,31 +40,7 @@ class Examined:
     notes: tuple[str, ...]
 
 
-def _guarded(function: Callable) -> Callable:
-    """Turn whatever a broken file provokes into `BadFrame`, and keep the terminal quiet."""
-
-    @functools.wraps(function)
-    def wrapper(path, *args, **kwargs):
-        try:
-            with warnings.catch_warnings(), np.errstate(all="ignore"):
-                warnings.simplefilter("ignore")
-                return function(Path(path), *args, **kwargs)
-        except BadFrame:
-            raise
-        except EOFError as error:
-            raise BadFrame("truncated", "the gzip file ends too early; copy it again") from error
-        except MemoryError as error:
-            raise BadFrame("too_large", "the image does not fit into memory") from error
-        except OSError as error:
-            raise BadFrame("unreadable", f"cannot be read: {error.strerror or one_line(error)}") from error
-        except Exception as error:
-            what = one_line(error)
-            raise BadFrame("unreadable", f"not a readable FITS file ({type(error).__name__}: {what})") from error
-
-    return wrapper
-
-
-@_guarded
+@guarded
 def read_header(
     path: str | os.PathLike, max_bytes: int = MAX_BYTES, *, min_side: int = MIN_SIDE
 ) -> tuple[fits.Header, int]:
@@ -105,38 +74,7 @@ def read_header(
     return _merge(hdus[0], image), image.index
 
 
-@_guarded
-def read_pixels(
-    path: str | os.PathLike, max_bytes: int = MAX_BYTES, *, min_side: int = MIN_SIDE, counts: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
-    """Read the one 2-D image of a file in the file's physical units (ADU for a raw frame).
-
-    Parameters
-    ----------
-    path, max_bytes, min_side
-        As for `read_header`.
-    counts : bool
-        Leave 16-bit whole numbers as uint16, which are quicker and half the size.
-
-    Returns
-    -------
-    pixels : ndarray of float32 (or uint16), shape (height, width)
-        C-contiguous, native byte order, ``BSCALE`` and ``BZERO`` applied; 0 where `invalid`.
-    invalid : ndarray of bool, shape (height, width)
-        True where the file holds NaN, an infinity or its ``BLANK`` value.
-
-    Raises
-    ------
-    BadFrame
-        For every file that is not one complete 2-D image.
-    """
-    image = choose(walk(path, max_bytes, keep=True), min_side)
-    if counts and (found := _counts(path, image)) is not None:
-        return found, np.zeros(found.shape, bool)
-    return _physical(path, image)
-
-
-@_guarded
+@guarded
 def examine(path: str | os.PathLike, max_bytes: int = MAX_BYTES, *, min_side: int = MIN_SIDE) -> Examined:
     """Read the header and judge the data: checksums, undefined and clipped pixels.
 
@@ -153,7 +91,7 @@ def examine(path: str | os.PathLike, max_bytes: int = MAX_BYTES, *, min_side: in
         notes.append(f"image in HDU {image.index}")
     verified = _verify_checksums(path, hdus[0], image, notes)
     if image.bitpix < 0 or "BLANK" in image.cards or (image.compressed and not verified):
-        pixels, invalid = _physical(path, image)
+        pixels, invalid = physical(path, image)
         fraction = float(invalid.mean())
         if fraction > MAX_NONFINITE:
             raise BadFrame("nonfinite", f"{fraction:.0%} of the pixels are NaN, infinite or BLANK")
@@ -172,64 +110,6 @@ def sha256_file(path: str | os.PathLike) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _raw_array(path: Path, image: Hdu) -> np.ndarray:
-    """Return the stored numbers of an image, not scaled, in the file's byte order."""
-    shape = squeezed(image.shape)
-    if image.compressed:
-        source = path if image.data is None else io.BytesIO(_as_file(image))
-        with fits.open(source, memmap=False, do_not_scale_image_data=True) as opened:
-            return np.asarray(opened[image.index if image.data is None else 1].data).reshape(shape)
-    if image.data is not None:
-        return np.frombuffer(image.data, DTYPES[image.bitpix], math.prod(shape)).reshape(shape)
-    return _read_array(path, DTYPES[image.bitpix], math.prod(shape), image.offset).reshape(shape)
-
-
-def _as_file(image: Hdu) -> bytes:
-    """Wrap one compressed HDU taken from a gzip stream into a FITS file of its own."""
-    primary = fits.PrimaryHDU().header.tostring().encode("ascii")
-    return primary + image.raw + image.data + bytes(-len(image.data) % BLOCK)
-
-
-def _counts(path: Path, image: Hdu) -> np.ndarray | None:
-    """Numbers 0 ... 65535 as cameras write them, 16 bits from BZERO 32768 on; None where a file is otherwise."""
-    plain = image.bitpix == 16 and "BLANK" not in image.cards and number(image.cards, "BSCALE", 1.0) == 1
-    if not plain or number(image.cards, "BZERO", 0.0) != 32768:
-        return None
-    raw = _raw_array(path, image)
-    if raw.dtype.kind != "i" or raw.dtype.itemsize != 2:
-        return None
-    if not (raw.flags.writeable and raw.flags.c_contiguous):
-        raw = raw.copy()
-    if not raw.dtype.isnative:
-        raw = raw.byteswap(inplace=True).view(raw.dtype.newbyteorder())
-    # Adding 32768 to a signed number flips the highest bit of its unsigned twin.
-    found = raw.view(np.uint16)
-    found ^= np.uint16(32768)
-    return found
-
-
-def _physical(path: Path, image: Hdu) -> tuple[np.ndarray, np.ndarray]:
-    raw = _raw_array(path, image)
-    bscale, bzero = number(image.cards, "BSCALE", 1.0), number(image.cards, "BZERO", 0.0)
-    blank = image.cards.get("BLANK")
-    invalid = np.zeros(raw.shape, bool)
-    if raw.dtype.kind in "iu" and blank is not None:
-        invalid = raw == integer(image.cards, "BLANK")
-    # float32 holds every 16-bit number plus a whole BZERO exactly; anything wider needs float64 first.
-    exact = raw.dtype.itemsize <= 2 and bscale == 1 and float(bzero).is_integer() and abs(bzero) < 2**23
-    unscaled = bscale == 1 and bzero == 0 and raw.dtype.kind == "f" and raw.dtype.itemsize == 4
-    values = raw.astype(np.float32 if exact or unscaled else np.float64)
-    if bscale != 1:
-        values *= bscale
-    if bzero != 0:
-        values += values.dtype.type(bzero)
-    pixels = np.ascontiguousarray(values, np.float32)
-    if raw.dtype.kind == "f" or not np.isfinite(bscale * bzero):
-        invalid |= ~np.isfinite(pixels)
-    pixels[invalid] = 0
-    return pixels, np.ascontiguousarray(invalid)
-
-
 def _clipped_fraction(path: Path, image: Hdu) -> float:
     """Fraction of pixels at the lowest storable number or at a physical zero, on rows spread over the image."""
     raw = _some_rows(path, image, max(7, squeezed(image.shape)[0] // SOME_ROWS))
@@ -241,7 +121,7 @@ def _clipped_fraction(path: Path, image: Hdu) -> float:
 def _some_rows(path: Path, image: Hdu, step: int) -> np.ndarray:
     """Every `step`-th row of the stored numbers; of a plain file no others are read."""
     if image.data is not None:
-        return _raw_array(path, image)[::step]
+        return raw_array(path, image)[::step]
     height, width = squeezed(image.shape)
     kind = np.dtype(DTYPES[image.bitpix])
     rows = np.empty((len(range(0, height, step)), width), kind)
@@ -273,23 +153,13 @@ def _verify_checksums(path: Path, primary: Hdu, image: Hdu, notes: list[str]) ->
 def _stored_bytes(path: Path, hdu: Hdu) -> bytes | np.ndarray:
     if hdu.size == 0:
         return b""
-    return hdu.data if hdu.data is not None else _read_array(path, "u1", hdu.size, hdu.offset)
+    return hdu.data if hdu.data is not None else read_array(path, "u1", hdu.size, hdu.offset)
 
 
-def _read_array(path: Path, dtype: str, count: int, offset: int) -> np.ndarray:
-    """Read numbers into memory; a memory map would kill the process if the file shrank meanwhile."""
-    array = np.fromfile(path, dtype, count, offset=offset)
-    if array.size < count:
-        raise BadFrame("truncated", "the file became shorter while it was read")
-    return array
-
-
-def _merge(primary: Hdu, image: Hdu) -> fits.Header:
-    """Build a clean header from the primary's and the image's cards, leaving out unparsable ones."""
-    height, width = squeezed(image.shape)
-    merged = fits.Header([("BITPIX", image.bitpix), ("NAXIS", 2), ("NAXIS1", width), ("NAXIS2", height)])
-    for hdu in [primary] if image is primary else [primary, image]:
-        text = "".join(chr(byte) if 32 <= byte < 127 else "?" for byte in hdu.raw)
+def merge(texts: list[str], start=()) -> fits.Header:
+    """Build a header from `start` and the cards of one or two headers; leave out those of storage or unparsable."""
+    merged = fits.Header(start)
+    for text in texts:
         for card in fits.Header.fromstring(text).cards:
             try:
                 keyword, value, comment = card.keyword, card.value, card.comment
@@ -302,3 +172,10 @@ def _merge(primary: Hdu, image: Hdu) -> fits.Header:
             except Exception:
                 continue  # one unparsable card must not cost the frame
     return merged
+
+
+def _merge(primary: Hdu, image: Hdu) -> fits.Header:
+    """Header of an image: what its storage was, then the cards of the primary's and of its own."""
+    height, width = squeezed(image.shape)
+    start = [("BITPIX", image.bitpix), ("NAXIS", 2), ("NAXIS1", width), ("NAXIS2", height)]
+    return merge([printable(hdu.raw) for hdu in ([primary] if image is primary else [primary, image])], start)

@@ -9,6 +9,7 @@ from astropy.utils.exceptions import AstropyWarning
 
 from n2n.errors import UserError
 from n2n.formats.atomic import atomic_path
+from n2n.formats.fits import merge
 
 # Cards that describe the raw file's bytes, not the sky, and must not survive a change of pixels.
 STRUCTURAL = {
@@ -42,8 +43,8 @@ def clean_header(header: fits.Header) -> fits.Header:
 
 
 def reference_header(meta: dict) -> fits.Header:
-    """Header of the group's reference exposure."""
-    return fits.Header.fromstring(meta["header"], sep="\n")
+    """Header of the group's reference exposure, without what no longer holds."""
+    return clean_header(merge(meta["header"]))
 
 
 def set_cards(header: fits.Header, cards: dict) -> None:

@@ -130,7 +130,10 @@ def provenance_table(frames: list[dict], left_out: list[dict]) -> fits.BinTableH
         fits.Column("WEIGHT", "D", array=np.array([entry.get("weight", 0.0) for entry in entries])),
         fits.Column("USED", "L", array=np.array([not entry["rejected"] for entry in entries])),
     ]
-    return fits.BinTableHDU.from_columns(columns, name="PROVENANCE")
+    table = fits.BinTableHDU(name="PROVENANCE")
+    # BinTableHDU.from_columns would load astropy's tables and times for nothing.
+    table.data = fits.FITS_rec.from_columns(columns)
+    return table
 
 
 def history_line(verb: str, text: str) -> str:

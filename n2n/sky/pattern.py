@@ -81,10 +81,9 @@ def _agree(result, rest, noise, sigma: float, nsigma: float):
     noise -= smooth_noise
     total = max(robust_sigma(rest), 1e-9)
     share = np.float32(max(0.0, 1 - (robust_sigma(noise) / total) ** 2))
-    sure = np.flatnonzero(np.abs(rest) > nsigma * total)
-    result.ravel()[sure] += (1 - share) * rest.ravel()[sure]
-    rest *= share
-    result += rest
+    for top in range(0, len(rest), ROWS):  # so that rows stay in the processor's cache
+        part = rest[top : top + ROWS]
+        result[top : top + ROWS] += np.where(np.abs(part) > nsigma * total, part, share * part)
     return smooth, smooth_noise
 
 

@@ -238,11 +238,10 @@ class _Strip:
         noise = np.percentile(np.abs(self.profile), 25) / 0.3186
         bright = self.profile > max(FAINTEST, 4 * min(noise, 0.25))
         bright[max(self.peak - 2, 0) : self.peak + 3] = True
-        from scipy import ndimage  # only exposures with a bright line pay for it
-
-        parts, _ = ndimage.label(ndimage.binary_closing(np.pad(bright, GAP), np.ones(GAP + 1)))
-        whole = np.nonzero(parts == parts[self.peak + GAP])[0] - GAP
-        return float(self.offsets[max(whole[0], 0)]), float(self.offsets[min(whole[-1], 2 * self.half)])
+        places = np.flatnonzero(bright)
+        parts = np.split(places, np.flatnonzero(np.diff(places) > GAP + 1) + 1)
+        whole = next(part for part in parts if part[0] <= self.peak <= part[-1])
+        return float(self.offsets[whole[0]]), float(self.offsets[whole[-1]])
 
     def covered(self, shape: tuple[int, int], low: float, high: float, side: int = 1) -> np.ndarray:
         """Pixels, or bins of `side` pixels, between two offsets; ndarray of bool, shape `shape`."""

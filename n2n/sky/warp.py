@@ -118,9 +118,9 @@ def _rows_then_columns(pixels, matrix, shape) -> np.ndarray:
     """
     (a, b, c), (d, e, f) = matrix
     rows = np.arange(pixels.shape[0])
-    half = cv2.transpose(_along_rows(pixels, a - b * d / e, (b / e) * (rows - f) + c, shape[1]))
+    half = _along_rows(pixels, a - b * d / e, (b / e) * (rows - f) + c, shape[1])
     columns = np.arange(shape[1])
-    return cv2.transpose(_along_rows(half, e, d * columns + f, shape[0]))
+    return _along_rows(half, e, d * columns + f, shape[0])
 
 
 def _pieces(matrix, shape) -> int:
@@ -136,34 +136,35 @@ def _count(scale, width) -> int:
 
 
 def _along_rows(image, scale: float, starts: np.ndarray, width: int) -> np.ndarray:
-    """Rows sampled at ``scale * x + start`` for x in 0 ... `width` - 1, each with a start of its own."""
-    result = np.empty((len(image), width), np.float32)
+    """Rows sampled at ``scale * x + start`` for x in 0 ... `width` - 1, each with a start of its own, as columns."""
+    result = np.empty((width, len(image)), np.float32)
     bounds = np.linspace(0, width, _count(scale, width) + 1).astype(int)
     for left, right in itertools.pairwise(bounds):
         middle = (left + right - 1) / 2
         # The shift in the middle of a piece holds for all of it, but for this drift.
         drift = ((scale - 1) * (np.arange(left, right) - middle)).astype(np.float32)
         drift = None if abs(scale - 1) < LEVEL else drift
-        _shift_rows(image, starts + (scale - 1) * middle, left, drift, result[:, left:right])
+        _shift_rows(image, starts + (scale - 1) * middle, left, drift, result[left:right])
     return result
 
 
 def _shift_rows(image, shifts, left: int, drift, out) -> None:
-    """Fill `out` with what every row holds at ``left + i + shift + drift[i]``; no drift where it is None."""
+    """Fill `out`, as columns, with what rows hold at ``left + i + shift + drift[i]``; `drift` may be None."""
     steps = np.rint(shifts * PHASES).astype(int)
     whole = steps // PHASES
     weights, slopes = (table[steps % PHASES] for table in _weights())
-    width = out.shape[1]
-    spare, other = np.empty((2, BAND, width), np.float32)
+    width = len(out)
+    result, spare, other = np.empty((3, BAND, width), np.float32)
     for top, bottom in _bands(len(image), np.flatnonzero(np.diff(whole)) + 1):
         first = left + whole[top] + TAPS[0]
         padded = _columns(image[top:bottom], first, first + width + len(TAPS) - 1)
         taken = [padded[:, tap : tap + width] for tap in range(len(TAPS))]
-        band = _combine(taken, weights[top:bottom], out[top:bottom], spare[: bottom - top])
+        band = _combine(taken, weights[top:bottom], result[: bottom - top], spare[: bottom - top])
         if drift is not None:
             slope = _combine(taken, slopes[top:bottom], other[: bottom - top], spare[: bottom - top])
             slope *= drift
             band += slope
+        cv2.transpose(band, out[:, top:bottom])
 
 
 def _combine(taken, weights, out, spare):
@@ -272,7 +273,8 @@ def _soften_cliffs(warped, result, pixels, place) -> None:
     cliffs = result & SATURATED
     if not cliffs.any():
         return
-    near = np.flatnonzero(cv2.dilate(cliffs, np.ones((2 * CLIFF + 1,) * 2, np.uint8)))
+    # Of booleans numpy finds them five times faster than of bytes.
+    near = np.flatnonzero(cv2.dilate(cliffs, np.ones((2 * CLIFF + 1,) * 2, np.uint8)) > 0)
     for start in range(0, len(near), LIST):
         rows, columns = np.divmod(near[start : start + LIST], cliffs.shape[1])
         x, y = (position.astype(np.float32)[:, None] for position in place(columns.astype(float), rows.astype(float)))

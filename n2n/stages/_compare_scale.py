@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from n2n.errors import BadFrame, UserError
-from n2n.formats.fits import read_pixels
+from n2n.formats.pixels import read_pixels
 
 # Programs read 16 bits as 0 ... 1 and write them back; other factors are fitted.
 KNOWN_FACTORS = (1.0, 65535.0, 1 / 65535)

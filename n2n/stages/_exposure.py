@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from n2n.errors import BadFrame
-from n2n.formats.fits import read_pixels
-from n2n.formats.products import read_product, read_product_header
+from n2n.formats.pixels import read_pixels, read_planes
 from n2n.formats.tables import number, read_json
 from n2n.log import logger
 from n2n.sky.calibrate import Calibration, calibrate, fill_flagged
@@ -34,9 +33,9 @@ def load_calibration(path: Path, results: Path) -> Calibration:
             continue
         path = results / "masters" / f"{chosen[kind]}.fits"
         if kind == "bias" and "dark" in images and scale == 1:
-            headers[kind] = read_product_header(path)  # the dark contains the bias
+            headers[kind], _ = read_planes(path)  # the dark contains the bias
             continue
-        headers[kind], arrays = read_product(path, "DEFECTS")
+        headers[kind], arrays = read_planes(path, "IMAGE", "DEFECTS")
         images[kind] = arrays["IMAGE"]
         if kind != "bias":
             plane = arrays["DEFECTS"] > 0
@@ -49,7 +48,7 @@ def load_calibration(path: Path, results: Path) -> Calibration:
     gain, note = settle(chosen.get("e_per_adu"), flats, lights, binding=bool(chosen.get("e_per_adu_by_user")))
     if note:
         logger.warning(note)
-    noise = headers["bias"].get("NOISEADU") if "bias" in headers else None
+    noise = number(headers["bias"].get("NOISEADU")) if "bias" in headers else None
     return Calibration(
         zero=zero,
         flat=images.get("flat"),
@@ -63,8 +62,8 @@ def load_calibration(path: Path, results: Path) -> Calibration:
 
 def _measured(header) -> Measured | None:
     """Gain by photon transfer that a master's header holds; an error of 0 means that none was written."""
-    value = header.get("EGAINPT") if header else None
-    return Measured(value, header.get("EGAINPTE", 0.0)) if value else None
+    value = number(header.get("EGAINPT")) if header else None
+    return Measured(value, number(header.get("EGAINPTE"), 0.0)) if value else None
 
 
 def load_exposure(row: dict, raw: Path, calibration: Calibration):

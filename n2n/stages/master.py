@@ -7,12 +7,13 @@ DEFECTS, and in the header what the frames say about gain and read noise (photon
 import tempfile
 from pathlib import Path
 
+import cv2
 import numpy as np
 from astropy.io import fits
 
 from n2n.errors import BadFrame, UserError
-from n2n.formats.fits import read_pixels
-from n2n.formats.products import read_product, set_cards, write_fits
+from n2n.formats.pixels import read_pixels, read_planes
+from n2n.formats.products import set_cards, write_fits
 from n2n.formats.tables import read_csv
 from n2n.log import Progress
 from n2n.parallel import in_order, shared
@@ -37,6 +38,7 @@ def add_arguments(parser) -> None:
 
 def run(args) -> None:
     """Execute the stage."""
+    cv2.setNumThreads(args.threads)
     rows = read_csv(args.frames)
     kind = rows[0]["kind"] if rows else ""
     if kind == "light":
@@ -73,7 +75,7 @@ def combine(kind: str, frames: np.ndarray, zero_file: Path | None, processes: in
     cards : dict
     """
     if kind == "flat":
-        zero = read_product(zero_file)[1]["IMAGE"] if zero_file else None
+        zero = read_planes(zero_file, "IMAGE")[1]["IMAGE"] if zero_file else None
         return kind, *master_flat(frames, zero, processes)
     if kind == "light":
         cards = measured("EGAINPT", "[e-/adu] by photon transfer from lights", gain_from_lights(middle(frames)))

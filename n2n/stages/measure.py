@@ -5,6 +5,8 @@ Writes a JSON table: one entry a frame with sky, noise, seeing, roundness and st
 
 from pathlib import Path
 
+import cv2
+
 from n2n.config import add_settings
 from n2n.errors import BadFrame
 from n2n.formats.flags import DEFECT, NO_DATA, SATURATED
@@ -23,25 +25,26 @@ def add_arguments(parser) -> None:
 
 def run(args) -> None:
     """Execute the stage."""
+    cv2.setNumThreads(1)  # chunks run side by side, in jobs of their own
     rows = read_csv(args.frames)
     calibration = exposure.load_calibration(args.calibration, args.results)
-    measured = []
-    for row in Progress(rows, "measure"):
-        facts = dict(row)
-        try:
-            pixels, flags = exposure.load_exposure(row, args.raw, calibration)
-        except BadFrame as error:
-            measured.append(facts | {"rejected": [f"{error.reason_code}: {error}"], "stars": []})
-            continue
-        quality = measure_stars(pixels, (flags & (NO_DATA | DEFECT)) > 0, (flags & SATURATED) > 0, args.nsigma)
-        facts |= {
-            "rejected": [],
-            "n_stars": quality.n_stars,
-            "fwhm_px": quality.fwhm_px,
-            "ellipticity": quality.ellipticity,
-            "background": quality.background,
-            "background_rms": quality.background_rms,
-            "stars": quality.stars.round(3).tolist(),
-        }
-        measured.append(facts)
-    write_json(args.output, {"unit": calibration.unit, "gain": calibration.gain, "frames": measured})
+    frames = [measured(row, args, calibration) for row in Progress(rows, "measure")]
+    write_json(args.output, {"unit": calibration.unit, "gain": calibration.gain, "frames": frames})
+
+
+def measured(row: dict, settings, calibration) -> dict:
+    """The row of an exposure with what was measured on it; with a reason in ``rejected`` where it cannot be read."""
+    try:
+        pixels, flags = exposure.load_exposure(row, settings.raw, calibration)
+    except BadFrame as error:
+        return row | {"rejected": [f"{error.reason_code}: {error}"], "stars": []}
+    quality = measure_stars(pixels, (flags & (NO_DATA | DEFECT)) > 0, (flags & SATURATED) > 0, settings.nsigma)
+    return row | {
+        "rejected": [],
+        "n_stars": quality.n_stars,
+        "fwhm_px": quality.fwhm_px,
+        "ellipticity": quality.ellipticity,
+        "background": quality.background,
+        "background_rms": quality.background_rms,
+        "stars": quality.stars.round(3).tolist(),
+    }

@@ -9,13 +9,13 @@ out.
 import functools
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from n2n.config import add_settings
 from n2n.errors import BadFrame
-from n2n.formats.fits import read_header
 from n2n.formats.flags import DEFECT, NO_DATA, OUTLIER, SATURATED
-from n2n.formats.products import clean_header
+from n2n.formats.pixels import header_texts
 from n2n.formats.store import writing_registered
 from n2n.formats.tables import number, read_csv, read_json
 from n2n.log import Progress, logger
@@ -41,13 +41,14 @@ def add_arguments(parser) -> None:
 
 def run(args) -> None:
     """Execute the stage."""
+    cv2.setNumThreads(1)  # chunks run side by side, in jobs of their own
     rows = read_csv(args.frames)
     measured = {frame["path"]: frame for frame in read_json(args.measured)["frames"]}
     chosen = read_json(args.reference)
     calibration = exposure.load_calibration(args.calibration, args.results)
     try:
         target, target_flags = exposure.load_exposure(chosen["reference"], args.raw, calibration)
-        header = clean_header(read_header(args.raw / chosen["reference"]["path"])[0])
+        header = header_texts(args.raw / chosen["reference"]["path"])
     except BadFrame as error:
         raise BadFrame(error.reason_code, f"the reference exposure cannot be read: {error}") from error
     entries = []
@@ -58,8 +59,10 @@ def run(args) -> None:
             if not entry["rejected"] or row["path"] == chosen["reference"]["path"]:
                 entry["rejected"] = []
                 try:
-                    found = place(row, measured[row["path"]], entry, chosen, calibration, target, target_flags, args)
-                    store.append(*found)
+                    # No name for what it returns: it would be kept in memory beside the next exposure.
+                    store.append(
+                        *place(row, measured[row["path"]], entry, chosen, calibration, target, target_flags, args)
+                    )
                 except NoMatch as error:
                     entry["rejected"] = [f"no match with the reference: {error}"]
                 except BadFrame as error:
@@ -69,7 +72,7 @@ def run(args) -> None:
             entries.append(entry)
         meta = {
             "reference": chosen["reference"]["path"],
-            "header": header.tostring(sep="\n", endcard=False, padding=False),
+            "header": header,
             "unit": calibration.unit,
             "gain": calibration.gain if calibration.unit == "electron" else None,
             "e_per_adu": calibration.gain if calibration.unit == "electron" else None,

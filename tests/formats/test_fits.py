@@ -9,7 +9,8 @@ from astropy.io import fits
 
 from n2n.errors import BadFrame
 from n2n.formats import hdus
-from n2n.formats.fits import examine, read_header, read_pixels, sha256_file
+from n2n.formats.fits import examine, read_header, sha256_file
+from n2n.formats.pixels import read_pixels
 
 RNG = np.random.default_rng(7)
 SHAPE = (70, 90)
@@ -289,7 +290,7 @@ def test_any_fault_in_between_is_a_bad_frame(tmp_path, monkeypatch):
         def fail(*_args, error=error, **_kwargs):
             raise error
 
-        monkeypatch.setattr("n2n.formats.fits.walk", fail)
+        monkeypatch.setattr("n2n.formats.pixels.walk", fail)
         assert code(path) == expected
 
 

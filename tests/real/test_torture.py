@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from n2n.errors import BadFrame
-from n2n.formats.fits import examine, read_header, read_pixels
+from n2n.formats.fits import examine, read_header
 from n2n.formats.frametable import QUARANTINE_COLUMNS, read_table
 from n2n.formats.headers import normalise
+from n2n.formats.pixels import read_pixels
 from n2n.stages.ingest import ingest
 
 pytestmark = pytest.mark.real

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from n2n.formats.fits import read_pixels
+from n2n.formats.pixels import read_pixels
 from n2n.sky.gain import Measured, agrees, gain_from_flats, gain_from_lights, read_noise_from_differences, settle
 
 BIAS, READ_NOISE = 500.0, 3.0
