@@ -27,7 +27,7 @@ RECIPES = {
     "pairs": 4,
     "stack": 3,
     "train": 3,
-    "denoise": 4,
+    "denoise": 5,
     "frames": 3,
     "inject": 2,
     "assess": 7,

@@ -5,9 +5,10 @@
 
 Every scene is simulated for every seed and number of exposures, and denoised by classical filters, each at the
 parameter that the truth likes best (by chi2), and by n2n's network, which sees no truth. "single" is one more exposure,
-not trained on, denoised by the network of the others. Method "unseen" observes twice as many exposures and trains a
-network on each half: "n2n seen" is the stack of a half denoised by its own network, "n2n unseen" by the other's; mean
-of both. Gain is the error of the stack over that of the result: in sky, in extended light, in stars.
+not trained on, denoised by the network of the others, or by the prior, as the product `frames` is. Method "unseen"
+observes twice as many exposures and trains a network on each half: "n2n seen" is the stack of a half denoised by its
+own network, "n2n unseen" by the other's; mean of both. Gain is the error of the stack over that of the result: in sky,
+in extended light, in stars.
 Results are added to results.csv as they come and not computed again; README.md beside it is written anew. Scenes of
 `scenes.FINAL` are for judging what was chosen on the others: --final runs them, and only them. Filters whose package is
 not installed (bm3d; PyWavelets for wavelet) are left out.
@@ -217,7 +218,8 @@ def write_readme(rows: list[dict]) -> None:
         "flux_5_15, flux_50: light of isolated stars of that S/N over the true one. bias_16: mean change of what is",
         f"truly brighter than {BRIGHT} sigma of the stack's sky, in such sigma. n2n seen, unseen: two networks, each",
         "trained on half of twice as many exposures, on the stack of its own half and of the other, with the start",
-        "weights of before (docs/decisions/0007-no-cross-fitting.md).",
+        "weights of before (docs/decisions/0007-no-cross-fitting.md). prior: the start weights alone. single: one",
+        "more exposure; what n2n ships of single exposures is prior single (docs/decisions/0009-single-exposures.md).",
         f"Held back for judging: {', '.join(scenes.FINAL)}.",
         "",
         *table(rows),
@@ -235,7 +237,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder of the shared frames; without it, no jwst")
     args = parser.parse_args()
     chosen = args.scenes or [n for n in scenes.names(args.data) if (n in scenes.FINAL) == args.final]
-    wanted = args.methods or [*methods.BASELINES, "n2n"]
+    wanted = args.methods or [*methods.BASELINES, "n2n", "prior"]
     rows = read_results()
     done = {(row["scene"], int(row["seed"]), int(row["exposures"]), row["method"]) for row in rows}
     for exposures in args.exposures:

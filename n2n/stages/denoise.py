@@ -1,8 +1,8 @@
 """Stage `denoise`: apply the network to the full stack, and to what `assess` will judge it by.
 
 Writes candidate.h5, not yet a product: the denoised full stack, the denoised mean of blocks A and B (which
-`assess` compares with the held-out block C), and one denoised held-out exposure by itself. Groups too small to train
-on are denoised by the prior as it is, as long as two exposures can be held out.
+`assess` compares with the held-out block C), and one held-out exposure by itself, by the prior, as `frames` does
+it. Groups too small to train on are denoised by the prior, as long as two exposures can be held out.
 """
 
 import json
@@ -44,6 +44,7 @@ def run(args) -> None:
         few = f"only {len(held_out)} exposures are held out: the result could not be proved"
         return refuse(args.output, f"{untrained}: too few to train on and to prove the result" if untrained else few)
 
+    from n2n.nets import prior
     from n2n.nets.inference import denoise
     from n2n.nets.memory import Place, within_memory
 
@@ -51,16 +52,16 @@ def run(args) -> None:
     rest = np.setdiff1d(np.arange(len(pairs.frames)), held_out)
     single = held_out[len(held_out) // 2]
     jobs = {"full": np.arange(len(pairs.frames)), "judged": rest, "single": np.array([single])}
+    networks = {"full": model, "judged": model, "single": prior.network()}
 
     def write_images(device, tile: int) -> None:
         # All of them, or none: what is judged went through the same tiles as what is shipped.
-        model.to(device)
         for name, chosen in jobs.items():
             mean, depth, _ = pairs.mean(chosen)
             logger.info("denoising %d exposure%s", len(chosen), "s" if len(chosen) > 1 else "")
             # The single exposure is only looked at, not shipped: two orientations will do.
             result = denoise(
-                model,
+                networks[name].to(device),
                 mean,
                 depth,
                 pairs.variance,

@@ -3,12 +3,14 @@ import json
 import h5py
 import numpy as np
 import pytest
+from astropy.io import fits
 from finished import call, finished, truths
 
 from n2n.nets import inference, prior
 from n2n.nets.memory import CPU_TILE
 from n2n.stages import denoise as stage
 from n2n.stages.denoise import held_out_exposures
+from n2n.stages.frames import file_names
 from n2n.stages.pairs import Pairs
 
 
@@ -46,6 +48,17 @@ def test_a_candidate_holds_three_images(night, candidate, pairs):
     assert attributes["single"] in attributes["held_out"]
     assert json.loads(attributes["settings"])["device"] == "cpu"
     assert json.loads(attributes["model"])["frames"] == 11
+
+
+def test_the_single_exposure_is_the_one_that_frames_ships(night, candidate, tmp_path):
+    images, attributes = candidate
+    call("frames", night.pairs, "-o", tmp_path / "frames", "--gpus", "0", "--threads", "1", "--orientations", "2")
+    pairs = Pairs(night.pairs)
+    name = file_names([frame["path"] for frame in pairs.frames])[int(attributes["single"])]
+    shipped = fits.getdata(tmp_path / "frames" / name) - np.float32(pairs.meta["sky"])
+    # Where the exposure has a pixel that counts; saturated and rejected ones are another matter.
+    same = np.isfinite(pairs.mean([int(attributes["single"])])[0]) & ~pairs.saturated
+    np.testing.assert_allclose(images["single"][same], shipped[same], atol=1e-2)
 
 
 def test_what_no_exposure_covers_stays_unknown_and_all_else_is_a_number(candidate, pairs):
