@@ -60,7 +60,6 @@ def measured(pairs_file: Path, model_file: Path, depths: list[int]) -> list[tupl
     rows = []
     # Where stars and empty sky are is told once, by the deepest image.
     zones = divide(np.nan_to_num(denoised(everything.mean, everything.depth)), everything.sky_sigma, everything.usable)
-    rng = np.random.default_rng(0)
     sizes = [n for n in depths if n < len(everything.rest)]
     for label, network, count in [
         ("1, by the prior", prior.network(), 1),
@@ -68,6 +67,7 @@ def measured(pairs_file: Path, model_file: Path, depths: list[int]) -> list[tupl
     ]:
         draws = 1 if count == len(everything.rest) else DRAWS
         found = {name: [] for name in ZONES}
+        rng = np.random.default_rng(count)  # both networks get the same exposures
         for _ in range(draws):
             chosen = np.sort(rng.choice(everything.rest, count, replace=False))
             mean, depth, _ = pairs.mean(chosen)
