@@ -220,7 +220,7 @@ def main() -> None:
     peer = qualities.get("siril", qualities["n2n"])
     for name, q in qualities.items():
         lines.append(
-            f"| {name} | {q['noise']:.2f} | {q['noise'] / peer['noise']:.3f} | {q['pixel']:.3f} | {q['fwhm']:.3f} |"
+            f"| {name} | {q['noise']:.2f} | {q['noise'] / peer['noise']:.4f} | {q['pixel']:.3f} | {q['fwhm']:.3f} |"
             f" {q['fwhm'] / peer['fwhm']:.3f} | {100 * q['scatter']:.2f} | {100 * q['faint']:+.2f} | {q['stars']} |"
         )
     for name in programs:
