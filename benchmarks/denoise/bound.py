@@ -34,7 +34,7 @@ def bound(name: str, seed: int, exposures: int, least: float) -> tuple[int, floa
     noise = kind.sky + kind.read_noise**2 + flux[:, None] * profile
     snr = np.sqrt(exposures * (flux[:, None] ** 2 * profile**2 / noise).sum(axis=1))
     shifts = np.random.default_rng(0).uniform(-12, 12, (50, 2))
-    kept = np.mean([noise_kept(np.array([[1, 0, dx], [0, 1, dy]]))[0] for dx, dy in shifts])
+    kept = np.mean([noise_kept(np.array([[1, 0, dx], [0, 1, dy]]), scenes.SHAPE)[0] for dx, dy in shifts])
     count = int((snr >= least).sum())
     return count, float(kept * height * width / (3 * count))
 

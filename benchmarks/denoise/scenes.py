@@ -124,7 +124,7 @@ def make(name: str, seed: int, exposures: int, data: Path | None = None) -> Grou
             moved, marks = warp(image, nothing, matrix, SHAPE)
             into.append(moved)
         flags.append(marks)
-        kept.append(noise_kept(matrix)[0] / sight.transparency)
+        kept.append(noise_kept(matrix, SHAPE)[0] / sight.transparency)
     values, truths, starless = (np.array(images, np.float32) for images in (values, truths, starless))
     valid = np.array(flags) == 0
     sigma = np.array([1.4826 * np.median(np.abs(v[m] - np.median(v[m]))) for v, m in zip(values, valid, strict=True)])

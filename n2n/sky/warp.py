@@ -73,21 +73,33 @@ def warp(
     return warped, result
 
 
-def noise_kept(matrix: np.ndarray, side: int = 256, seed: int = 0) -> tuple[float, float]:
+def noise_kept(matrix: np.ndarray, shape: tuple[int, int], places: int = 41) -> tuple[float, float]:
     """Share of the variance of white noise that resampling by `matrix` leaves, and its correlation with the next pixel.
 
-    Measured on simulated noise; within 1 %.
+    Both depend on the fraction of the shift, which changes over a field that is turned or scaled by ever so little: the
+    mean over `places` x `places` spots of a reference of `shape`.
     """
-    noise = np.random.default_rng(seed).standard_normal((side + 32, side + 32)).astype(np.float32)
-    matrix = np.array(matrix, float)
-    # Only the fraction of the shift matters; the frame's middle stays in view.
-    centre = matrix[:, :2] @ [side / 2, side / 2] + matrix[:, 2]
-    matrix[:, 2] += side / 2 + 16 - np.floor(centre)
-    warped, _ = warp(noise, np.zeros(noise.shape, np.uint8), matrix, (side, side))
-    inner = warped[side // 4 : -side // 4, side // 4 : -side // 4]
-    variance = float(inner.var())
-    beside = float((inner[:, 1:] * inner[:, :-1]).mean() + (inner[1:] * inner[:-1]).mean()) / 2
-    return variance, beside / variance
+    (a, b, c), (d, e, f) = np.asarray(matrix, float)
+    y, x = np.meshgrid(*(np.rint(np.linspace(0, side - 1, places)) for side in shape), indexing="ij")
+    across, down = a * x + b * y + c, d * x + e * y + f
+    variance = float((_shared(across, 0) * _shared(down, 0)).mean())
+    beside = _shared(across, a) * _shared(down, d) + _shared(across, b) * _shared(down, e)
+    return variance, float(beside.mean()) / 2 / variance
+
+
+def _shared(position: np.ndarray, step: float) -> np.ndarray:
+    """Sum, over the pixels of an axis, of the products of their weights at `position` and `step` farther on."""
+    whole, phase = (np.floor(position + way) for way in (0, step)), (np.mod(position + way, 1) for way in (0, step))
+    (here, there), table = whole, _weights()[0].astype(float)
+    near, far = (table[np.rint(part * PHASES).astype(int)] for part in phase)
+    total = np.zeros(position.shape)
+    lags = (there - here).astype(int)
+    for lag in np.unique(lags[np.abs(lags) < len(TAPS)]):
+        first, second = max(lag, 0), max(-lag, 0)
+        count = len(TAPS) - abs(lag)
+        products = near[..., first : first + count] * far[..., second : second + count]
+        total += np.where(lags == lag, products.sum(axis=-1), 0)
+    return total
 
 
 @functools.cache

@@ -34,7 +34,7 @@ class Exposures:
     training : ndarray of bool
         Exposures of blocks A and B.
     sigma, weights : ndarray
-        Noise where there is only sky; inverse variance, times what seeing takes off.
+        Noise where there is only sky; inverse variance before resampling, times what seeing takes off.
     photon_noise : ndarray
         Variance that a unit of signal adds; 0 where the gain is unknown.
     pointings : int ndarray
@@ -103,8 +103,10 @@ def describe(pixels, flags, frames: list[dict], meta: dict, settings) -> Exposur
     if training.sum() < 2:
         training[:] = True
     sigma, sky = frame_noise(pixels, flags, training)
-    # Inverse variance relative to a typical exposure.
-    weights = np.median(sigma[training]) ** 2 / sigma**2
+    # Inverse variance relative to a typical exposure, before resampling: that averages noise away, but tells no more
+    # about a star. The reference, never resampled, would count least.
+    variance = sigma**2 / np.array([entry["noise_kept"] for entry in frames])
+    weights = np.median(variance[training]) / variance
     if settings.seeing:
         weights *= seeing_factor(np.array([entry.get("fwhm_px") or np.nan for entry in frames], float), training)
     photon_noise = np.zeros(len(frames))

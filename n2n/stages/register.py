@@ -134,7 +134,7 @@ def place(row, measured, entry, chosen, calibration, target, target_flags, setti
     if transparency < settings.min_transparency:
         raise BadFrame("clouds", f"transparency {transparency:.2f} of the reference, limit {settings.min_transparency}")
     pixels, flags = warp(pixels, flags, match.matrix, target.shape, displacement(entry))
-    entry["noise_kept"], entry["noise_beside"] = noise_kept(match.matrix)
+    entry["noise_kept"], entry["noise_beside"] = noise_kept(match.matrix, target.shape)
     overlap = float(((flags & NO_DATA) == 0).mean())
     entry["overlap"] = overlap
     if overlap < settings.min_overlap:

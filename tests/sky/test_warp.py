@@ -120,8 +120,28 @@ def test_noise_keeps_most_of_its_variance_and_hardly_correlates():
 
 @pytest.mark.parametrize(("shift", "kept", "beside"), [(0.0, 1.0, 0.0), (0.5, 0.68, 0.19)])
 def test_the_noise_a_shift_leaves_is_known(shift, kept, beside):
-    variance, correlation = noise_kept(np.array([[1, 0, 300 + shift], [0, 1, 40 + shift]]))
+    variance, correlation = noise_kept(np.array([[1, 0, 300 + shift], [0, 1, 40 + shift]]), SHAPE)
     assert variance == pytest.approx(kept, abs=0.03) and correlation == pytest.approx(beside, abs=0.02)
+
+
+@pytest.mark.parametrize("degrees", [0.0, 0.05, 7.0, 40.0, 180.03])
+@pytest.mark.parametrize("shift", [(0.0, 0.0), (0.3, 0.85)])
+def test_the_noise_a_turned_field_keeps_is_known(degrees, shift):
+    side = 1100
+    noise = np.random.default_rng(3).standard_normal((side, side)).astype(np.float32)
+    cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    turn, middle = np.array([[cos, -sin], [sin, cos]]), np.full(2, (side - 1) / 2)
+    matrix = np.column_stack([turn, middle - turn @ middle + shift])
+    warped, flags = warp(noise, np.zeros(noise.shape, np.uint8), matrix, noise.shape)
+    part = np.s_[320:-320, 320:-320]  # covered at any angle
+    assert not flags[part].any()
+    values = warped[part]
+    variance = values.var()
+    beside = ((values[:, 1:] * values[:, :-1]).mean() + (values[1:] * values[:-1]).mean()) / 2 / variance
+    # The fractions in that part, as those of the whole, for a field turned about its middle.
+    corner = matrix[:, :2] @ [320, 320] + matrix[:, 2]
+    kept, correlation = noise_kept(np.column_stack([turn, corner]), values.shape)
+    assert kept == pytest.approx(variance, rel=0.015) and correlation == pytest.approx(beside, abs=0.01)
 
 
 @pytest.mark.parametrize("bit", [NO_DATA, SATURATED, DEFECT, OUTLIER])

@@ -152,7 +152,7 @@ def test_cores_of_stars_are_not_rejected(chain, pairs, samples):
     assert not (reject & core & clean).any()
 
 
-def test_weights_are_inverse_variances(chain, pairs):
+def test_weights_are_inverse_variances_before_resampling(chain, pairs):
     for frame in pairs.frames:
         truth = chain.entry(frame["path"])
         share = frame["noise"] * frame["transparency"] / np.sqrt(truth["sky"] * 0.93 + 3.0**2 * 7 / 6)
@@ -160,9 +160,12 @@ def test_weights_are_inverse_variances(chain, pairs):
     noise = np.array([frame["noise"] for frame in pairs.frames])
     fwhm, training = np.array([frame["fwhm_px"] for frame in pairs.frames]), pairs.blocks != "C"
     seeing = np.minimum(1, (np.median(fwhm[training]) / fwhm) ** 2)
-    expected = np.median(noise[training]) ** 2 * seeing
-    np.testing.assert_allclose(pairs.weights * noise**2, expected, rtol=1e-9)
+    variance = noise**2 / np.array([frame["noise_kept"] for frame in pairs.frames])
+    np.testing.assert_allclose(pairs.weights * variance, np.median(variance[training]) * seeing, rtol=1e-9)
     assert seeing.min() < 0.95
+    # The reference is noisier in every pixel for not being resampled; it is no worse for it.
+    itself = [frame["path"] for frame in pairs.frames].index(pairs.meta["reference"])
+    assert noise[itself] > 1.03 * np.median(noise) and pairs.weights[itself] > 0.9 * np.median(pairs.weights)
 
 
 def test_the_sky_is_the_level_between_the_stars(chain, pairs):
