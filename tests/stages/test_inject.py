@@ -89,9 +89,9 @@ def judged(chain):
     held_out = np.flatnonzero(pairs.blocks == "C")
     truth = np.nan_to_num(truths(chain).judged.truth)
     window = stage.cut(pairs, held_out, truth)
-    settings = type("Settings", (), {"seed": 1, "realisations": 2, "nsigma": 5.0, "slope": 0.7})
 
-    def result(network):
+    def result(network, realisations=2):
+        settings = type("Settings", (), {"seed": 1, "realisations": realisations, "nsigma": 5.0, "slope": 0.7})
         return stage.inject(pairs, window, lambda image, depth: network(image, truth, window), settings)
 
     return result
@@ -114,7 +114,8 @@ def test_a_network_that_erases_what_it_does_not_know_fails(judged, chain, tmp_pa
         """Pixels within 12 sigma of the known sky become that."""
         return np.where(np.abs(image - truth) < 12 * window.sigma, truth, image)
 
-    facts = judged(forgetful)
+    # Of 121 stars in two realisations the loss is known to 0.6 mag only, of 239 to 0.3.
+    facts = judged(forgetful, realisations=4)
     assert facts["depth"]["delta_m90"]["value"] < -0.3
     assert verdict(chain, facts, tmp_path) == "FAIL"
 
