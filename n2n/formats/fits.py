@@ -48,12 +48,8 @@ def read_header(
 
     Parameters
     ----------
-    path : path
-        A plain, gzip- or tile-compressed FITS file.
-    max_bytes : int
-        Refuse files of which any unit declares more bytes than this.
-    min_side : int
-        Refuse images with a side shorter than this many pixels.
+    path, max_bytes, min_side
+        As for `n2n.formats.pixels.read_pixels`.
 
     Returns
     -------

@@ -89,9 +89,9 @@ def noise_kept(matrix: np.ndarray, shape: tuple[int, int], places: int = 41) -> 
 
 def _shared(position: np.ndarray, step: float) -> np.ndarray:
     """Sum, over the pixels of an axis, of the products of their weights at `position` and `step` farther on."""
-    whole, phase = (np.floor(position + way) for way in (0, step)), (np.mod(position + way, 1) for way in (0, step))
-    (here, there), table = whole, _weights()[0].astype(float)
-    near, far = (table[np.rint(part * PHASES).astype(int)] for part in phase)
+    table, positions = _weights()[0].astype(float), (position, position + step)
+    here, there = (np.floor(place) for place in positions)
+    near, far = (table[np.rint((place - np.floor(place)) * PHASES).astype(int)] for place in positions)
     total = np.zeros(position.shape)
     lags = (there - here).astype(int)
     for lag in np.unique(lags[np.abs(lags) < len(TAPS)]):
