@@ -24,7 +24,7 @@ RECIPES = {
     "measure": 4,
     "reference": 2,
     "register": 5,
-    "pairs": 5,
+    "pairs": 6,
     "stack": 3,
     "train": 3,
     "denoise": 5,

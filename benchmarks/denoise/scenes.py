@@ -109,7 +109,7 @@ def make(name: str, seed: int, exposures: int, data: Path | None = None) -> Grou
     scene = Scene(diffuse(kind, rng, seed, data), *stars(SHAPE, rng, kind.stars, kind.star_flux, 0, (1, 2)))
     empty = Scene(scene.diffuse, *np.zeros((3, 0)))
     hot = np.where(rng.random(SHAPE) < HOT, rng.exponential(kind.hot_e, SHAPE), 0)
-    values, flags, truths, starless, kept = [], [], [], [], []
+    values, flags, truths, starless, kept, photon_noise = [], [], [], [], [], []
     for _ in range(exposures):
         sight = Conditions(
             *rng.uniform(-12, 12, 2), 0.0, rng.uniform(0.95, 1.0), 3.0 * (1 + 0.06 * rng.standard_normal()), kind.sky
@@ -124,13 +124,15 @@ def make(name: str, seed: int, exposures: int, data: Path | None = None) -> Grou
             moved, marks = warp(image, nothing, matrix, SHAPE)
             into.append(moved)
         flags.append(marks)
-        kept.append(noise_kept(matrix, SHAPE)[0] / sight.transparency)
+        kept.append(noise_kept(matrix, SHAPE)[0])
+        photon_noise.append(kept[-1] / sight.transparency)
     values, truths, starless = (np.array(images, np.float32) for images in (values, truths, starless))
     valid = np.array(flags) == 0
     sigma = np.array([1.4826 * np.median(np.abs(v[m] - np.median(v[m]))) for v, m in zip(values, valid, strict=True)])
     weights = np.median(sigma) ** 2 / sigma**2
     if exposures >= 3:
-        valid &= ~outliers(values, valid, np.ones(exposures, bool), sigma, signal_variance=1.0, level=0.0)
+        judges = np.ones(exposures, bool)
+        valid &= ~outliers(values, valid, judges, sigma, signal_variance=1.0, level=0.0, noise_kept=np.array(kept))
     values[~valid] = 0
     mean, _ = weighted_mean(values, valid, weights)
     background = float(np.median(sigma) ** 2)
@@ -140,7 +142,7 @@ def make(name: str, seed: int, exposures: int, data: Path | None = None) -> Grou
         background = sky_variance(sample, everywhere, exposures)
         variance = smooth_variance(sample, everywhere, exposures, background)
     seen = np.array(flags) == 0
-    return Group(values, valid, weights, variance, background, truths, starless, seen, float(np.mean(kept)))
+    return Group(values, valid, weights, variance, background, truths, starless, seen, float(np.mean(photon_noise)))
 
 
 def diffuse(kind: Kind, rng, seed: int, data: Path | None) -> np.ndarray:

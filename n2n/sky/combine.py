@@ -55,19 +55,21 @@ def outliers(
     valid: np.ndarray,
     judges: np.ndarray,
     background_sigma: np.ndarray,
-    nsigma: float = 5.0,
+    nsigma: float = 4.5,
     slope: float = 0.7,
     signal_variance: float = 0.0,
     level: float | None = None,
+    noise_kept: np.ndarray | None = None,
 ) -> np.ndarray:
     """Mark samples that the other exposures contradict: cosmic rays, trails, aircraft.
 
     A sample is rejected when it is farther from the median than
     ``nsigma * sigma + slope * gradient``: the gradient term, after driz_cr (Fruchter & Hook
     2002), forgives what seeing and sub-pixel misregistration do to the flanks of stars. sigma
-    is the larger of the noise model and the scatter between exposures at that place. Neighbours
-    of a rejected sample go with it when they exceed half the limit on the same side, and what resampling
-    spreads around a strong one goes with it in any case.
+    is the larger of the noise model and the scatter between exposures at that place. A sample beyond half the
+    limit is rejected, too, when the mean of four pixels with it is beyond theirs: resampling shares the charge of
+    a hit between them. Neighbours of a rejected sample go with it when they exceed half the limit on the same
+    side, and so do theirs; what resampling spreads around a strong one goes with it in any case.
 
     Parameters
     ----------
@@ -82,6 +84,8 @@ def outliers(
         Variance added for each unit of signal above the sky (1 for electrons at full scale).
     level : float, optional
         The sky; by default the median of the image.
+    noise_kept : ndarray, shape (n,), optional
+        Share of the variance that resampling left in a pixel, as in `warp.noise_kept`; 1 by default.
 
     Returns
     -------
@@ -91,12 +95,12 @@ def outliers(
     centre, scatter = median_and_scatter(values, valid, chosen)
     known = np.isfinite(centre)
     centre = np.where(known, centre, 0).astype(np.float32)
-    forgiven = slope * _gradient(centre)
+    forgiven = np.float32(slope / 2) * _gradient(centre)  # here and below: half of the limits
     scale = background_sigma.astype(np.float32)
     if level is None:
         level = np.median(centre[known]) if known.any() else 0.0
     floor = np.maximum(centre - np.float32(level), 0) * np.float32(signal_variance)
-    floor *= np.float32(nsigma**2)
+    floor *= np.float32((nsigma / 2) ** 2)
     count = np.einsum("i,i...->...", judges.astype(np.uint16), valid)
     widen = np.ones_like(centre)
     if judges.sum() >= 6:
@@ -107,38 +111,55 @@ def outliers(
         widen = np.maximum(np.minimum(near, around), 1) ** 2
     # Fewer than two other exposures cannot contradict anything.
     enough = {True: known & (count >= 3), False: known & (count >= 2)}
+    # The mean of four pixels has half the noise that one had before it was resampled.
+    of_four = 0.5 / np.sqrt(np.ones(len(values)) if noise_kept is None else noise_kept).astype(np.float32)
     rejected = np.zeros(values.shape, bool)
-    deviation, size, limit = np.empty((3, *centre.shape), np.float32)
+    deviation, size, half = np.empty((3, *centre.shape), np.float32)
     for index in range(len(values)):
-        np.multiply(widen, (nsigma * scale[index]) ** 2, out=limit)
-        limit += floor
-        np.sqrt(limit, out=limit)
-        limit += forgiven
+        np.multiply(widen, (nsigma / 2 * scale[index]) ** 2, out=half)
+        half += floor
+        np.sqrt(half, out=half)
+        half += forgiven
         np.subtract(values[index], centre, out=deviation)
-        core = np.abs(deviation, out=size) > limit
-        core &= enough[bool(judges[index])]
-        core &= valid[index]
-        places = np.flatnonzero(core)
+        deviation *= valid[index]
+        suspects = np.flatnonzero(np.abs(deviation, out=size) > half)
+        suspects = suspects[enough[bool(judges[index])].ravel()[suspects]]
+        places = suspects[_is_hit(suspects, deviation, half, forgiven, of_four[index])]
         if len(places):
-            rejected[index].ravel()[places] = True
-            _mark_beside(rejected[index], places, deviation, limit)
-            rejected[index] &= valid[index]
+            found = rejected[index]
+            found.ravel()[places] = True
+            places = _mark_beside(found, places, deviation, half)
+            _mark_beside(found, places, deviation, half)
+            found &= valid[index]
     return rejected
 
 
-def _mark_beside(found: np.ndarray, places: np.ndarray, deviation: np.ndarray, limit: np.ndarray) -> None:
-    """What belongs to rejected samples: neighbours half as far off, and the rings of resampling around strong ones."""
+def _is_hit(suspects, deviation: np.ndarray, half: np.ndarray, forgiven: np.ndarray, of_four: float) -> np.ndarray:
+    """Which suspects deviate too much, themselves or with three neighbours; ndarray of bool."""
+    # Beyond a border the image goes on at the opposite one, whose noise is as good as any.
+    steps = np.add.outer(deviation.shape[1] * np.arange(-1, 2), np.arange(-1, 2))
+    near = deviation.take(suspects + steps[..., None], mode="wrap")
+    two = near[:2] + near[1:]
+    most = np.abs(two[:, :2] + two[:, 1:]).max(axis=(0, 1)) / 4
+    half, forgiven = half.ravel()[suspects], forgiven.ravel()[suspects]
+    return (np.abs(near[1, 1]) > 2 * half) | (most > 2 * (of_four * (half - forgiven) + forgiven))
+
+
+def _mark_beside(found: np.ndarray, places: np.ndarray, deviation: np.ndarray, half: np.ndarray) -> np.ndarray:
+    """Mark neighbours half as far off, and the rings of resampling around strong hits; places of new neighbours."""
     rows, columns = np.divmod(places, found.shape[1])
     peak = deviation[rows, columns]
-    strength = np.abs(peak) / limit[rows, columns]
+    strength = np.abs(peak) / (2 * half[rows, columns])
     y, x = _around(rows, columns, 1, found.shape)
-    near = np.sign(peak) * deviation[y, x] > 0.5 * limit[y, x]
-    found[y[near], x[near]] = True
+    near = (np.sign(peak) * deviation[y, x] > half[y, x]) & ~found[y, x]
+    y, x = y[near], x[near]
+    found[y, x] = True
     # Lanczos leaves a tenth of a peak two pixels away and a hundredth four pixels away. Beside a strong hit its rings
     # also hide weaker parts of the same track.
     for least, reach in ((2, 1), (10, 2), (100, 4)):
         strong = strength > least
         found[_around(rows[strong], columns[strong], reach, found.shape)] = True
+    return np.unique(y * found.shape[1] + x)
 
 
 def _around(rows, columns, reach: int, shape) -> tuple[np.ndarray, np.ndarray]:

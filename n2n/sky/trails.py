@@ -150,6 +150,11 @@ def _running_mean(values: np.ndarray, width: int) -> np.ndarray:
     return cv2.blur(np.atleast_2d(values), (width, 1), borderType=cv2.BORDER_REFLECT).reshape(values.shape)
 
 
+def _apart(places: np.ndarray, gap: int) -> list[np.ndarray]:
+    """Ascending places, split where more than `gap` others lie between two."""
+    return np.split(places, np.flatnonzero(np.diff(places) > gap + 1) + 1)
+
+
 class _Strip:
     """The surroundings of a line in full resolution, turned so that the line runs along the first axis."""
 
@@ -238,9 +243,11 @@ class _Strip:
         noise = np.percentile(np.abs(self.profile), 25) / 0.3186
         bright = self.profile > max(FAINTEST, 4 * min(noise, 0.25))
         bright[max(self.peak - 2, 0) : self.peak + 3] = True
-        places = np.flatnonzero(bright)
-        parts = np.split(places, np.flatnonzero(np.diff(places) > GAP + 1) + 1)
-        whole = next(part for part in parts if part[0] <= self.peak <= part[-1])
+        lines = _apart(np.flatnonzero(bright), 1)
+        # Beyond a gap noise that is faint and narrow must not widen the trail.
+        strong = _running_mean(self.profile, 3) >= PEAK
+        lines = [line for line in lines if strong[line].any() or line[0] <= self.peak <= line[-1]]
+        whole = next(part for part in _apart(np.concatenate(lines), GAP) if part[0] <= self.peak <= part[-1])
         return float(self.offsets[whole[0]]), float(self.offsets[whole[-1]])
 
     def covered(self, shape: tuple[int, int], low: float, high: float, side: int = 1) -> np.ndarray:

