@@ -9,6 +9,8 @@ TYPICAL = 10_000  # samples that say what is typical of a block
 # What makes the median absolute deviation of few samples unbiased (Croux & Rousseeuw 1992).
 FEW = {3: 1.495, 4: 1.363, 5: 1.206, 6: 1.200, 7: 1.140, 8: 1.129, 9: 1.107}
 
+CURVED = 4.0  # sigma of an exposure: half the median image's Laplacian, where seeing counts; its noise is below 1
+
 
 def clipped_mean(frames: np.ndarray, zero=None, scales=None, nsigma: float = 4.0, rows: int = 16) -> np.ndarray:
     """Mean over exposures without outliers, for calibration frames.
@@ -60,13 +62,15 @@ def outliers(
     signal_variance: float = 0.0,
     level: float | None = None,
     noise_kept: np.ndarray | None = None,
+    blur: np.ndarray | None = None,
 ) -> np.ndarray:
     """Mark samples that the other exposures contradict: cosmic rays, trails, aircraft.
 
     A sample is rejected when it is farther from the median than
     ``nsigma * sigma + slope * gradient``: the gradient term, after driz_cr (Fruchter & Hook
     2002), forgives what seeing and sub-pixel misregistration do to the flanks of stars. sigma
-    is the larger of the noise model and the scatter between exposures at that place. A sample beyond half the
+    is the larger of the noise model and the scatter between exposures at that place. What an exposure's own seeing
+    does to a star is expected: blurring by a variance b adds b / 2 times the Laplacian. A sample beyond half the
     limit is rejected, too, when the mean of four pixels with it is beyond theirs: resampling shares the charge of
     a hit between them. Neighbours of a rejected sample go with it when they exceed half the limit on the same
     side, and so do theirs; what resampling spreads around a strong one goes with it in any case.
@@ -86,6 +90,8 @@ def outliers(
         The sky; by default the median of the image.
     noise_kept : ndarray, shape (n,), optional
         Share of the variance that resampling left in a pixel, as in `warp.noise_kept`; 1 by default.
+    blur : ndarray, shape (n,), optional
+        Variance of each exposure's star images, less that of the median exposure's [px^2]; 0 by default.
 
     Returns
     -------
@@ -113,6 +119,7 @@ def outliers(
     enough = {True: known & (count >= 3), False: known & (count >= 2)}
     # The mean of four pixels has half the noise that one had before it was resampled.
     of_four = 0.5 / np.sqrt(np.ones(len(values)) if noise_kept is None else noise_kept).astype(np.float32)
+    curved, stars = _curved(centre, CURVED * np.median(scale))
     rejected = np.zeros(values.shape, bool)
     deviation, size, half = np.empty((3, *centre.shape), np.float32)
     for index in range(len(values)):
@@ -121,6 +128,8 @@ def outliers(
         np.sqrt(half, out=half)
         half += forgiven
         np.subtract(values[index], centre, out=deviation)
+        if blur is not None:
+            deviation.ravel()[stars] -= np.float32(blur[index]) * curved
         deviation *= valid[index]
         suspects = np.flatnonzero(np.abs(deviation, out=size) > half)
         suspects = suspects[enough[bool(judges[index])].ravel()[suspects]]
@@ -166,6 +175,13 @@ def _around(rows, columns, reach: int, shape) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns of all pixels within `reach` of some; int ndarrays, shape (side^2, n)."""
     steps = np.mgrid[-reach : reach + 1, -reach : reach + 1].reshape(2, -1, 1)
     return np.clip(rows + steps[0], 0, shape[0] - 1), np.clip(columns + steps[1], 0, shape[1] - 1)
+
+
+def _curved(image: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]:
+    """Half of the Laplacian where it is larger than `least`, and where that is; ndarrays, shape (n,)."""
+    half = cv2.Laplacian(image, cv2.CV_32F, scale=0.5, borderType=cv2.BORDER_REFLECT).ravel()
+    places = np.flatnonzero(np.abs(half) > least)
+    return half[places], places
 
 
 def _gradient(image: np.ndarray) -> np.ndarray:

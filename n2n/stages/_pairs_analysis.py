@@ -37,6 +37,8 @@ class Exposures:
         Noise where there is only sky; inverse variance before resampling, times what seeing takes off.
     noise_kept : ndarray
         Share of the variance that resampling left in a pixel.
+    blur : ndarray
+        Variance of the star images, less that of the median exposure's [px^2].
     photon_noise : ndarray
         Variance that a unit of signal adds; 0 where the gain is unknown.
     pointings : int ndarray
@@ -47,6 +49,7 @@ class Exposures:
     sigma: np.ndarray
     weights: np.ndarray
     noise_kept: np.ndarray
+    blur: np.ndarray
     photon_noise: np.ndarray
     pointings: np.ndarray
     sky: float
@@ -64,8 +67,9 @@ def analyse(source: dict, file: h5py.File, frames: list[dict], meta: dict, setti
     pixels, flags = source["pixels"], source["flags"]
     n, height, width = pixels.shape
     exposures = describe(pixels, flags, frames, meta, settings)
-    for entry, weight, noise in zip(frames, exposures.weights, exposures.sigma, strict=True):
-        entry["weight"], entry["noise"] = float(weight), float(noise)
+    kept = exposures.weights, exposures.sigma, exposures.blur
+    for entry, weight, noise, wider in zip(frames, *kept, strict=True):
+        entry["weight"], entry["noise"], entry["blur"] = float(weight), float(noise), float(wider)
     meta["sky"] = exposures.sky
     reject = create_rows(file, "reject", bool, (n, height, width), packed=True)
     kinds = {"sample": np.float32, "mean": np.float32, "weight": np.float32, "photon": np.float32}
@@ -111,14 +115,15 @@ def describe(pixels, flags, frames: list[dict], meta: dict, settings) -> Exposur
     noise_kept = np.array([entry["noise_kept"] for entry in frames])
     variance = sigma**2 / noise_kept
     weights = np.median(variance[training]) / variance
+    fwhm = np.array([entry.get("fwhm_px") or np.nan for entry in frames], float)
     if settings.seeing:
-        weights *= seeing_factor(np.array([entry.get("fwhm_px") or np.nan for entry in frames], float), training)
+        weights *= seeing_factor(fwhm, training)
     photon_noise = np.zeros(len(frames))
     if meta["unit"] == "electron":
         # A unit of signal in a dimmed exposure stands for fewer electrons; resampling averages some noise away.
         photon_noise = noise_kept / np.array([entry["transparency"] for entry in frames])
     pointings = np.array([entry["pointing"] for entry in frames])
-    return Exposures(training, sigma, weights, noise_kept, photon_noise, pointings, sky)
+    return Exposures(training, sigma, weights, noise_kept, blur(fwhm, training), photon_noise, pointings, sky)
 
 
 def seeing_factor(fwhm: np.ndarray, training: np.ndarray) -> np.ndarray:
@@ -131,6 +136,16 @@ def seeing_factor(fwhm: np.ndarray, training: np.ndarray) -> np.ndarray:
     if known.size == 0:
         return np.ones(fwhm.shape)
     return np.where(np.isfinite(fwhm), np.minimum(1, (np.median(known) / fwhm) ** 2), 1.0)
+
+
+def blur(fwhm: np.ndarray, typical: np.ndarray) -> np.ndarray:
+    """Variance of star images, less that of the typical ones' median [px^2]; 0 where it is unknown.
+
+    Scaled by (median / FWHM)^2, which makes `outliers`' first order exact at the peak of a Gaussian star.
+    """
+    known = fwhm[typical & np.isfinite(fwhm)]
+    median = np.median(known) if known.size else np.nan
+    return np.nan_to_num((median / 2.3548) ** 2 * (1 - (median / fwhm) ** 2))
 
 
 def trails_of(small, exposures: Exposures, processes: int) -> dict[int, np.ndarray]:
@@ -202,6 +217,7 @@ def strip(values, flags, within, trails, exposures: Exposures, settings) -> tupl
         signal_variance=float(exposures.photon_noise.any()),
         level=exposures.sky,
         noise_kept=exposures.noise_kept,
+        blur=exposures.blur,
     )[:, within]
     if trails is not None:
         found = found | (trails & valid[:, within])

@@ -274,9 +274,11 @@ def restacked(window: Window, objects: Objects, weights: np.ndarray, pairs: Pair
     values = window.values.copy()
     for image, one in zip(values, window.exposures, strict=True):
         image += observe(objects, one, image.shape, rng)
-    sigma, kept = (np.array([pairs.frames[i][name] for i in window.chosen]) for name in ("noise", "noise_kept"))
+    facts = ("noise", "noise_kept", "blur")
+    sigma, kept, blur = (np.array([pairs.frames[i][name] for i in window.chosen]) for name in facts)
     rejected = outliers(
         values, window.valid, np.ones(len(values), bool), sigma, nsigma=settings.nsigma, slope=settings.slope,
-        signal_variance=float(pairs.meta["unit"] == "electron"), level=0.0, noise_kept=kept,
+        signal_variance=float(pairs.meta["unit"] == "electron"), level=0.0,
+        noise_kept=kept, blur=blur,
     )  # fmt: skip
     return weighted_mean(values, window.valid & ~rejected, weights)

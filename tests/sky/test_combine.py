@@ -200,3 +200,18 @@ def test_a_faint_track_is_followed_from_where_it_is_strong():
     values = noise(8, seed=10)
     values[5, 50, 50:53] = 30, 4, 4
     assert reject(values)[5, 50, 50:53].all()
+
+
+def test_the_stars_of_a_sharper_exposure_that_does_not_judge_are_kept():
+    rng = np.random.default_rng(11)
+    y, x = np.indices((60, 60))
+    widths = np.array([1.5] * 9 + [1.3])
+    stars = [100_000 * np.exp(-((x - 30.3) ** 2 + (y - 29.8) ** 2) / 2 / s**2) / (2 * np.pi * s**2) for s in widths]
+    values = np.array([rng.poisson(star + 50) - 50 for star in stars], np.float32)
+    judges, sigma = np.arange(10) < 9, np.full(10, np.sqrt(50.0))
+    valid = np.ones(values.shape, bool)
+    blur = 1.5**2 * (1 - (1.5 / widths) ** 2)
+    assert outliers(values, valid, judges, sigma, signal_variance=1.0)[9, 25:35, 25:35].any()
+    assert not outliers(values, valid, judges, sigma, signal_variance=1.0, blur=blur)[:, 22:39, 22:39].any()
+    values[9, 30, 30] += 4000  # a cosmic ray on that star, half of its peak
+    assert outliers(values, valid, judges, sigma, signal_variance=1.0, blur=blur)[9, 30, 30]
