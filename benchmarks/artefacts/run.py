@@ -1,6 +1,6 @@
 """Masks and rejection against planted artefacts: one command, a table out.
 
-    python benchmarks/artefacts/run.py [--seeds 0 1 2] [--work DIR]
+    python benchmarks/artefacts/run.py [--seeds 0 1 2 ...] [--work DIR]
 
 Simulates the preset "artefacts" for every seed, runs the workflow as far as stack.fits, and looks every planted pixel
 of every accepted light up in the masks and rejections of pairs.h5: what was found, which good pixels were lost, and
@@ -32,7 +32,7 @@ REPOSITORY = HERE.parents[1]
 NIGHT = "2026-10-03"
 GUARD = 2  # px around anything planted that count as neither good nor planted
 CORE = 1.5  # px around the centre of a star
-SHOWN = ("cosmic", "hot", "cold", "telegraph", "trail", "faint_trail", "aircraft")
+SHOWN = ("cosmic", "hot", "cold", "telegraph", "telegraph_high", "trail", "faint_trail", "aircraft")
 
 
 def process(folder: Path, seed: int) -> None:
@@ -174,7 +174,7 @@ def sum_lights(found: dict) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="+", default=range(10))
     parser.add_argument("--work", type=Path, help="scratch folder, kept (default: a temporary one)")
     args = parser.parse_args()
     rows = []
@@ -197,7 +197,8 @@ def main() -> None:
         "trails above 1 sigma of the sky's noise, an aircraft's path with its gaps); good pixels that are lost",
         f"(covered, nothing planted or saturated within {GUARD} px); the same within {CORE} px of the centres of",
         "isolated stars of S/N > 50; and the flux of these stars in the stack against the truth (number of stars).",
-        "Wanted: 99 of the planted, at most 0.1 of the good, cores whole.",
+        "Telegraph pixels count at both levels, and at the upper one: where all darks found a pixel at its lower level,",
+        "only the upper one is wrong. Wanted: 99 of the planted, at most 0.1 of the good, cores whole.",
         "",
         *table(rows),
     ]

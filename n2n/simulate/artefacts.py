@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from n2n.simulate.frames import flat_of
 from n2n.simulate.trails import KINDS, Trail, trail_light
 
-ARTEFACTS = ("cosmic", "hot", "cold", "telegraph", *KINDS, "saturated")
+ARTEFACTS = ("cosmic", "hot", "cold", "telegraph", "telegraph_high", *KINDS, "saturated")
 
 
 def planted(
@@ -33,7 +33,8 @@ def planted(
     -------
     dict of bool arrays, shape (height, width)
         By the names of `ARTEFACTS`. ``cold`` are dead columns and pixels. ``telegraph`` holds both levels of those
-        pixels, since the master dark is the mean of the two and right for neither. ``saturated`` are the pixels
+        pixels, since the master dark is the mean of the two and right for neither; ``telegraph_high``
+        those at their upper level in this light. ``saturated`` are the pixels
         that reach full scale without noise.
     """
     shape, group = light.shape, truth["groups"][entry["group"]]
@@ -50,6 +51,7 @@ def planted(
         "hot": excess > nsigma * sky_noise,
         "cold": _image([(*place, 1) for place in truth["camera"]["dead_pixels"]], shape) > 0,
         "telegraph": _image(group["telegraph_pixels"], shape) > 0,
+        "telegraph_high": jumps > 0,
     }
     masks["cold"][:, truth["camera"]["dead_columns"]] = True
     masks |= {kind: np.zeros(shape, bool) for kind in KINDS}
