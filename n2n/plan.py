@@ -28,7 +28,7 @@ RECIPES = {
     "stack": 3,
     "train": 3,
     "denoise": 5,
-    "frames": 3,
+    "frames": 4,
     "inject": 2,
     "assess": 7,
     "colour": 1,

@@ -15,7 +15,7 @@ from astropy.io import fits
 from n2n.config import add_settings
 from n2n.formats import flags as bits
 from n2n.formats.products import reference_header, set_cards, write_fits
-from n2n.formats.provenance import denoise_cards, history_line, mask_plane
+from n2n.formats.provenance import denoise_cards, history_line, mask_plane, provenance_table, stack_cards
 from n2n.log import Progress, logger
 from n2n.stages.denoise import check_tiles, measured_band_noise
 from n2n.stages.pairs import Pairs
@@ -66,11 +66,13 @@ def run(args) -> None:
         header = reference_header(pairs.meta)
         where = {"tile": place.tile, "device": place.name}
         cards = denoise_cards(prior.description(), settings | where, facts)
-        set_cards(header, cards | of_exposure(pairs.frames[index]))
+        entry = pairs.frames[index]
+        set_cards(header, stack_cards([entry], pairs.meta) | cards | of_exposure(entry))
         header.add_history(history_line("frames", "one exposure, QASTAT=WARN"))
         image, mask = assemble(mean, result, pairs.file["flags"][index])
         image += np.float32(pairs.meta["sky"])
-        write_fits(unfinished / name, [fits.PrimaryHDU(image, header), mask_plane(mask)])
+        hdus = [fits.PrimaryHDU(image, header), mask_plane(mask), provenance_table([entry], [])]
+        write_fits(unfinished / name, hdus)
     shutil.rmtree(args.output, ignore_errors=True)
     unfinished.rename(args.output)
     logger.info("%d exposures denoised one by one: %s", len(names), UNPROVED)

@@ -6,6 +6,7 @@ the network. Exit status 1 on any mismatch.
 
 import hashlib
 import warnings
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +22,12 @@ from n2n.formats.tables import read_json
 # What astropy raises on damaged headers and tables.
 DAMAGED = (OSError, TypeError, ValueError, KeyError, IndexError, AttributeError, AssertionError, fits.VerifyError)
 
+PRIOR = "n2n/nets/prior.md"  # what DNMFILE says of the network that comes with n2n
+
 
 def add_arguments(parser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("file", type=Path, help="denoised.fits or stack.fits")
+    parser.add_argument("file", type=Path, help="denoised.fits, stack.fits, or an exposure of frames/")
     parser.add_argument("--raw", type=Path, default=Path("data/raw"), help="folder of the raw nights")
     parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the models")
 
@@ -110,6 +113,11 @@ def checksum_problems(path: Path) -> list[str]:
 
 def model_problems(header, models: Path, story: list[str]) -> list[str]:
     """Compare the weights on disk with the digest in the header."""
+    if header.get("DNMFILE") == PRIOR:
+        digest = hashlib.sha256((files("n2n") / "nets/prior.safetensors").read_bytes()).hexdigest()
+        same = f"sha256:{digest}" == header["DNMODEL"]
+        story.append(f"That network is {'the one' if same else 'not the one, and was not checked,'} of this n2n.")
+        return []
     folder = models / Path(header.get("DNMFILE", "")).parent
     weights = folder / "model.safetensors"
     if not weights.is_file():
@@ -130,24 +138,31 @@ def frames_of(folder: Path) -> list:
 def tell(path: Path, header, exposures) -> list[str]:
     """Where the image came from, in plain words."""
     used = sum(use for _, _, use in exposures)
+    made_of = "one exposure" if used == 1 else f"mean of {used} exposures"
+    others = f"; {len(exposures) - used} more were left out" if used < len(exposures) else ""
     target = header.get("OBJECT", "an unnamed target")
     total = header.get("TOTEXP")
-    time = f", {total / 60:.0f} minutes in all" if total else ""
+    time = f", {total / 60:.0f} minutes in all" if total and used > 1 else f" of {total:g} s" if total else ""
     story = [
         f"{path.name}: {target} through {header.get('FILTCAN', 'an unknown filter')}, "
-        f"mean of {used} exposures{time}; {len(exposures) - used} more were left out.",
+        f"{made_of}{time}{others}.",
         f"Made by n2n {header.get('PIPEVER', '?')}, unit {header.get('BUNIT', '?')}, linear, nothing clipped.",
     ]
     if header.get("PROCTYPE") == "DENOISED":
-        story.append(
-            f"Denoised by a network trained on {header.get('DNGROUP', '?')} "
-            f"({header.get('DNSTEPS', '?')} steps, seed {header.get('DNSEED', '?')}, on {header.get('DNDEVICE', '?')})."
-        )
-        story.append(
-            f"Judged on held-out exposures: {header.get('QASTAT', '?')}, "
-            f"worth {header.get('QAGAIN', float('nan')):.1f} "
-            f"+- {header.get('QAGAINER', float('nan')):.1f} times the exposures."
-        )
+        if header.get("DNMFILE") == PRIOR:
+            story.append("Denoised by the network that comes with n2n, which has seen no exposure of yours.")
+        else:
+            story.append(
+                f"Denoised by a network trained on {header.get('DNGROUP', '?')} ({header.get('DNSTEPS', '?')} steps, "
+                f"seed {header.get('DNSEED', '?')}, on {header.get('DNDEVICE', '?')})."
+            )
+        if "QAGAIN" in header:
+            story.append(
+                f"Judged on held-out exposures: {header.get('QASTAT', '?')}, "
+                f"worth {header['QAGAIN']:.1f} +- {header.get('QAGAINER', float('nan')):.1f} times the exposures."
+            )
+        else:
+            story.append(f"Not judged: {header.get('QAREASON', '?')}.")
     else:
         reason = header.get("QAREASON")
         story.append("Not denoised: this is the plain stack" + (f" ({reason})." if reason else "."))

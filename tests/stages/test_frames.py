@@ -3,6 +3,7 @@ import pytest
 from astropy.io import fits
 from finished import QUICK, call, finished, truths
 
+from n2n.cli import main
 from n2n.formats import flags as bits
 from n2n.nets import inference, prior
 from n2n.stages.frames import assemble, file_names
@@ -39,7 +40,27 @@ def test_the_header_is_the_exposures_own_and_says_that_nothing_is_proved(folder,
     header = fits.getheader(folder / file_names([f["path"] for f in pairs.frames])[1])
     assert header["DATE-OBS"] == frame["date_obs"] and header["EXPTIME"] == float(frame["exptime_s"])
     assert (header["QASTAT"], header["DNTRAIN"], header["PROCTYPE"]) == ("WARN", "pretrained", "DENOISED")
+    assert (header["NCOMBINE"], header["BUNIT"], header["FILTCAN"]) == (1, "electron", "L")
     assert header["DNMODEL"] == f"sha256:{prior.digest()}" and "proved" in header["QAREASON"]
+
+
+def test_verify_tells_where_a_single_exposure_came_from(folder, chain, capsys):
+    night = finished(chain)
+    frame = Pairs(night.pairs).frames[1]
+    path = folder / file_names([entry["path"] for entry in Pairs(night.pairs).frames])[1]
+    with fits.open(path) as hdus:
+        [row] = hdus["PROVENANCE"].data
+        assert (row["FILENAME"], row["SHA256"], row["USED"]) == (frame["path"], frame["sha256"], True)
+    assert main(["verify", str(path), "--raw", str(night.raw)]) == 0
+    told = capsys.readouterr().out
+    for words in (
+        "M31 through L, one exposure of 60 s.",
+        "Denoised by the network that comes with n2n",
+        "Not judged: a single exposure",
+        "1 of 1 raw frames found",
+        "That network is the one of this n2n",
+    ):
+        assert words in told
 
 
 def test_the_same_exposures_give_the_same_bytes(folder, chain, tmp_path):
