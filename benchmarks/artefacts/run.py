@@ -197,7 +197,7 @@ def main() -> None:
         "trails above 1 sigma of the sky's noise, an aircraft's path with its gaps); good pixels that are lost",
         f"(covered, nothing planted or saturated within {GUARD} px); the same within {CORE} px of the centres of",
         "isolated stars of S/N > 50; and the flux of these stars in the stack against the truth (number of stars).",
-        "Telegraph pixels count at both levels, and at the upper one: where all darks found a pixel at its lower level,",
+        "Telegraph pixels count at both levels, and at the upper one: where all darks found a pixel at its lower one,",
         "only the upper one is wrong. Wanted: 99 of the planted, at most 0.1 of the good, cores whole.",
         "",
         *table(rows),

@@ -144,8 +144,7 @@ def tell(path: Path, header, exposures) -> list[str]:
     total = header.get("TOTEXP")
     time = f", {total / 60:.0f} minutes in all" if total and used > 1 else f" of {total:g} s" if total else ""
     story = [
-        f"{path.name}: {target} through {header.get('FILTCAN', 'an unknown filter')}, "
-        f"{made_of}{time}{others}.",
+        f"{path.name}: {target} through {header.get('FILTCAN', 'an unknown filter')}, {made_of}{time}{others}.",
         f"Made by n2n {header.get('PIPEVER', '?')}, unit {header.get('BUNIT', '?')}, linear, nothing clipped.",
     ]
     if header.get("PROCTYPE") == "DENOISED":
