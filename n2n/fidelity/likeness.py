@@ -40,16 +40,21 @@ def matcher(light: np.ndarray, stack: np.ndarray, weight: np.ndarray, bright: np
     templates = [light, ndimage.laplace(ndimage.gaussian_filter(light, FINE))]
     templates += [ndimage.sobel(light, axis) / 8 for axis in (0, 1)]
     bright = bright & np.isfinite(stack) & (weight > 0)
-    near = ndimage.binary_dilation(bright, iterations=REACH)
+    near = np.flatnonzero(ndimage.binary_dilation(bright, iterations=REACH))
+    # All that counts from here on lies near bright pixels, which are few.
+    light, *others, stack, weight, bright = (array.ravel()[near] for array in (*templates, stack, weight, bright))
+    templates = np.stack([light, *others])
 
     def matched(image: np.ndarray) -> np.ndarray:
-        fair = bright & np.isfinite(image)
+        values = image.ravel()[near]
+        fair = bright & np.isfinite(values)
         if fair.sum() < FEWEST:
             return image
-        columns = np.stack([*(template[fair] for template in templates), np.ones(fair.sum())], axis=1).astype(float)
+        columns = np.stack([*templates[:, fair], np.ones(fair.sum())], axis=1).astype(float)
         root = np.sqrt(weight[fair].astype(float))
-        found, *_ = np.linalg.lstsq(root[:, None] * columns, root * (image - stack)[fair], rcond=None)
-        different = sum(np.float32(one) * template for one, template in zip(found[:-1], templates, strict=True))
-        return np.where(near, image - different, image)
+        found, *_ = np.linalg.lstsq(root[:, None] * columns, root * (values - stack)[fair], rcond=None)
+        result = image.copy()
+        result.ravel()[near] -= found[:-1].astype(np.float32) @ templates
+        return result
 
     return matched

@@ -95,6 +95,7 @@ def product_error(images: list, weight: np.ndarray, faint: np.ndarray, parts, fw
     root = np.sqrt(np.where(faint, weight, 0)).astype(np.float32)
     share = np.maximum(ndimage.gaussian_filter(faint.astype(np.float32), WIDE), 1e-3)
     base = ndimage.gaussian_filter(np.where(faint, images[0], 0).astype(np.float32), WIDE) / share
+    del share
     centred = [root * np.where(faint, image - base, 0).astype(np.float32) for image in images]
     passed = _optics(fwhm)
     judges, rest = _Products(faint.shape, passed), _Products(faint.shape, passed)
@@ -103,19 +104,25 @@ def product_error(images: list, weight: np.ndarray, faint: np.ndarray, parts, fw
         # What a part lacks is lent, so that H does not smooth over a gap; its own weight is 0.
         part = np.where(known, root * (np.where(known, mean, 0) - base), centred[0]).astype(np.float32)
         (judges if held_out else rest).add(part, np.where(known, depth, 0).astype(np.float32))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        # The product of two parts of depths a and b has a variance of 1 / a b.
-        noise = 2 / judges.pairs, 4 / (judges.depth * rest.depth), 2 / rest.pairs
-        share = np.nan_to_num(noise[0] / sum(noise))
-    light, held_out = judges.of_pairs(), judges.mean()
-    null = light - 2 * held_out * rest.passed() + rest.of_pairs()
     fair = faint & (judges.pairs > 0.01 * judges.depth**2)
+    share, light, held_out = _share(judges, rest), judges.of_pairs(), judges.mean()
+    del judges
+    # From here `light` is less its chance.
+    light -= share * (light - 2 * held_out * rest.passed() + rest.of_pairs())
+    del rest, share, base, root
     result = []
     for image in centred:
         inside = passed(image)
         outside = (image - held_out) * (image - inside)
-        result.append(np.where(fair, (image - 2 * held_out) * inside + light - share * null + outside, np.nan))
+        result.append(np.where(fair, (image - 2 * held_out) * inside + light + outside, np.nan))
     return result
+
+
+def _share(judges: "_Products", rest: "_Products") -> np.ndarray:
+    """The x of the module's formula; the product of two parts of depths a and b has a variance of 1 / a b."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        own = 2 / judges.pairs
+        return np.nan_to_num(own / (own + 4 / (judges.depth * rest.depth) + 2 / rest.pairs))
 
 
 class _Products:
@@ -232,10 +239,8 @@ def true_gain(denoised, stack, truth, weight, chosen, box: int = BOX) -> Gain:
 
 def box_sums(values: np.ndarray, box: int) -> np.ndarray:
     """Sums over square boxes; partial boxes at the border included.  Returns a flat float64 array."""
-    height, width = values.shape
-    padded = np.pad(values.astype(np.float64), ((0, -height % box), (0, -width % box)))
-    rows, columns = padded.shape[0] // box, padded.shape[1] // box
-    return padded.reshape(rows, box, columns, box).sum(axis=(1, 3)).ravel()
+    rows, columns = (np.arange(0, side, box) for side in values.shape)
+    return np.add.reduceat(np.add.reduceat(values, rows, axis=0, dtype=np.float64), columns, axis=1).ravel()
 
 
 def gain_of(before: np.ndarray, after: np.ndarray, chosen: np.ndarray, box: int = BOX) -> Gain:

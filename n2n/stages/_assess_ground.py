@@ -100,5 +100,6 @@ def measure(on: Ground, denoised: np.ndarray) -> Measured:
         smooth = np.where(smooth > UNLIKELY * model, smooth, model)
         own = np.where((zones == ZONES.index("stars")) & (denoised > 10 * on.sky_sigma), model, own)
     weight, own = np.where(on.usable, 1 / smooth, 0), np.where(on.usable, own, 0)
+    del smooth, model
     before, after, like = errors(on, denoised, own, weight, zones)
     return Measured(before, after, weight, zones, like)

@@ -42,7 +42,7 @@ from n2n.stages._assess_gates import (
     sky_level_gate,
     star_gates,
 )
-from n2n.stages._assess_ground import ground, measure, sky_noise
+from n2n.stages._assess_ground import Ground, ground, measure, sky_noise
 from n2n.stages._assess_variance import (
     CLASSES,
     brightness_class,
@@ -75,20 +75,17 @@ def run(args) -> None:
     pairs = Pairs(args.pairs)
     header, stack = read_product(args.stack, "VAR", "MASK", "COVERAGE")
     facts = describe(pairs, args)
-    with h5py.File(args.candidate, "r") as file:
-        refused = file.attrs.get("refused")
-        candidate = None if refused else {name: file[name][:] for name in ("full", "judged", "single")}
-        attributes = {key: file.attrs[key] for key in file.attrs}
-    if candidate is None:
-        facts |= {"product": "STACK", "qastat": "WARN", "reason": refused, "gates": []}
-        image, variance, mask = stack["IMAGE"], stack["VAR"], stack["MASK"]
-        header["PROCTYPE"] = ("STACK", "plain stack: denoising was not possible")
-        write_nothing(args.output.parent)
-    else:
-        model, settings = json.loads(attributes["model"]), json.loads(attributes["settings"])
-        facts["model"] = model
-        image, variance, mask = judge(pairs, stack, candidate, attributes, header, facts, args)
-        set_cards(header, denoise_cards(model, settings, facts))
+    with h5py.File(args.candidate, "r") as candidate:
+        refused = candidate.attrs.get("refused")
+        if refused:
+            facts |= {"product": "STACK", "qastat": "WARN", "reason": refused, "gates": []}
+            image, variance, mask = stack["IMAGE"], stack["VAR"], stack["MASK"]
+            header["PROCTYPE"] = ("STACK", "plain stack: denoising was not possible")
+            write_nothing(args.output.parent)
+        else:
+            facts["model"], settings = (json.loads(candidate.attrs[name]) for name in ("model", "settings"))
+            image, variance, mask = judge(pairs, stack, candidate, header, facts, args)
+            set_cards(header, denoise_cards(facts["model"], settings, facts))
     facts["prov_id"] = provenance_id(facts, [*pairs.frames, *pairs.left_out])
     set_cards(header, quality_cards(facts) | identity_cards(facts))
     header.add_history(
@@ -148,55 +145,27 @@ def describe(pairs: Pairs, args) -> dict:
     }
 
 
-def judge(pairs: Pairs, stack: dict, candidate: dict, attributes: dict, header, facts: dict, limits):
+def judge(pairs: Pairs, stack: dict, candidate: h5py.File, header, facts: dict, limits):
     """Run the gates, complete `facts` and the header, and choose what is shipped.
+
+    Images of large frames fill the memory: none is read before it is needed, and none kept longer.
 
     Returns
     -------
     image, variance, mask : ndarray, shape (h, w)
     """
-    on = ground(pairs, np.asarray(attributes["held_out"], int))
-    mean, depth, judge_mean, sky_sigma, usable = on.mean, on.depth, on.judge_mean, on.sky_sigma, on.usable
-    found = measure(on, candidate["judged"])
-    zones, measured = found.zones, found.gain(usable)
-    full_depth = pairs.mean()[1]
-    ratio = float(np.median(full_depth[usable] / depth[usable]))
-    facts["exposure_gain"] = to_full_depth(measured, ratio)
-    facts["exposure_gain_measured"] = measured.as_dict() | {
-        "exposures": len(on.rest),
-        "brought_to_full_stack_with_exponent": DEPTH_EXPONENT,
-    }
-    facts["zones"] = found.by_zone()
-    classes = brightness_class(candidate["judged"], sky_sigma)
-    by_class = gain_by_brightness(found, classes, usable)
-    facts["gain_by_brightness"] = {"edges_sigma": list(CLASSES), "classes": [gain.as_dict() for gain in by_class]}
-    chi2 = held_out_chi2(on, found, candidate["judged"], classes, stack["VAR"] * full_depth, error_over_stack(by_class))
-    facts["held_out_chi2"] = {"edges_sigma": list(CLASSES), "classes": chi2}
-    residual = candidate["judged"] - mean
-    facts["slope"] = slope(candidate["judged"], judge_mean, on.judge_depth / pairs.variance, usable)
-    facts["residual_chi2"] = float(np.mean((found.weight * residual**2)[usable]))
-    facts["single_exposure"] = single_exposure(pairs, candidate["single"], attributes, on.scatter, zones)
-    sky = np.float32(pairs.meta["sky"])
-    denoised = np.where(pairs.saturated | ~np.isfinite(stack["IMAGE"]), stack["IMAGE"], candidate["full"] + sky)
+    on, judged = ground(pairs, np.asarray(candidate.attrs["held_out"], int)), candidate["judged"][:]
+    sky, full_depth = np.float32(pairs.meta["sky"]), pairs.mean()[1]
+    ratio = float(np.median(full_depth[on.usable] / on.depth[on.usable]))
+    by_class, zones, weight = measured_gain(on, judged, stack["VAR"], full_depth, ratio, facts)
+    facts["single_exposure"] = single_exposure(pairs, candidate["single"][:], candidate.attrs, on.scatter, zones)
+    denoised = np.where(pairs.saturated | ~np.isfinite(stack["IMAGE"]), stack["IMAGE"], candidate["full"][:] + sky)
     denoised = denoised.astype(np.float32)
     facts["injection"] = read_json(limits.injected) if limits.injected else {}
     gates = gain_gates(facts, limits)
     gates.append(depth_gate(facts["injection"].get("depth"), limits.max_depth_loss))
-    halves, fwhm = halves_of(pairs, on.held_out), pairs.meta["fwhm_px"] or 3.0
-    images = evidence(candidate["judged"], mean, depth, halves, pairs.variance, usable)
-    facts["changed_sources"] = write_changed(limits.output.parent, on, candidate["judged"], images, fwhm, header)
-    settings = json.loads(attributes["settings"])
-    shared = tuple(overlaps(side, settings["tile"], settings["overlap"]) for side in pairs.shape)
-    gates += evidence_gates(images, zones, fwhm, shared, limits)
-    product = stack["IMAGE"] - sky, stack["VAR"], denoised - sky
-    judged = candidate["judged"], mean, judge_mean
-    gates += star_gates(product, judged, sky_sigma, pairs.saturated | (zones < 0), fwhm, facts, limits)
-    gates += change_gates(candidate["judged"], mean, halves, found.weight, usable, fwhm, limits)
-    gates.append(saturated_gate(denoised, stack["IMAGE"], pairs.saturated))
-    against_judge = [(image - judge_mean) / sky_sigma for image in (candidate["judged"], mean)]
-    gates.append(sky_level_gate(*against_judge, zones))
-    removed_full, removed_judged = stack["IMAGE"] - denoised, mean - candidate["judged"]
-    gates.append(same_treatment_gate((removed_full - removed_judged) / sky_sigma, usable))
+    settings = json.loads(candidate.attrs["settings"])
+    gates += gates_of_images(on, stack, denoised, judged, zones, weight, settings, header, facts, limits)
     gates.sort(key=lambda gate: int(gate.name[1:]))
     facts["gates"] = [gate.as_dict() for gate in gates]
     verdict = overall(gates)
@@ -228,6 +197,72 @@ def judge(pairs: Pairs, stack: dict, candidate: dict, attributes: dict, header, 
     mask = stack["MASK"].copy()
     mask[same] |= bits.BYPASS
     return denoised, variance, mask
+
+
+def measured_gain(on: Ground, judged, stack_variance, full_depth, ratio: float, facts: dict):
+    """Measure the gain, over all, by zone and by brightness; complete `facts`.
+
+    Parameters
+    ----------
+    judged, stack_variance, full_depth : ndarray, shape (h, w)
+        What was made of A and B; variance of the full stack, and how many standard exposures that is worth.
+    ratio : float
+        Depth of the full stack over that of A and B.
+
+    Returns
+    -------
+    by_class : list of Gain
+        From the faintest class of brightness.
+    zones, weight : ndarray, shape (h, w)
+        Of every pixel; inverse variance of the stack of A and B.
+    """
+    found = measure(on, judged)
+    measured = found.gain(on.usable)
+    facts["exposure_gain"] = to_full_depth(measured, ratio)
+    facts["exposure_gain_measured"] = measured.as_dict() | {
+        "exposures": len(on.rest),
+        "brought_to_full_stack_with_exponent": DEPTH_EXPONENT,
+    }
+    facts["zones"] = found.by_zone()
+    classes = brightness_class(judged, on.sky_sigma)
+    by_class = gain_by_brightness(found, classes, on.usable)
+    facts["gain_by_brightness"] = {"edges_sigma": list(CLASSES), "classes": [gain.as_dict() for gain in by_class]}
+    chi2 = held_out_chi2(on, found, judged, classes, stack_variance * full_depth, error_over_stack(by_class))
+    facts["held_out_chi2"] = {"edges_sigma": list(CLASSES), "classes": chi2}
+    facts["slope"] = slope(judged, on.judge_mean, on.judge_depth / on.pairs.variance, on.usable)
+    facts["residual_chi2"] = float(np.mean((found.weight * (judged - on.mean) ** 2)[on.usable]))
+    return by_class, found.zones, found.weight
+
+
+def gates_of_images(on: Ground, stack: dict, denoised, judged, zones, weight, settings, header, facts, limits) -> list:
+    """The gates that look at images; writes the list of changed sources, too.
+
+    Parameters
+    ----------
+    denoised, judged, zones, weight : ndarray, shape (h, w)
+        What is shipped if all pass, what was made of A and B, and `measured_gain`'s.
+    settings : dict
+        How the network was applied.
+    """
+    pairs, sky, fwhm = on.pairs, np.float32(on.pairs.meta["sky"]), on.pairs.meta["fwhm_px"] or 3.0
+    halves = halves_of(pairs, on.held_out)
+    of_all_light = change_gates(judged, on.mean, halves, weight, on.usable, fwhm, limits)
+    images = evidence(judged, on.mean, on.depth, halves, pairs.variance, on.usable)
+    del halves
+    facts["changed_sources"] = write_changed(limits.output.parent, on, judged, images, fwhm, header)
+    shared = tuple(overlaps(side, settings["tile"], settings["overlap"]) for side in pairs.shape)
+    gates = evidence_gates(images, zones, fwhm, shared, limits)
+    del images
+    product = stack["IMAGE"] - sky, stack["VAR"], denoised - sky
+    bad = pairs.saturated | (zones < 0)
+    gates += star_gates(product, (judged, on.mean, on.judge_mean), on.sky_sigma, bad, fwhm, facts, limits)
+    del product
+    gates += of_all_light
+    gates.append(saturated_gate(denoised, stack["IMAGE"], pairs.saturated))
+    gates.append(sky_level_gate(*((image - on.judge_mean) / on.sky_sigma for image in (judged, on.mean)), zones))
+    removed = (stack["IMAGE"] - denoised) - (on.mean - judged)
+    gates.append(same_treatment_gate(removed / on.sky_sigma, on.usable))
+    return gates
 
 
 def to_full_depth(measured: Gain, ratio: float) -> dict:

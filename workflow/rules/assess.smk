@@ -33,7 +33,7 @@ rule assess:
     conda:
         "../envs/n2n.yaml"
     resources:
-        mem_mb=megabytes(270, 2000),
+        mem_mb=megabytes(190, 2000),
     params:
         options=options(CONFIG, "gates"),
         injected=lambda wildcards, input: f"--injected '{input.injected}'" if input.injected else "",

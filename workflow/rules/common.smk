@@ -44,7 +44,7 @@ def the_group(wildcards):
 def megabytes(bytes_a_pixel, least):
     """Memory of a job that holds whole images: so much a pixel, and what python takes.
 
-    Peaks of exposures of 9 (assess, denoise) and 17 megapixels on a CPU, rounded up; none larger was tried.
+    Peaks of exposures of 4 (assess), 9 (denoise) and 17 megapixels on a CPU, rounded up; none larger was tried.
     """
     return lambda wildcards: max(least, 300 + round(bytes_a_pixel * the_group(wildcards).pixels / 1e6))
 
