@@ -30,7 +30,7 @@ RECIPES = {
     "denoise": 5,
     "frames": 4,
     "inject": 2,
-    "assess": 7,
+    "assess": 8,
     "colour": 1,
     "report": 5,
     "crate": 1,

@@ -3,10 +3,12 @@
 Held-out exposures C were taken in other air than the stack S. In bright stars that outweighs all noise, and although it
 is linear in what is compared, it does not average out: it is one number, the same for every star. It is fitted,
 
-    C - S = s T + b laplace T + x dT/dx + y dT/dy + level,
+    C - S = s T + b laplace T + w1 (T * g2 - T) + w2 (T * g4 - T) + x dT/dx + y dT/dy + level,
 
-over bright pixels by weighted least squares, with the denoised image for the light T, and taken off in and around them
-(all but the level). On a simulated night of 2048 px the gain claimed for stars came from 7.6 to 6.6; true: 6.6.
+g2 and g4 Gaussians of that many pixels, for the wings that a Laplacian does not reach, over bright pixels by weighted
+least squares, with the denoised image for the light T, and taken off in and around them (all but the level). On six
+simulated groups of 2048 px the squared difference to the held-out exposures above 30 sigma came from 1.1 to 1.7 times
+what is expected, with the Laplacian alone and saturated stars cut out, to 1.03 to 1.09 times.
 """
 
 from collections.abc import Callable
@@ -16,6 +18,7 @@ from scipy import ndimage
 
 FEWEST = 200  # bright pixels; with fewer there is little light to be compared, and little to fit
 FINE = 1.0  # px; the Laplacian is taken of the light smoothed by this, or its noise would count
+WINGS = 2.0, 4.0  # px
 REACH = 4  # px around bright pixels; farther away nothing changes by more than the noise
 
 
@@ -25,7 +28,7 @@ def matcher(light: np.ndarray, stack: np.ndarray, weight: np.ndarray, bright: np
     Parameters
     ----------
     light : ndarray, shape (h, w)
-        The sky without much noise, sky subtracted, finite.
+        The sky without much noise, sky subtracted, finite. Also where nothing is compared it must be as it is.
     stack, weight : ndarray, shape (h, w)
         What to be like, and the inverse of its variance.
     bright : ndarray of bool, shape (h, w)
@@ -38,6 +41,7 @@ def matcher(light: np.ndarray, stack: np.ndarray, weight: np.ndarray, bright: np
     """
     light = np.asarray(light, np.float32)
     templates = [light, ndimage.laplace(ndimage.gaussian_filter(light, FINE))]
+    templates += [ndimage.gaussian_filter(light, width) - light for width in WINGS]
     templates += [ndimage.sobel(light, axis) / 8 for axis in (0, 1)]
     bright = bright & np.isfinite(stack) & (weight > 0)
     near = np.flatnonzero(ndimage.binary_dilation(bright, iterations=REACH))

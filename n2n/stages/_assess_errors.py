@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from n2n.fidelity.likeness import matcher
 from n2n.fidelity.risk import difference_error, held_out_gain, product_error, unseen_error
 from n2n.fidelity.zones import ZONES
 from n2n.stages.pairs import Pairs
@@ -10,10 +9,9 @@ from n2n.stages.pairs import Pairs
 # Light too fine for the low-pass of `product_error` is lost by D and not seen: on simulated nights 1 to 6 % of the
 # error of a zone, 3 % in the mean (benchmarks/claim).
 BEYOND = 0.03
-BRIGHT = 10  # sigma of the sky; where the seeing of held-out exposures is compared with that of the others
 
 
-def errors(on, denoised, own, weight, zones):
+def errors(on, denoised, own, weight, zones, like):
     """Error of the stack and of the denoised image, pixel by pixel, times `weight`; only sums over many mean anything.
 
     Parameters
@@ -22,16 +20,15 @@ def errors(on, denoised, own, weight, zones):
     denoised, own, weight : ndarray, shape (h, w)
         Denoised image, variance of `on.mean` from its scatter and inverse smooth variance, both 0 where not usable.
     zones : ndarray, shape (h, w)
+    like : callable
+        Brings a mean of exposures to the seeing, scale and place of `on.mean` (`likeness.matcher`).
 
     Returns
     -------
     before, after : ndarray, shape (h, w)
-    like : callable
-        Brings a mean of exposures to the seeing, scale and place of `on.mean` (`likeness.matcher`).
     """
     usable = zones >= 0
     denoised, mean = (np.where(usable, image, 0) for image in (denoised, on.mean))
-    like = matcher(denoised, mean, weight, usable & (denoised > BRIGHT * on.sky_sigma))
     judge_mean = np.where(usable, like(on.judge_mean), 0)
     before, after = weight * own, difference_error(denoised, mean, judge_mean, own, weight)
     del judge_mean, own
@@ -43,7 +40,7 @@ def errors(on, denoised, own, weight, zones):
     for index in range(len(ZONES)):
         zone = fair & (zones == index)
         after[zone] = (1 + BEYOND) * judged[zone] + unseen_error(before, stack, zone)
-    return before, after, like
+    return before, after
 
 
 def parts_of(pairs: Pairs, held_out: np.ndarray, rest: np.ndarray, most: int = 8):

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from n2n.fidelity.likeness import matcher
 from n2n.fidelity.risk import Gain, gain_of, noise_model
 from n2n.fidelity.zones import NEAR_SATURATED, ZONES, divide
 from n2n.stages._assess_errors import errors
 from n2n.stages.pairs import Pairs
 
+BRIGHT = 10  # sigma of the sky; where the seeing of held-out exposures is compared with that of the others
 UNLIKELY = 2.0  # times the noise that is expected: pixels that scatter so much are no chance
 
 
@@ -95,11 +97,16 @@ def measure(on: Ground, denoised: np.ndarray) -> Measured:
     with np.errstate(divide="ignore", invalid="ignore"):
         smooth, own = on.pairs.variance / on.depth, on.scatter / on.depth
     model = noise_model(own, denoised, on.sky_sigma, on.usable)
+    # To the scatter of stars their seeing, which is to be found, adds more than noise does.
+    noise = np.where(on.usable, 1 / (smooth if model is None else model), 0)
+    bright = on.usable & (denoised > BRIGHT * on.sky_sigma)
+    # Saturated stars are light, too: without them their halos would end in a cliff.
+    like = matcher(np.nan_to_num(denoised), on.mean, noise, bright)
     if model is not None:
         # A weight from the scatter that it is to weigh would be large where the scatter is small by chance.
         smooth = np.where(smooth > UNLIKELY * model, smooth, model)
         own = np.where((zones == ZONES.index("stars")) & (denoised > 10 * on.sky_sigma), model, own)
     weight, own = np.where(on.usable, 1 / smooth, 0), np.where(on.usable, own, 0)
-    del smooth, model
-    before, after, like = errors(on, denoised, own, weight, zones)
+    del smooth, model, noise, bright
+    before, after = errors(on, denoised, own, weight, zones, like)
     return Measured(before, after, weight, zones, like)
