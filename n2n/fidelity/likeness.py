@@ -46,8 +46,8 @@ def matcher(light: np.ndarray, stack: np.ndarray, weight: np.ndarray, bright: np
     bright = bright & np.isfinite(stack) & (weight > 0)
     near = np.flatnonzero(ndimage.binary_dilation(bright, iterations=REACH))
     # All that counts from here on lies near bright pixels, which are few.
-    light, *others, stack, weight, bright = (array.ravel()[near] for array in (*templates, stack, weight, bright))
-    templates = np.stack([light, *others])
+    *templates, stack, weight, bright = (array.ravel()[near] for array in (*templates, stack, weight, bright))
+    templates = np.stack(templates)
 
     def matched(image: np.ndarray) -> np.ndarray:
         values = image.ravel()[near]

@@ -31,7 +31,7 @@ def errors(on, denoised, own, weight, zones, like):
     denoised, mean = (np.where(usable, image, 0) for image in (denoised, on.mean))
     judge_mean = np.where(usable, like(on.judge_mean), 0)
     before, after = weight * own, difference_error(denoised, mean, judge_mean, own, weight)
-    del judge_mean, own
+    del judge_mean
     parts = ((*on.pairs.mean(part)[:2], judging) for part, judging in parts_of(on.pairs, on.held_out, on.rest))
     parts = ((like(part), depth, judging) for part, depth, judging in parts)
     faint = usable & (zones != ZONES.index("stars"))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from n2n.sky.trails import find_trails
+from n2n.sky.trails import BIN, _Strip, find_trails
 
 SHAPE = (480, 512)
 
@@ -120,3 +120,17 @@ def test_small_and_long_frames_are_no_problem(shape):
 
 def test_nothing_valid_holds_no_trail():
     assert not find(noise(0), valid=np.zeros(SHAPE, bool)).any()
+
+
+def test_a_ripple_beside_a_trail_does_not_widen_it_and_a_second_light_does():
+    """Few electrons have few values: the median across is exactly zero almost everywhere, and any ripple stands out."""
+    image = noise(5)
+    image[200:203] += 5
+    strip = _Strip(image, np.ones(SHAPE, bool), 0, 201, SHAPE[1] - 1, 201, BIN)
+    strip.profile = np.zeros(len(strip.offsets))
+    strip.profile[strip.peak - 1 : strip.peak + 2] = 5
+    alone = strip.width()
+    strip.profile[strip.peak + 9] = 0.45
+    assert strip.width() == alone
+    strip.profile[strip.peak + 8 : strip.peak + 11] = 3
+    assert strip.width() == (alone[0], strip.offsets[strip.peak + 10])
