@@ -93,7 +93,8 @@ def sky_noise(pairs: Pairs, depth: np.ndarray) -> np.ndarray:
 
 def measure(on: Ground, denoised: np.ndarray) -> Measured:
     """Errors of `denoised` and of the stack of A and B."""
-    zones = divide(np.nan_to_num(denoised), on.sky_sigma, on.usable)
+    light = np.nan_to_num(denoised)
+    zones = divide(light, on.sky_sigma, on.usable)
     with np.errstate(divide="ignore", invalid="ignore"):
         smooth, own = on.pairs.variance / on.depth, on.scatter / on.depth
     model = noise_model(own, denoised, on.sky_sigma, on.usable)
@@ -101,12 +102,12 @@ def measure(on: Ground, denoised: np.ndarray) -> Measured:
     noise = np.where(on.usable, 1 / (smooth if model is None else model), 0)
     bright = on.usable & (denoised > BRIGHT * on.sky_sigma)
     # Saturated stars are light, too: without them their halos would end in a cliff.
-    like = matcher(np.nan_to_num(denoised), on.mean, noise, bright)
+    like = matcher(light, on.mean, noise, bright)
     if model is not None:
         # A weight from the scatter that it is to weigh would be large where the scatter is small by chance.
         smooth = np.where(smooth > UNLIKELY * model, smooth, model)
         own = np.where((zones == ZONES.index("stars")) & (denoised > 10 * on.sky_sigma), model, own)
     weight, own = np.where(on.usable, 1 / smooth, 0), np.where(on.usable, own, 0)
-    del smooth, model, noise, bright
+    del light, smooth, model, noise, bright
     before, after = errors(on, denoised, own, weight, zones, like)
     return Measured(before, after, weight, zones, like)
