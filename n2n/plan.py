@@ -27,7 +27,7 @@ RECIPES = {
     "pairs": 6,
     "stack": 3,
     "train": 3,
-    "denoise": 5,
+    "denoise": 6,
     "frames": 4,
     "inject": 2,
     "assess": 8,

@@ -94,7 +94,7 @@ def names(data: Path | None) -> list[str]:
     return [name for name in KINDS if name != "jwst" or data is not None]
 
 
-def make(name: str, seed: int, exposures: int, data: Path | None = None) -> Group:
+def make(name: str, seed: int, exposures: int, data: Path | None = None, fwhm: float = 3.0) -> Group:
     """Observe a scene.
 
     Parameters
@@ -103,6 +103,8 @@ def make(name: str, seed: int, exposures: int, data: Path | None = None) -> Grou
         A key of `KINDS`.
     data : Path, optional
         Folder of the shared frames; "jwst" takes its light from there.
+    fwhm : float
+        Of stars, in px; exposures differ from it by 6 %.
     """
     kind = KINDS[name]
     rng = np.random.default_rng([list(KINDS).index(name), seed])
@@ -112,7 +114,7 @@ def make(name: str, seed: int, exposures: int, data: Path | None = None) -> Grou
     values, flags, truths, starless, kept, photon_noise = [], [], [], [], [], []
     for _ in range(exposures):
         sight = Conditions(
-            *rng.uniform(-12, 12, 2), 0.0, rng.uniform(0.95, 1.0), 3.0 * (1 + 0.06 * rng.standard_normal()), kind.sky
+            *rng.uniform(-12, 12, 2), 0.0, rng.uniform(0.95, 1.0), fwhm * (1 + 0.06 * rng.standard_normal()), kind.sky
         )
         clean, without = (render(light, SHAPE, sight) for light in (scene, empty))
         seen = rng.poisson(clean + hot) + rng.normal(0, kind.read_noise, SHAPE)

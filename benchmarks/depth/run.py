@@ -41,15 +41,14 @@ def measured(pairs_file: Path, model_file: Path, depths: list[int]) -> list[tupl
     from n2n.nets import prior
     from n2n.nets.inference import denoise
     from n2n.nets.model import load_model
-    from n2n.nets.sampling import measure_band_noise
     from n2n.stages._assess_errors import errors
     from n2n.stages._assess_ground import ground, sky_noise
-    from n2n.stages.denoise import measured_band_noise
+    from n2n.stages._suited import measured_band_noise
     from n2n.stages.pairs import Pairs
 
     pairs = Pairs(pairs_file)
     model = load_model(model_file.parent, read_json(model_file), "cpu")
-    noise = measured_band_noise(pairs, measure_band_noise)
+    noise = measured_band_noise(pairs)
     everything = ground(pairs, np.flatnonzero(pairs.blocks == "C"))
 
     def denoised(mean, depth, network=model):

@@ -9,7 +9,7 @@ import torch
 
 from n2n.nets.sampling import MIN_DEPTH, fill
 from n2n.nets.training import orient, restore
-from n2n.nets.unet import Denoiser
+from n2n.nets.unet import Denoiser, decide, judge, look
 from n2n.tiles import padding, spans
 
 REACH = 72  # pixels: farther than a pixel of the output sees (bands 18, U-Net 47), and a multiple of tiles.BLOCK
@@ -75,15 +75,18 @@ def _prepare(image, depth, variance, known, smallest: float, device) -> list[tor
 
 
 def _oriented(model, inputs, background, band_noise, orientations) -> torch.Tensor:
-    device = inputs[0].device
-    level = torch.full((1, 1, 1, 1), background, device=device)
-    total = torch.zeros(inputs[0].shape[-2:], device=device)
-    order = (0, 6, 1, 2, 3, 4, 5, 7)[:orientations]
-    for turn in order:
-        with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):
-            turned = [orient(t, turn) for t in inputs]
-            total += restore(model(*turned[:2], level, turned[2], band_noise), turn)[0, 0].float()
-    return total / len(order)
+    """Mean of what the U-Net says of an image turned in several ways; everything else does not depend on that."""
+    image, depth, variance = inputs
+    level = torch.full((1, 1, 1, 1), background, device=image.device)
+    with torch.autocast("cuda", torch.bfloat16, enabled=image.device.type == "cuda"):
+        seen = look(image, depth, level, variance, band_noise)
+        order = (0, 6, 1, 2, 3, 4, 5, 7)[:orientations]
+        gates, correction = torch.zeros_like(seen.bands), torch.zeros_like(image)
+        for turn in order:
+            opinion = judge(seen, restore(model.unet(orient(seen.features, turn)), turn))
+            gates += opinion[0]
+            correction += opinion[1]
+        return decide(seen, gates.div_(len(order)), correction.div_(len(order)))[0, 0].float()
 
 
 def _context(span: slice, length: int) -> tuple[slice, slice]:

@@ -7,6 +7,8 @@ bands can appear except through the correction, and no pixel changes by more tha
 the noise the input passes unchanged.
 """
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -134,36 +136,70 @@ class Denoiser(nn.Module):
         tensor, shape (n, 1, h, w)
             In the units of `image`.
         """
-        sky_sigma = torch.sqrt(background / depth)
-        bands, rest = split(image)
-        # Where the exposures scatter more than light can, a defect is left in one of them: that is not the noise by
-        # which the image may change. In electrons, photons add no more than this; the bands but the finest two are a
-        # smooth image.
-        light = (rest + bands[:, 2:].sum(dim=1, keepdim=True)).clamp(min=0) / sky_sigma
-        sigma = torch.minimum(torch.sqrt(variance / depth), sky_sigma * torch.sqrt(1 + light))
-        relative = bands / sky_sigma
-        band_noise = band_noise.view(-1, len(SMOOTHING), 1, 1)
-        in_noise = relative / band_noise
-        significance = in_noise.abs()
-        # The maximum of 5x5 pixels, one axis after the other.
-        significance = F.max_pool2d(F.max_pool2d(significance, (1, 5), 1, (0, 2)), (5, 1), 1, (2, 0))
-        features = torch.cat(
-            [
-                torch.asinh(image / (3 * sky_sigma)),
-                torch.log2(depth) / 4,
-                torch.log2(sigma / sky_sigma) / 2,
-                torch.asinh(0.5 * in_noise),
-                torch.asinh(0.5 * rest / (sky_sigma * band_noise[:, -1:])),
-            ],
-            dim=1,
-        )
-        out = self.unet(features).float()
-        gate = torch.sigmoid(torch.clamp(1.5 * (significance - THRESHOLD), -5, 25) + 3 * out[:, 1:])
-        result = rest + (gate * bands).sum(dim=1, keepdim=True) + out[:, :1] * sigma
-        most = MOST * sigma
-        change = torch.minimum(torch.maximum(result - image, -most), most)
-        # Far above the noise nothing can be gained and much lost.
-        return image + change / (1 + (significance[:, :1] / BYPASS) ** 4)
+        seen = look(image, depth, background, variance, band_noise)
+        return decide(seen, *judge(seen, self.unet(seen.features)))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is known of images before the U-Net speaks; tensors of shape (n, channels, h, w).
+
+    Attributes
+    ----------
+    image, rest, sigma
+        The image, its smooth rest and the noise by which it may change.
+    bands, significance
+        Five bands, and the largest of each within 5 x 5 pixels in units of its noise.
+    features
+        What the U-Net sees. None of this depends on how the image is turned.
+    """
+
+    image: torch.Tensor
+    rest: torch.Tensor
+    sigma: torch.Tensor
+    bands: torch.Tensor
+    significance: torch.Tensor
+    features: torch.Tensor
+
+
+def look(image, depth, background, variance, band_noise) -> Seen:
+    """Split images into bands and bring all into units of noise. Parameters of `Denoiser.forward`."""
+    sky_sigma = torch.sqrt(background / depth)
+    bands, rest = split(image)
+    # Where the exposures scatter more than light can, a defect is left in one of them: that is not the noise by
+    # which the image may change. In electrons, photons add no more than this; the bands but the finest two are a
+    # smooth image.
+    light = (rest + bands[:, 2:].sum(dim=1, keepdim=True)).clamp(min=0) / sky_sigma
+    sigma = torch.minimum(torch.sqrt(variance / depth), sky_sigma * torch.sqrt(1 + light))
+    band_noise = band_noise.view(-1, len(SMOOTHING), 1, 1)
+    in_noise = bands / sky_sigma / band_noise
+    significance = in_noise.abs()
+    # The maximum of 5x5 pixels, one axis after the other.
+    significance = F.max_pool2d(F.max_pool2d(significance, (1, 5), 1, (0, 2)), (5, 1), 1, (2, 0))
+    features = [
+        torch.asinh(image / (3 * sky_sigma)),
+        torch.log2(depth) / 4,
+        torch.log2(sigma / sky_sigma) / 2,
+        torch.asinh(0.5 * in_noise),
+        torch.asinh(0.5 * rest / (sky_sigma * band_noise[:, -1:])),
+    ]
+    return Seen(image, rest, sigma, bands, significance, torch.cat(features, dim=1))
+
+
+def judge(seen: Seen, out: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """What the U-Net's output means: how far each band's gate is open, and a correction in units of noise."""
+    out = out.float()
+    gates = torch.sigmoid(torch.clamp(1.5 * (seen.significance - THRESHOLD), -5, 25) + 3 * out[:, 1:])
+    return gates, out[:, :1]
+
+
+def decide(seen: Seen, gates: torch.Tensor, correction: torch.Tensor) -> torch.Tensor:
+    """The denoised images."""
+    result = seen.rest + (gates * seen.bands).sum(dim=1, keepdim=True) + correction * seen.sigma
+    most = MOST * seen.sigma
+    change = torch.minimum(torch.maximum(result - seen.image, -most), most)
+    # Far above the noise nothing can be gained and much lost.
+    return seen.image + change / (1 + (seen.significance[:, :1] / BYPASS) ** 4)
 
 
 def parameters(model: nn.Module) -> int:

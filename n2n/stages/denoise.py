@@ -2,7 +2,8 @@
 
 Writes candidate.h5, not yet a product: the denoised full stack, the denoised mean of blocks A and B (which
 `assess` compares with the held-out block C), and one held-out exposure by itself, by the prior, as `frames` does
-it. Groups too small to train on are denoised by the prior, as long as two exposures can be held out.
+it. Groups too small to train on are denoised by the prior, as long as two exposures can be held out; so are
+groups that the stored network of another night does not suit.
 """
 
 import json
@@ -16,6 +17,7 @@ from n2n.errors import UserError
 from n2n.formats.atomic import atomic_path
 from n2n.formats.tables import read_json
 from n2n.log import logger
+from n2n.stages._suited import likeness, measured_band_noise, unlikeness
 from n2n.stages.pairs import Pairs
 from n2n.stages.train import add_device
 from n2n.tiles import SIDES, SMALLEST
@@ -118,17 +120,21 @@ def network(pairs: Pairs, args, facts: dict, untrained: str | None):
     from n2n.nets import prior
     from n2n.nets.device import choose_device, set_threads
     from n2n.nets.model import load_model
-    from n2n.nets.sampling import measure_band_noise
 
     device = choose_device(args.device, args.gpus)
     set_threads(args.threads)
+    band_noise = measured_band_noise(pairs)
     if untrained:
         logger.info("%s: not trained on, denoised by the network that comes with n2n", untrained)
-        facts, model = prior.description() | {"untrained": untrained}, prior.network()
-    else:
-        facts = facts | {"path": args.model.as_posix()}
-        model = load_model(args.model.parent, facts, torch.device("cpu"))
-    return device, facts, model, measured_band_noise(pairs, measure_band_noise)
+        return device, prior.description() | {"untrained": untrained}, prior.network(), band_noise
+    unsuited = unlikeness(facts.get("likeness", []), likeness(pairs, band_noise))
+    if unsuited and facts["recipe"]["start"] == "prior":
+        logger.warning("%s: denoised by the network that comes with n2n; model.mode: retrain trains anew", unsuited)
+        return device, prior.description() | {"unsuited": unsuited}, prior.network(), band_noise
+    if unsuited:
+        logger.warning("%s; model.mode: retrain trains anew", unsuited)
+    facts = facts | {"path": args.model.as_posix()}
+    return device, facts, load_model(args.model.parent, facts, torch.device("cpu")), band_noise
 
 
 def refuse(path: Path, reason: str) -> None:
@@ -148,14 +154,3 @@ def held_out_exposures(pairs: Pairs, trained_on: set[str]) -> np.ndarray:
     return np.array(
         [i for i, frame in enumerate(pairs.frames) if frame["block"] == "C" and frame["sha256"] not in trained_on], int
     )
-
-
-def measured_band_noise(pairs: Pairs, measure, exposures: int = 8, rows: int = 512):
-    """Noise of the network's bands in this group, from a few exposures of A and B."""
-    import torch
-
-    training = np.flatnonzero(pairs.blocks != "C")[:exposures]
-    top = max(0, (pairs.shape[0] - rows) // 2)
-    values, valid = pairs.load(training, (slice(top, top + rows), slice(None)))
-    weights = torch.tensor(pairs.weights[training], dtype=torch.float32)
-    return measure(torch.from_numpy(values), torch.from_numpy(valid), weights, pairs.meta["variance_background"])

@@ -17,7 +17,8 @@ from n2n.formats import flags as bits
 from n2n.formats.products import reference_header, set_cards, write_fits
 from n2n.formats.provenance import denoise_cards, history_line, mask_plane, provenance_table, stack_cards
 from n2n.log import Progress, logger
-from n2n.stages.denoise import check_tiles, measured_band_noise
+from n2n.stages._suited import measured_band_noise
+from n2n.stages.denoise import check_tiles
 from n2n.stages.pairs import Pairs
 from n2n.stages.train import add_device
 
@@ -38,14 +39,13 @@ def run(args) -> None:
     from n2n.nets.device import choose_device, set_threads
     from n2n.nets.inference import denoise
     from n2n.nets.memory import Place, within_memory
-    from n2n.nets.sampling import measure_band_noise
 
     check_tiles(args)
     pairs = Pairs(args.pairs)
     device = choose_device(args.device, args.gpus)
     set_threads(args.threads)
     model = prior.network()
-    band_noise = measured_band_noise(pairs, measure_band_noise)
+    band_noise = measured_band_noise(pairs)
     settings = {name: getattr(args, name) for name in ("overlap", "orientations")}
     group = pairs.path.resolve().parent
     facts = {"night": group.parent.name, "group": group.name, "product": "DENOISED"}

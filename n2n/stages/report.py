@@ -202,6 +202,7 @@ def model_view(facts: dict, args) -> dict | None:
         "id": identity,
         "groups": groups,
         "own": name_of(facts) in groups,
+        "why": model.get("untrained") or model.get("unsuited") or "no network was trained",
         "exposures": model.get("frames"),
         "steps": recipe.get("steps"),
         "where": ", ".join(filter(None, (where, words.duration(number(model.get("seconds")))))),

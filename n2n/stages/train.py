@@ -15,6 +15,7 @@ from n2n.formats.atomic import atomic_path, write_text
 from n2n.formats.provenance import versions
 from n2n.formats.tables import write_json
 from n2n.log import logger
+from n2n.stages._suited import likeness, measured_band_noise
 from n2n.stages.pairs import Pairs
 
 MIN_TRAINING = 6  # exposures in A and B together
@@ -97,6 +98,7 @@ def run(args) -> None:
             "weights_sha256": digest,
             "groups": names,
             "frames": frames,
+            "likeness": [likeness(group, measured_band_noise(group)) for group in enough],
             "device": device_name(device),
             "final_training_loss": curves.rows[-1][1],
             "final_validation_loss": curves.rows[-1][2],

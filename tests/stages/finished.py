@@ -54,6 +54,22 @@ class Finished:
         return json.loads((Path(product).parent / "assessment.json").read_text())
 
 
+def read(path):
+    """Images and attributes of a candidate."""
+    with h5py.File(path) as file:
+        return {name: file[name][:] for name in file}, dict(file.attrs)
+
+
+def with_model(night, folder, change):
+    """The model of a night with a changed description, in a folder of its own."""
+    folder.mkdir()
+    (folder / "model.safetensors").symlink_to(night.model.parent / "model.safetensors")
+    facts = json.loads(night.model.read_text())
+    change(facts)
+    (folder / "model.json").write_text(json.dumps(facts))
+    return folder / "model.json"
+
+
 @functools.cache
 def finished(chain):
     """The folder after `train` and `denoise`."""

@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 from astropy.io import fits
-from finished import call, finished, truths
+from finished import call, finished, read, truths, with_model
 
 from n2n.nets import inference, prior
 from n2n.nets.memory import CPU_TILE
@@ -23,21 +23,6 @@ def night(chain):
 def candidate(night):
     with h5py.File(night.candidate) as file:
         return {name: file[name][:] for name in file}, dict(file.attrs)
-
-
-def read(path):
-    with h5py.File(path) as file:
-        return {name: file[name][:] for name in file}, dict(file.attrs)
-
-
-def with_model(night, folder, change):
-    """The model with a changed description."""
-    folder.mkdir()
-    (folder / "model.safetensors").symlink_to(night.model.parent / "model.safetensors")
-    facts = json.loads(night.model.read_text())
-    change(facts)
-    (folder / "model.json").write_text(json.dumps(facts))
-    return folder / "model.json"
 
 
 def test_a_candidate_holds_three_images(night, candidate, pairs):

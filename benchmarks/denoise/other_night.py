@@ -1,0 +1,73 @@
+"""A stored network on a night of another seeing: itself, the prior, or itself trained for 200 steps more.
+
+    python benchmarks/denoise/other_night.py [--scenes galaxies nebula] [--seeds 0 1] [--widths 2.1 ... 5.1]
+
+Trains on a night whose stars are 3.0 px wide, and denoises the stacks of other nights (another sky of the same kind,
+other noise) with stars of other widths. Prints the gain in chi2 and in stars; other_night.md is what was printed.
+"""
+
+import argparse
+import os
+from dataclasses import replace
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import methods
+import scenes
+from run import measure
+
+EXPOSURES = 24
+HOME = 3.0  # px, width of the stars of the night that is trained on
+SHORT = 200  # steps
+
+
+def networks(stored, away) -> dict:
+    """Name and network, for the night `away`, of the three that could be used."""
+    from n2n.nets.training import Recipe
+    from n2n.nets.training import train as fit
+
+    threads = len(os.sched_getaffinity(0))
+
+    prior, cut, _ = methods.train(away, None, threads)
+    # Goes on with the stored weights: what `start: prior` does with those that come with n2n.
+    from n2n.nets import prior as start
+
+    weights, kept = stored.state_dict(), start.weights
+    start.weights = lambda: weights
+    try:
+        short, _ = fit([cut], replace(Recipe(), steps=SHORT), fingerprint="", report=lambda line: None)
+    finally:
+        start.weights = kept
+    return {"stored": stored, "prior": prior, f"{SHORT} steps": short}, cut
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scenes", nargs="+", default=["galaxies", "nebula"], choices=list(scenes.KINDS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--widths", type=float, nargs="+", default=[2.1, 2.5, 2.75, 3.0, 3.3, 3.6, 4.2, 5.1])
+    parser.add_argument("--data", type=Path, help="folder of the shared frames")
+    args = parser.parse_args()
+    print("| scene | seed | width of stars | stored: chi2, stars | prior | 200 steps more |\n|---|---|---|---|---|---|")
+    for scene in args.scenes:
+        for seed in args.seeds:
+            from n2n.nets.training import Recipe
+
+            home, _, _ = methods.train(
+                scenes.make(scene, seed, EXPOSURES, args.data), Recipe(), len(os.sched_getaffinity(0))
+            )
+            for width in args.widths:
+                away = scenes.make(scene, 100 + seed, EXPOSURES, args.data, fwhm=width)
+                stack, depth = away.stack()
+                found, cut = networks(home, away)
+                cells = []
+                for network in found.values():
+                    result = methods.apply(network, cut, away, stack, depth)
+                    gains = measure(result, stack, depth, *away.truth(), away)
+                    cells.append(f"{gains['chi2']:.1f}, {gains['stars']:.2f}")
+                print(f"| {scene} | {seed} | {width} | {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
