@@ -41,8 +41,7 @@ def measured(pairs_file: Path, model_file: Path, depths: list[int]) -> list[tupl
     from n2n.nets import prior
     from n2n.nets.inference import denoise
     from n2n.nets.model import load_model
-    from n2n.stages._assess_errors import errors
-    from n2n.stages._assess_ground import ground, sky_noise
+    from n2n.stages._assess_ground import ground, measure, sky_noise
     from n2n.stages._suited import measured_band_noise
     from n2n.stages.pairs import Pairs
 
@@ -73,9 +72,8 @@ def measured(pairs_file: Path, model_file: Path, depths: list[int]) -> list[tupl
             on = replace(everything, rest=chosen, mean=mean, depth=depth, sky_sigma=sky_noise(pairs, depth))
             usable = on.usable & np.isfinite(mean) & (depth > 0)
             place = np.where(usable, zones, -1)
-            weight = np.where(usable, depth / pairs.variance, 0)
-            own = np.where(usable, on.scatter / np.maximum(depth, 1e-6), 0)
-            before, after, _ = errors(on, denoised(mean, depth, network), own, weight, place)
+            judged = measure(on, denoised(mean, depth, network))
+            before, after = judged.before, judged.after
             for index, name in enumerate(ZONES):
                 found[name].append(gain_of(before, after, place == index))
         cells = []

@@ -1,24 +1,31 @@
 """The network every night starts from: trained on made-up skies whose truth is known.
 
-    python benchmarks/prior/train.py [--steps 24000] [--skies 480] [--seed 1] [--output n2n/nets/prior.safetensors]
+    python benchmarks/prior/train.py --width 32 -o small.safetensors
+    python benchmarks/prior/train.py --from small.safetensors -o n2n/nets/prior.safetensors
 
 Draws skies (nebulae, filaments, galaxies, star fields, smooth glow, nothing at all) and how a telescope sees them,
-makes fresh noise at every step (photons, read-out, correlated by resampling), and asks for the sky without noise. No
-image of a telescope is in it. The generators of nebulae, galaxies and stars are those of `n2n.simulate`, which other
-benchmarks use with other seeds.
+makes fresh noise at every step (photons, read-out, hot pixels that no master knew, correlated by resampling), and asks
+for the sky without noise. No image of a telescope is in it. The generators of nebulae, galaxies and stars are those of
+`n2n.simulate`, which other benchmarks use with other seeds.
+
+--from goes on with the weights of a smaller network: it is widened so that it answers as before (Chen et al. 2016,
+Net2Net), and learns what the new channels are good for.
 """
 
 import argparse
 import time
+from multiprocessing import Pool
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from scipy import ndimage
 
 from n2n.nets.bands import band_noise
 from n2n.nets.loop import fit, generator_of
-from n2n.nets.training import Recipe
+from n2n.nets.prior import ACTIVATION, WIDTH
+from n2n.nets.training import orient
 from n2n.nets.unet import Denoiser
 from n2n.simulate.optics import Conditions, render
 from n2n.simulate.scene import Scene, canvas_shape, galaxies, gaussian_field, nebula, stars
@@ -28,6 +35,7 @@ FIRST_SEED = 1_000_000  # scenes of other benchmarks and tests use small seeds
 CROP, MARGIN = 96, 4
 BATCH, RATE = 6, 0.002
 KINDS = {"nebula": 0.25, "filaments": 0.2, "galaxies": 0.2, "glow": 0.1, "clouds": 0.1, "empty": 0.15}
+HOT = 0.003  # most hot pixels that no master knew, share of the detector's
 CORRELATED = (0.0, 0.5, 1.0, 1.4)  # powers of the mean transfer function of resampling
 
 
@@ -36,11 +44,11 @@ def sky(seed: int) -> np.ndarray:
     rng = np.random.default_rng(FIRST_SEED + seed)
     shape = canvas_shape(SHAPE)
     diffuse = np.zeros(shape, np.float32)
-    kind = rng.choice(
-        ["nebula", "filaments", "galaxies", "glow", "clouds", "empty"], p=[0.25, 0.2, 0.2, 0.1, 0.1, 0.15]
-    )
+    kind = rng.choice(list(KINDS), p=list(KINDS.values()))
     if kind in ("nebula", "filaments"):
-        diffuse = nebula(shape, rng, 1.0, rng.uniform(1.2, 2.0))
+        # Part of a larger one: how fine a nebula is on the detector depends on its distance and on the telescope.
+        whole = tuple(int(side * rng.uniform(1, 2.2)) for side in shape)
+        diffuse = nebula(whole, rng, 1.0, rng.uniform(1.2, 2.0))[: shape[0], : shape[1]]
         diffuse = diffuse ** rng.uniform(0.7, 1.4) * (1.0 if kind == "nebula" else 0.35)
         diffuse = ndimage.gaussian_filter(diffuse, rng.choice([0, 0, 1.0, 2.5]))
     elif kind == "galaxies":
@@ -106,6 +114,11 @@ def noisy(bank: torch.Tensor, filters, noises, batch: int, generator) -> dict:
     expected = depth * (light + background)
     photons = torch.poisson(expected, generator=generator) - expected
     white = (photons + read * torch.sqrt(depth) * torch.randn(expected.shape, generator=generator)) / depth
+    if bool(torch.rand((), generator=generator) < 0.5):
+        # Hot pixels that no master knew, each in as many places as there are exposures.
+        hits = torch.poisson((HOT * uniform(0, 1) * depth).expand(expected.shape), generator=generator)
+        size = -torch.log(torch.rand(expected.shape, generator=generator).clamp(min=1e-6))
+        white = white + hits * size * torch.exp(uniform(0.0, 1.5)) * torch.sqrt(background + read**2) / depth
     kind = int(torch.randint(len(filters), (), generator=generator))
     kept = float((filters[kind] ** 2).sum())
     noise = torch.nn.functional.conv2d(white, filters[kind])
@@ -119,16 +132,18 @@ def noisy(bank: torch.Tensor, filters, noises, batch: int, generator) -> dict:
     scatter = 0.3 * np.sqrt(2 / 20) * (truth.clamp(min=0) + sky_variance)
     sample = truth + scatter * torch.randn(truth.shape, generator=generator)
     variance = sky_variance + kept * torch.clamp(torch.nn.functional.avg_pool2d(sample, 3, 1, 1), min=0)
-    significant = variance > sky_variance * 1.3
-    return {
+    variance = torch.where(variance > sky_variance * 1.3, variance, sky_variance.expand_as(variance))
+    # Where a nebula fills the field nobody sees the noise of the sky alone: it is taken for larger than it is.
+    over = 1 + 0.2 * uniform(-0.2, 1) * (torch.rand(batch, 1, 1, 1, generator=generator) < 0.5)
+    turn = int(torch.randint(8, (), generator=generator))
+    planes = {
         "image": truth + noise,
         "truth": truth,
-        "depth": depth.expand_as(truth),
-        "background": sky_variance,
-        "variance": torch.where(significant, variance, sky_variance.expand_as(variance)),
+        "variance": torch.maximum(variance, over * sky_variance),
         "exact": kept * (truth.clamp(min=0) + background + read**2),
-        "band_noise": noises[kind],
     }
+    made = {name: orient(plane, turn) for name, plane in planes.items()}
+    return made | {"depth": depth.expand_as(truth), "background": over * sky_variance, "band_noise": noises[kind]}
 
 
 def risk(model: Denoiser, sample: dict) -> torch.Tensor:
@@ -137,10 +152,37 @@ def risk(model: Denoiser, sample: dict) -> torch.Tensor:
     return ((out - sample["truth"]) ** 2 * sample["depth"] / sample["exact"]).mean(dim=(1, 2, 3))
 
 
+def widened(small: dict[str, torch.Tensor], model: Denoiser) -> dict[str, torch.Tensor]:
+    """State of `model` that answers as the narrower network of state `small` does.
+
+    New channels keep the random weights that `model` has, and nothing that was there before listens to them yet.
+    """
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    width = len(state["unet.down.0.bias"])
+    had = len(small["unet.down.0.bias"])
+    # Where the channels of a concatenation begin, and how many of each the narrower network had.
+    joined = {"unet.up.0": [(0, had), (width, 2 * had)], "unet.join.0": [(0, 2 * had), (2 * width, 2 * had)]}
+    for name, old in small.items():
+        new = state[name]
+        if name.endswith("bias"):
+            new[: len(old)] = old
+            continue
+        spans = joined.get(name.removesuffix(".weight"), [(0, old.shape[1])])
+        new[: len(old)] = 0
+        first = 0
+        for start, count in spans:
+            new[: len(old), start : start + count] = old[:, first : first + count]
+            first += count
+    return state
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=48000)
-    parser.add_argument("--skies", type=int, default=480)
+    parser.add_argument("--width", type=int, default=WIDTH)
+    parser.add_argument("--from", dest="small", type=Path, help="weights of a narrower network to go on with")
+    parser.add_argument("--steps", type=int, default=24000)
+    parser.add_argument("--skies", type=int, default=960)
+    parser.add_argument("--rate", type=float, default=RATE)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--state", type=Path, default=Path("prior-state.pt"), help="to go on from after a stop")
@@ -148,7 +190,9 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     began = time.monotonic()
-    bank = torch.from_numpy(np.stack([sky(args.seed * 10_000 + index) for index in range(args.skies)]))
+    with Pool(args.threads) as pool:
+        skies = pool.map(sky, [args.seed * 10_000 + index for index in range(args.skies)], chunksize=8)
+    bank = torch.from_numpy(np.stack(skies))
     print(f"{len(bank)} skies in {time.monotonic() - began:.0f} s", flush=True)
     filters = kernels()
     noises = []
@@ -157,8 +201,10 @@ def main() -> None:
         field = torch.nn.functional.conv2d(field, kernel) / (kernel**2).sum().sqrt()
         noises.append(band_noise(field[:, 0]))
     torch.manual_seed(args.seed)
-    recipe = Recipe()
-    model = Denoiser(recipe.width, recipe.activation).to(memory_format=torch.channels_last)
+    model = Denoiser(args.width, ACTIVATION)
+    if args.small:
+        model.load_state_dict(widened(load_file(args.small), model))
+    model.to(memory_format=torch.channels_last)
     tests = [noisy(bank, filters, noises, 16, generator_of(args.seed + 77, index)) for index in range(8)]
 
     def loss_of_step(step: int) -> torch.Tensor:
@@ -175,14 +221,12 @@ def main() -> None:
         loss_of_step,
         validate,
         steps=args.steps,
-        learning_rate=RATE,
-        fingerprint=f"{args.steps} {args.skies} {args.seed}",
+        learning_rate=args.rate,
+        fingerprint=f"{args.width} {args.small} {args.steps} {args.skies} {args.seed} {args.rate}",
         state_path=args.state,
         validate_every=250,
         report=lambda line: print(line, flush=True),
     )
-    from safetensors.torch import save_file
-
     save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, args.output)
     print(f"{time.monotonic() - began:.0f} s", flush=True)
 

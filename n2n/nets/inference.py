@@ -7,6 +7,7 @@ depends on the tile alone (`memory.py`), not on the image.
 import numpy as np
 import torch
 
+from n2n.nets.level import keep_level
 from n2n.nets.sampling import MIN_DEPTH, fill
 from n2n.nets.training import orient, restore
 from n2n.nets.unet import Denoiser, decide, judge, look
@@ -63,7 +64,9 @@ def denoise(
             inputs = _prepare(image[at], depth[at], variance[at], known[at], smallest, device)
             result = _oriented(model, inputs, background, band_noise, orientations)[within_rows, within_columns]
             total[rows, columns] += result.cpu().numpy() * row_shares[:, None] * column_shares
-    return total[top : top + image.shape[0], left : left + image.shape[1]]
+    result = total[top : top + image.shape[0], left : left + image.shape[1]]
+    sky_sigma = np.sqrt(np.float32(background) / np.maximum(depth, smallest))
+    return keep_level(result, np.where(known, image, np.nan), sky_sigma)
 
 
 def _prepare(image, depth, variance, known, smallest: float, device) -> list[torch.Tensor]:

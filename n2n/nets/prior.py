@@ -12,7 +12,7 @@ from safetensors.torch import load
 
 from n2n.nets.unet import LEVELS, Denoiser
 
-WIDTH, ACTIVATION = 32, "leaky_relu"
+WIDTH, ACTIVATION = 48, "leaky_relu"
 
 
 def suits(width: int, activation: str) -> bool:

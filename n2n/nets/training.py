@@ -30,14 +30,14 @@ class Recipe:
     """
 
     activation: str = "leaky_relu"
-    width: int = 32
+    width: int = prior.WIDTH
     start: str = "auto"
     steps: int = 0
     batch: int = 8
     crop: int = 64
     learning_rate: float = 0.0
     seed: int = 1
-    version: int = 3
+    version: int = 4
 
     def settled(self) -> "Recipe":
         """The recipe with everything decided.
