@@ -5,9 +5,9 @@ is linear in what is compared, it does not average out: it is one number, the sa
 
     C - S = s T + a dTT/dxx + b dTT/dxy + c dTT/dyy + sum w_i (T * g_i - T) + x dT/dx + y dT/dy + level,
 
-g_i Gaussians of 1.5, 3 and 6 px, for the wings that second derivatives do not reach, over bright pixels by weighted least
-squares, with the denoised image for the light T, and taken off in and around them (all but the level). What that leaves
-above 30 sigma: benchmarks/claim.
+g_i Gaussians of 1.5, 3 and 6 px, for the wings that second derivatives do not reach, over bright pixels by weighted
+least squares, with the denoised image for the light T, and taken off in and around them (all but the level). What that
+leaves above 30 sigma: benchmarks/claim.
 """
 
 from collections.abc import Callable
