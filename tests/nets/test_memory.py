@@ -64,12 +64,13 @@ def test_the_cpu_comes_last_and_the_header_will_say_so(caplog):
 
 
 def test_a_cpu_without_memory_is_asked_for_half_then_the_user_is_told():
-    work = Work(allocation_error(), cpu=1024)
-    assert within_memory(work, Place.on(CPU), 48) == ("denoised", Place(CPU, 1024, "cpu"))
+    half = CPU_TILE // 2
+    work = Work(allocation_error(), cpu=half)
+    assert within_memory(work, Place.on(CPU), 48) == ("denoised", Place(CPU, half, "cpu"))
     work = Work(allocation_error(), cpu=0)
-    with pytest.raises(UserError, match=r"even in tiles of 1024 px; .* denoise\.tile"):
+    with pytest.raises(UserError, match=rf"even in tiles of {half} px; .* denoise\.tile"):
         within_memory(work, Place.on(CPU), 48)
-    assert work.tried == [("cpu", 2048), ("cpu", 1024)]
+    assert work.tried == [("cpu", CPU_TILE), ("cpu", half)]
 
 
 @pytest.mark.parametrize(("tile", "overlap", "tried"), [(96, 0, [96]), (256, 128, [256]), (272, 120, [272, 136])])

@@ -4,7 +4,9 @@ from dataclasses import asdict
 import pytest
 import torch
 
+from n2n.config import load_config
 from n2n.errors import UserError
+from n2n.nets import prior
 from n2n.nets.model import describe, load_model, save_weights
 from n2n.nets.training import Recipe
 from n2n.nets.unet import Denoiser, parameters
@@ -66,3 +68,11 @@ def test_missing_weights_are_refused(saved):
     (folder / "model.safetensors").unlink()
     with pytest.raises(UserError, match=r"cannot read the model .*model.safetensors"):
         load_model(folder, facts, CPU)
+
+
+def test_the_default_network_is_the_one_whose_weights_come_with_n2n():
+    """Its width stands in the schema of the settings, too: with another one a training would start at random."""
+    train = load_config()["train"]
+    assert prior.suits(train["width"], train["activation"])
+    assert Recipe().settled().start == "prior"
+    assert prior.network().unet.down[0].out_channels == prior.WIDTH
