@@ -51,8 +51,9 @@ def recipes() -> dict:
         "n2n": default,
         "prior": None,
         "n2n-random": replace(default, start="random"),
+        "n2n-800": replace(default, steps=800, learning_rate=0.001),
         "n2n-elu": replace(default, activation="elu"),
-        "n2n-wide": replace(default, width=48),
+        "n2n-narrow": replace(default, width=32),
     }
 
 

@@ -14,7 +14,7 @@ from n2n.nets.sampling import Exposures, cut, draw_subset
 from n2n.nets.unet import Denoiser
 
 VALIDATION_CROPS = 16
-FROM_PRIOR, FROM_RANDOM = (800, 0.001), (1200, 0.002)  # steps and peak learning rate
+FROM_PRIOR, FROM_RANDOM = (400, 0.0005), (1200, 0.002)  # steps and peak learning rate
 
 
 @dataclass(frozen=True)
