@@ -3,7 +3,7 @@
     python benchmarks/denoise/other_night.py [--scenes galaxies] [--seeds 0] [--widths 2.4 ... 4.2]
 
 Trains on a night whose stars are 3.0 px wide, and denoises the stacks of other nights (another sky of the same kind,
-other noise) with stars of other widths. Prints the gain in chi2 and in stars; other_night.md is what was printed.
+other noise) with stars of other widths. Prints the gain in chi2 and in stars.
 """
 
 import argparse

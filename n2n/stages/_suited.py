@@ -8,8 +8,8 @@ import numpy as np
 
 from n2n.stages.pairs import Pairs
 
-# Beyond these the network that comes with n2n, which was trained on stars of many widths, does better on simulated
-# nights than one trained on another night (benchmarks/denoise/other_night.md).
+# Beyond these the network that comes with n2n, which was trained on stars of many widths, is used instead. A choice:
+# docs/decisions/0011-other-nights.md.
 WIDTH = 0.15  # change of the width of stars, as a share
 NOISE = 0.15  # change of the finest band's noise for a given noise of pixels, which tells its correlation, as a share
 
