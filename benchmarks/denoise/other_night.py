@@ -18,21 +18,17 @@ import scenes
 from run import measure
 
 EXPOSURES = 24
-HOME = 3.0  # px, width of the stars of the night that is trained on
 SHORT = 200  # steps
 
 
 def networks(stored, away) -> dict:
     """Name and network, for the night `away`, of the three that could be used."""
+    from n2n.nets import prior as start
     from n2n.nets.training import Recipe
     from n2n.nets.training import train as fit
 
-    threads = len(os.sched_getaffinity(0))
-
-    prior, cut, _ = methods.train(away, None, threads)
+    prior, cut, _ = methods.train(away, None, len(os.sched_getaffinity(0)))
     # Goes on with the stored weights: what `start: prior` does with those that come with n2n.
-    from n2n.nets import prior as start
-
     weights, kept = stored.state_dict(), start.weights
     start.weights = lambda: weights
     try:
@@ -49,11 +45,11 @@ def main() -> None:
     parser.add_argument("--widths", type=float, nargs="+", default=[2.4, 2.7, 3.0, 3.3, 3.6, 4.2])
     parser.add_argument("--data", type=Path, help="folder of the shared frames")
     args = parser.parse_args()
+    from n2n.nets.training import Recipe
+
     print("| scene | seed | width of stars | stored: chi2, stars | prior | 200 steps more |\n|---|---|---|---|---|---|")
     for scene in args.scenes:
         for seed in args.seeds:
-            from n2n.nets.training import Recipe
-
             home, _, _ = methods.train(
                 scenes.make(scene, seed, EXPOSURES, args.data), Recipe(), len(os.sched_getaffinity(0))
             )

@@ -1,7 +1,7 @@
 """The network every night starts from: trained on made-up skies whose truth is known.
 
     python benchmarks/prior/train.py --width 32 -o small.safetensors
-    python benchmarks/prior/train.py --from small.safetensors -o n2n/nets/prior.safetensors
+    python benchmarks/prior/train.py --from small.safetensors --steps 20000 --rate 0.0015 -o n2n/nets/prior.safetensors
 
 Draws skies (nebulae, filaments, galaxies, star fields, smooth glow, nothing at all) and how a telescope sees them,
 makes fresh noise at every step (photons, read-out, hot pixels that no master knew, correlated by resampling), and asks

@@ -323,3 +323,12 @@ def test_changed_sources_are_shown_where_there_are_any(night):
         assert ("Sources changed by more than 3" in said) == shown
         assert ('alt="Cut-outs of the sources' in text) == shown
         assert any(link == "M31_Ha/changed_sources.csv" for link in checker.links)
+
+
+@pytest.mark.parametrize("key", ["unsuited", "untrained"])
+def test_what_the_start_weights_denoised_says_why(night, key):
+    path = night / "M31_Ha" / "assessment.json"
+    model = read_json(path)["model"] | {"groups": [], key: "its network was trained on stars 3.0 px wide"}
+    write_json(path, read_json(path) | {"model": model})
+    command(night)
+    assert "Denoised by the start weights that come with n2n: its network was trained on stars 3.0" in parsed(night)[2]
