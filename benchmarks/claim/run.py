@@ -30,6 +30,7 @@ from n2n.stages._assess_variance import (
     error_over_stack,
     gain_by_brightness,
     held_out_chi2,
+    variance_scale,
 )
 from n2n.stages.assess import DEPTH_EXPONENT, to_full_depth
 from n2n.stages.pairs import Pairs
@@ -60,10 +61,12 @@ def group(folder: Path, truth_folder: Path) -> tuple[dict, list[str]]:
     _, stack = read_product(folder / "stack.fits", "VAR")
     classes = brightness_class(judged, on.sky_sigma)
     gains = gain_by_brightness(found, classes, on.usable)
-    seen = held_out_chi2(on, found, judged, classes, stack["VAR"] * full_depth, error_over_stack(gains))
+    one_variance = stack["VAR"] * full_depth
+    scale = variance_scale(on, found, classes, one_variance)
+    seen = held_out_chi2(on, found, judged, classes, one_variance * scale[classes], error_over_stack(gains))
     classes = brightness_class(full, sky_noise(pairs, full_depth))
     error = (full - full_truth) ** 2 / stack["VAR"]
-    of_product = error / error_over_stack(gains, ratio**DEPTH_EXPONENT)[classes]
+    of_product = error / (scale * error_over_stack(gains, ratio**DEPTH_EXPONENT))[classes]
     of_stack = (full_mean - full_truth) ** 2 / stack["VAR"]
     by_class = [
         f"{of_product[chosen].mean():.2f} / {of_stack[chosen].mean():.2f} / {one['value']:.2f}"

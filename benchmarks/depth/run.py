@@ -82,8 +82,15 @@ def measured(pairs_file: Path, model_file: Path, depths: list[int]) -> list[tupl
             risk = np.mean([1 / gain.value for gain in found[name]])
             cells.append((1 / risk, np.mean([gain.error / gain.value**2 for gain in found[name]]) / risk**2))
         rows.append((label, cells))
-        print(label, "  ".join(f"{value:.2f} +- {error:.2f}" for value, error in cells), flush=True)
+        print(label, "  ".join(told(*cell) for cell in cells), flush=True)
     return rows
+
+
+def told(value: float, error: float) -> str:
+    """A gain with its error, or what it is above of where the error of the image is too small to be measured."""
+    if error > value / 2:
+        return f"> {1 / (1 / value + 2 * error / value**2):.1f}"
+    return f"{value:.2f} ± {error:.2f}"
 
 
 def main() -> None:
@@ -106,14 +113,15 @@ def main() -> None:
         "",
         "HAT-P-32, 110 exposures of MicroObservatory, no calibration frames. Gain against the mean of the same",
         f"exposures, judged by block C; from the mean error of {DRAWS} random choices from A and B, with the standard",
-        "error of one. Where that is larger than the gain, block C cannot tell it. The exposures were trained on,",
-        "block C was not. By the prior: what `denoise.products: [stack, frames]` ships.",
+        "error of one. Where an image has so little error that block C cannot measure it: the least gain, two standard",
+        "errors away. The exposures were trained on, block C was not. By the prior: what",
+        "`denoise.products: [stack, frames]` ships.",
         "",
         "| exposures | background | extended | stars |",
         "|---|---|---|---|",
     ]
     for label, cells in rows:
-        text.append(f"| {label} | {' | '.join(f'{value:.2f} ± {error:.2f}' for value, error in cells)} |")
+        text.append(f"| {label} | {' | '.join(told(*cell) for cell in cells)} |")
     (HERE / "README.md").write_text("\n".join(text) + "\n")
 
 

@@ -10,8 +10,6 @@ least squares, with the denoised image for the light T, and taken off in and aro
 leaves above 30 sigma: benchmarks/claim.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 from scipy import ndimage
 
@@ -21,8 +19,11 @@ WINGS = 1.5, 3.0, 6.0  # px
 REACH = 4  # px around bright pixels; farther away nothing changes by more than the noise
 
 
-def matcher(light: np.ndarray, stack: np.ndarray, weight: np.ndarray, bright: np.ndarray) -> Callable:
-    """A function that brings a mean of exposures to the seeing, scale and place of `stack`.
+class Matcher:
+    """Brings an exposure, or a mean of some, to the seeing, scale and place of `stack`.
+
+    Called with a float ndarray of shape (h, w) it gives one like it; NaN stays. Without enough bright pixels it
+    changes nothing.
 
     Parameters
     ----------
@@ -32,32 +33,51 @@ def matcher(light: np.ndarray, stack: np.ndarray, weight: np.ndarray, bright: np
         What to be like, and the inverse of its variance.
     bright : ndarray of bool, shape (h, w)
         Where to fit.
-
-    Returns
-    -------
-    callable
-        Takes and returns a float ndarray of shape (h, w); NaN stays. Without enough bright pixels it changes nothing.
     """
-    light = np.asarray(light, np.float32)
-    templates = [light, *(ndimage.gaussian_filter(light, FINE, order) for order in ((2, 0), (1, 1), (0, 2)))]
-    templates += [ndimage.gaussian_filter(light, width) - light for width in WINGS]
-    templates += [ndimage.sobel(light, axis) / 8 for axis in (0, 1)]
-    bright = bright & np.isfinite(stack) & (weight > 0)
-    near = np.flatnonzero(ndimage.binary_dilation(bright, iterations=REACH))
-    # All that counts from here on lies near bright pixels, which are few.
-    *templates, stack, weight, bright = (array.ravel()[near] for array in (*templates, stack, weight, bright))
-    templates = np.stack(templates)
 
-    def matched(image: np.ndarray) -> np.ndarray:
-        values = image.ravel()[near]
-        fair = bright & np.isfinite(values)
+    def __init__(self, light: np.ndarray, stack: np.ndarray, weight: np.ndarray, bright: np.ndarray):
+        bright = bright & np.isfinite(stack) & (weight > 0)
+        # All that counts lies near bright pixels, which are few: no template is kept whole.
+        self._near = np.flatnonzero(ndimage.binary_dilation(bright, iterations=REACH))
+        self._stack, self._weight, self._bright = (array.ravel()[self._near] for array in (stack, weight, bright))
+        self._templates = np.stack([template.ravel()[self._near] for template in _templates(light)])
+        self._width = light.shape[1]
+
+    def fit(self, image: np.ndarray) -> np.ndarray | None:
+        """How much of every template `image` has too much; None with too few bright pixels."""
+        values = image.ravel()[self._near]
+        fair = self._bright & np.isfinite(values)
         if fair.sum() < FEWEST:
+            return None
+        columns = np.stack([*self._templates[:, fair], np.ones(fair.sum())], axis=1).astype(float)
+        root = np.sqrt(self._weight[fair].astype(float))
+        found, *_ = np.linalg.lstsq(root[:, None] * columns, root * (values - self._stack)[fair], rcond=None)
+        return found[:-1].astype(np.float32)
+
+    def remove(self, found: np.ndarray | None, image: np.ndarray, top: int = 0) -> None:
+        """Take what `fit` found off `image`, in place: rows from `top` of the whole, C-contiguous."""
+        if found is None:
+            return
+        first, last = np.searchsorted(self._near, [top * self._width, top * self._width + image.size])
+        image.ravel()[self._near[first:last] - top * self._width] -= found @ self._templates[:, first:last]
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """`image` as it would be in the air of the stack."""
+        found = self.fit(image)
+        if found is None:
             return image
-        columns = np.stack([*templates[:, fair], np.ones(fair.sum())], axis=1).astype(float)
-        root = np.sqrt(weight[fair].astype(float))
-        found, *_ = np.linalg.lstsq(root[:, None] * columns, root * (values - stack)[fair], rcond=None)
-        result = image.copy()
-        result.ravel()[near] -= found[:-1].astype(np.float32) @ templates
+        result = np.ascontiguousarray(image).copy()
+        self.remove(found, result)
         return result
 
-    return matched
+
+def _templates(light: np.ndarray):
+    """All that seeing, scale and place change, one after another."""
+    light = np.asarray(light, np.float32)
+    yield light
+    for order in ((2, 0), (1, 1), (0, 2)):
+        yield ndimage.gaussian_filter(light, FINE, order)
+    for width in WINGS:
+        yield ndimage.gaussian_filter(light, width) - light
+    for axis in (0, 1):
+        yield ndimage.sobel(light, axis) / 8

@@ -21,26 +21,81 @@ def errors(on, denoised, own, weight, zones, like):
         Denoised image, variance of `on.mean` from its scatter and inverse smooth variance, both 0 where not usable.
     zones : ndarray, shape (h, w)
     like : callable
-        Brings a mean of exposures to the seeing, scale and place of `on.mean` (`likeness.matcher`).
+        Brings a mean of exposures to the seeing, scale and place of `on.mean` (`likeness.Matcher`).
 
     Returns
     -------
     before, after : ndarray, shape (h, w)
+    judge_mean : ndarray, shape (h, w)
+        Mean of the held-out exposures, each in the air of `on.mean`; NaN where there is none. Where some lack a pixel
+        their seeing would else be another there than beside it.
+    scatter : ndarray, shape (h, w)
+        Variance of one standard exposure, from parts of the exposures of `on.mean`, each in the air of all; NaN where
+        unknown.
     """
     usable = zones >= 0
     denoised, mean = (np.where(usable, image, 0) for image in (denoised, on.mean))
-    judge_mean = np.where(usable, like(on.judge_mean), 0)
-    before, after = weight * own, difference_error(denoised, mean, judge_mean, own, weight)
-    del judge_mean
     parts = ((*on.pairs.mean(part)[:2], judging) for part, judging in parts_of(on.pairs, on.held_out, on.rest))
     parts = ((like(part), depth, judging) for part, depth, judging in parts)
+    seen = _Parts(denoised)
     faint = usable & (zones != ZONES.index("stars"))
-    judged, stack = product_error([denoised, mean], weight, faint, parts, on.pairs.meta["fwhm_px"])
+    judged, stack = product_error([denoised, mean], weight, faint, seen.watch(parts), on.pairs.meta["fwhm_px"])
+    judge_mean, scatter = seen.held_out(), seen.scatter()
+    del seen
+    before = weight * own
+    after = difference_error(denoised, mean, np.where(usable, np.nan_to_num(judge_mean), 0), own, weight)
     fair = np.isfinite(judged)
     for index in range(len(ZONES)):
         zone = fair & (zones == index)
         after[zone] = (1 + BEYOND) * judged[zone] + unseen_error(before, stack, zone)
-    return before, after
+    return before, after, judge_mean, scatter
+
+
+class _Parts:
+    """What parts in the same air say together: the mean of those held out, and the scatter of the others.
+
+    Parameters
+    ----------
+    about : ndarray, shape (h, w)
+        What they all are like, so that squares stay small.
+    """
+
+    def __init__(self, about):
+        self._about = about
+        self._judging, self._judge_depth, self._depth, self._total, self._square = np.zeros(
+            (5, *about.shape), np.float32
+        )
+        self._count = np.zeros(about.shape, np.uint8)
+
+    def watch(self, parts):
+        """Hand on `parts`, and remember them."""
+        for mean, depth, held_out in parts:
+            known = np.isfinite(mean) & (depth > 0)
+            own = np.where(known, depth, 0).astype(np.float32)
+            difference = np.where(known, mean - self._about, 0)
+            if held_out:
+                self._judge_depth += own
+                own *= difference
+                self._judging += own
+            else:
+                self._count += known
+                self._depth += own
+                own *= difference
+                self._total += own
+                own *= difference
+                self._square += own
+            yield mean, depth, held_out
+
+    def held_out(self):
+        """Mean of the held-out parts; NaN where there is none."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self._about + np.where(self._judge_depth > 0, self._judging / self._judge_depth, np.nan)
+
+    def scatter(self):
+        """Variance of one standard exposure: ``sum d (x - mean)^2 / (n - 1)`` of n means x of depth d."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scatter = (self._square - self._total**2 / self._depth) / (self._count - np.float32(1))
+        return np.where(self._count > 1, scatter, np.nan)
 
 
 def parts_of(pairs: Pairs, held_out: np.ndarray, rest: np.ndarray, most: int = 8):

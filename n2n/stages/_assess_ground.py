@@ -1,12 +1,11 @@
 """What an image of blocks A and B is judged on, and how far it and the stack are off: for `assess` and `compare`."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 
-from n2n.fidelity.likeness import matcher
+from n2n.fidelity.likeness import Matcher
 from n2n.fidelity.risk import Gain, gain_of, noise_model
 from n2n.fidelity.zones import NEAR_SATURATED, ZONES, divide
 from n2n.stages._assess_errors import errors
@@ -52,14 +51,16 @@ class Ground:
 class Measured:
     """Errors of stack and denoised image, weighted, pixel by pixel; arrays of shape (h, w).
 
-    `like` brings a mean of exposures to the seeing, scale and place of those that were denoised.
+    `judge_mean` is the mean of the held-out exposures, and `scatter` the variance of one standard exposure, when all
+    have the seeing, scale and place of the mean of those that were denoised.
     """
 
     before: np.ndarray
     after: np.ndarray
     weight: np.ndarray
     zones: np.ndarray
-    like: Callable
+    judge_mean: np.ndarray
+    scatter: np.ndarray
 
     def gain(self, chosen: np.ndarray) -> Gain:
         """Gain over the chosen pixels."""
@@ -102,12 +103,12 @@ def measure(on: Ground, denoised: np.ndarray) -> Measured:
     noise = np.where(on.usable, 1 / (smooth if model is None else model), 0)
     bright = on.usable & (denoised > BRIGHT * on.sky_sigma)
     # Saturated stars are light, too: without them their halos would end in a cliff.
-    like = matcher(light, on.mean, noise, bright)
+    like = Matcher(light, on.mean, noise, bright)
     if model is not None:
         # A weight from the scatter that it is to weigh would be large where the scatter is small by chance.
         smooth = np.where(smooth > UNLIKELY * model, smooth, model)
         own = np.where((zones == ZONES.index("stars")) & (denoised > 10 * on.sky_sigma), model, own)
     weight, own = np.where(on.usable, 1 / smooth, 0), np.where(on.usable, own, 0)
     del light, smooth, model, noise, bright
-    before, after = errors(on, denoised, own, weight, zones, like)
-    return Measured(before, after, weight, zones, like)
+    before, after, judge_mean, scatter = errors(on, denoised, own, weight, zones, like)
+    return Measured(before, after, weight, zones, judge_mean, scatter)

@@ -8,6 +8,7 @@ from n2n.stages._assess_ground import Ground, Measured
 # Edges, in sigma of the stack, of the brightness classes for which the error is measured by itself.
 CLASSES = (1.0, 3.0, 10.0, 30.0)
 FEWEST = 500  # pixels of a class that tell an error
+VAGUE = 0.05  # standard error of a scale that is not worth having
 
 
 def brightness_class(signal: np.ndarray, sigma: np.ndarray) -> np.ndarray:
@@ -48,6 +49,30 @@ def noise_for_its_weight(on: Ground) -> float:
     return float(one(on.held_out) / one(slice(None)))
 
 
+def variance_scale(on: Ground, found: Measured, classes, one_variance) -> np.ndarray:
+    """Scatter of the exposures over the variance they should have, of every class; float32, shape (n,).
+
+    In bright light exposures differ by more than their noise: where a star lies between pixels, seeing over the field,
+    what is left of distortion. Measured on the exposures that were denoised; those held out judge it. A class that
+    tells too little takes that of the next fainter.
+
+    Parameters
+    ----------
+    on : Ground
+    found : Measured
+    classes : int ndarray, shape (h, w)
+    one_variance : ndarray, shape (h, w)
+        Of one standard exposure, from VAR of the stack.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = found.scatter / one_variance
+    result = [1.0]
+    for one in _means(ratio, on.usable, classes):
+        told = one.pixels > FEWEST and one.error < VAGUE
+        result.append(float(np.clip(one.value, 0.5, 2.0)) if told else result[-1])
+    return np.array(result[1:], np.float32)
+
+
 def held_out_chi2(on: Ground, found: Measured, denoised, classes, one_variance, error: np.ndarray) -> list[dict]:
     """Mean of ``(C - D)^2 / (VAR of D + VAR of C)`` in every class: 1 where both variances are right.
 
@@ -60,13 +85,18 @@ def held_out_chi2(on: Ground, found: Measured, denoised, classes, one_variance, 
     denoised : ndarray, shape (h, w)
     classes : int ndarray, shape (h, w)
     one_variance : ndarray, shape (h, w)
-        Of one standard exposure, from VAR of the stack.
+        Of one standard exposure, from VAR of the stack and its scale.
     error : ndarray
         `error_over_stack` of the classes at the depth of `denoised`.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         expected = one_variance * (error[classes] / on.depth + noise_for_its_weight(on) / on.judge_depth)
-        chi2 = (found.like(on.judge_mean) - denoised) ** 2 / expected
-    fair = on.usable & np.isfinite(chi2)
-    inverse = [gain_of(chi2, np.ones(chi2.shape), fair & (classes == index)) for index in range(len(CLASSES) + 1)]
-    return [one.as_dict() if one.pixels > FEWEST else {"value": None, "standard_error": None} for one in inverse]
+        chi2 = (found.judge_mean - denoised) ** 2 / expected
+    means = _means(chi2, on.usable, classes)
+    return [one.as_dict() if one.pixels > FEWEST else {"value": None, "standard_error": None} for one in means]
+
+
+def _means(values: np.ndarray, usable: np.ndarray, classes: np.ndarray) -> list:
+    """Mean of every class with its standard error, where finite."""
+    fair = usable & np.isfinite(values)
+    return [gain_of(values, np.ones(values.shape), fair & (classes == index)) for index in range(len(CLASSES) + 1)]

@@ -49,6 +49,7 @@ from n2n.stages._assess_variance import (
     error_over_stack,
     gain_by_brightness,
     held_out_chi2,
+    variance_scale,
 )
 from n2n.stages.pairs import Pairs
 from n2n.tiles import overlaps
@@ -157,7 +158,7 @@ def judge(pairs: Pairs, stack: dict, candidate: h5py.File, header, facts: dict, 
     on, judged = ground(pairs, np.asarray(candidate.attrs["held_out"], int)), candidate["judged"][:]
     sky, full_depth = np.float32(pairs.meta["sky"]), pairs.mean()[1]
     ratio = float(np.median(full_depth[on.usable] / on.depth[on.usable]))
-    by_class, zones, weight = measured_gain(on, judged, stack["VAR"], full_depth, ratio, facts)
+    by_class, scale, zones, weight = measured_gain(on, judged, stack["VAR"], full_depth, ratio, facts)
     facts["single_exposure"] = single_exposure(pairs, candidate["single"][:], candidate.attrs, on.scatter, zones)
     denoised = np.where(pairs.saturated | ~np.isfinite(stack["IMAGE"]), stack["IMAGE"], candidate["full"][:] + sky)
     denoised = denoised.astype(np.float32)
@@ -190,8 +191,12 @@ def judge(pairs: Pairs, stack: dict, candidate: h5py.File, header, facts: dict, 
             f"{len(on.held_out)} held-out exposures prove little"
         )
     risk = error_over_stack(by_class, ratio**DEPTH_EXPONENT)
-    facts["error_by_brightness"] = {"edges_sigma": list(CLASSES), "error_over_stack": risk.tolist()}
-    variance = stack["VAR"] * risk[brightness_class(denoised - sky, sky_noise(pairs, full_depth))]
+    facts["error_by_brightness"] = {
+        "edges_sigma": list(CLASSES),
+        "error_over_stack": risk.tolist(),
+        "scatter_over_variance": scale.tolist(),
+    }
+    variance = stack["VAR"] * (scale * risk)[brightness_class(denoised - sky, sky_noise(pairs, full_depth))]
     same = (denoised == stack["IMAGE"]) | ~np.isfinite(denoised)
     variance = np.where(same, stack["VAR"], variance).astype(np.float32)
     mask = stack["MASK"].copy()
@@ -213,6 +218,8 @@ def measured_gain(on: Ground, judged, stack_variance, full_depth, ratio: float, 
     -------
     by_class : list of Gain
         From the faintest class of brightness.
+    scale : ndarray
+        `variance_scale` of the classes.
     zones, weight : ndarray, shape (h, w)
         Of every pixel; inverse variance of the stack of A and B.
     """
@@ -227,11 +234,14 @@ def measured_gain(on: Ground, judged, stack_variance, full_depth, ratio: float, 
     classes = brightness_class(judged, on.sky_sigma)
     by_class = gain_by_brightness(found, classes, on.usable)
     facts["gain_by_brightness"] = {"edges_sigma": list(CLASSES), "classes": [gain.as_dict() for gain in by_class]}
-    chi2 = held_out_chi2(on, found, judged, classes, stack_variance * full_depth, error_over_stack(by_class))
+    one_variance = stack_variance * full_depth
+    scale = variance_scale(on, found, classes, one_variance)
+    one_variance *= scale[classes]
+    chi2 = held_out_chi2(on, found, judged, classes, one_variance, error_over_stack(by_class))
     facts["held_out_chi2"] = {"edges_sigma": list(CLASSES), "classes": chi2}
     facts["slope"] = slope(judged, on.judge_mean, on.judge_depth / on.pairs.variance, on.usable)
     facts["residual_chi2"] = float(np.mean((found.weight * (judged - on.mean) ** 2)[on.usable]))
-    return by_class, found.zones, found.weight
+    return by_class, scale, found.zones, found.weight
 
 
 def gates_of_images(on: Ground, stack: dict, denoised, judged, zones, weight, settings, header, facts, limits) -> list:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from n2n.fidelity.likeness import matcher
+from n2n.fidelity.likeness import Matcher
 
 SIZE, SIGMA = 256, 1.4
 
@@ -16,7 +16,7 @@ def field(seed=0, stars=60):
 
 
 def matched(image, light, stack):
-    return matcher(light, stack, 1 / (1 + light / 10), light > 10)(image)
+    return Matcher(light, stack, 1 / (1 + light / 10), light > 10)(image)
 
 
 CHANGES = {
@@ -57,7 +57,7 @@ def test_missing_pixels_stay_missing_and_do_not_count():
 def test_a_field_without_bright_stars_is_left_alone():
     light, stack, _ = field(stars=1)
     image = 0.5 * light
-    assert matcher(light, stack, np.ones(light.shape), light > 1e4)(image) is image
+    assert Matcher(light, stack, np.ones(light.shape), light > 1e4)(image) is image
 
 
 def test_wings_that_a_laplacian_does_not_reach_are_matched():
@@ -76,7 +76,7 @@ def test_stars_that_are_not_compared_are_light_all_the_same():
     near = (light > 10) & ~cores & ndimage.binary_dilation(cores, iterations=4)
 
     def left(known):
-        result = matcher(known, stack, 1 / (1 + light / 10), (light > 10) & ~cores)(image)
+        result = Matcher(known, stack, 1 / (1 + light / 10), (light > 10) & ~cores)(image)
         return ((result - light)[near] ** 2).mean()
 
     assert left(light) < 0.2 * ((image - light)[near] ** 2).mean()

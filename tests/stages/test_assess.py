@@ -1,3 +1,4 @@
+import copy
 import csv
 import json
 import shutil
@@ -15,7 +16,7 @@ from scipy import ndimage
 
 from n2n.fidelity.photometry import find_stars
 from n2n.formats import flags as bits
-from n2n.stages._assess_errors import BEYOND
+from n2n.stages._assess_errors import BEYOND, _Parts
 from n2n.stages._assess_variance import noise_for_its_weight
 
 HDUS = ["PRIMARY", "VAR", "MASK", "COVERAGE", "STACK", "PROVENANCE"]
@@ -324,6 +325,43 @@ def test_held_out_exposures_find_the_variance_right(night):
     for one in known[:4]:
         assert abs(one["value"] - 1) < 0.05 + 2 * one["standard_error"]
     assert all((one["value"] is None) == (one["standard_error"] is None) for one in classes)
+
+
+def test_a_variance_that_the_exposures_contradict_is_scaled_until_it_is_right(night, tmp_path):
+    other = copy.copy(night)
+    other.stack = tmp_path / "stack.fits"
+    with fits.open(night.stack) as hdus:
+        hdus["VAR"].data *= np.where(hdus[0].data > np.nanmedian(hdus[0].data), 0.6, 0.7).astype(np.float32)
+        hdus.writeto(other.stack)
+    facts = other.assess(night.good, tmp_path / "other" / "denoised.fits")
+    scale = np.array(facts["error_by_brightness"]["scatter_over_variance"])
+    assert (scale[:3] > 1.35).all() and scale[1:3] == pytest.approx([1 / 0.6] * 2, rel=0.1)
+    before, after = (one["held_out_chi2"]["classes"] for one in (night.facts, facts))
+    for one, same in zip(before[:4], after[:4], strict=True):
+        assert one["value"] is None or same["value"] == pytest.approx(one["value"], abs=0.03)
+    with fits.open(tmp_path / "other" / "denoised.fits") as found, fits.open(night.product) as expected:
+        ratio = found["VAR"].data / expected["VAR"].data
+    assert np.nanmedian(ratio) == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_the_scatter_of_parts_is_the_variance_of_one_exposure(lost):
+    """Parts of unequal depth, one of which lacks half the frame; held-out ones do not count."""
+    rng = np.random.default_rng(3)
+    about, depths = np.full((200, 200), 7.0), rng.uniform(1, 5, 6)
+    seen = _Parts(about)
+    parts = []
+    for index, depth in enumerate(depths):
+        mean = rng.normal(7, 3 / np.sqrt(depth), about.shape)
+        if lost and index == 2:
+            mean[:100] = np.nan
+        parts.append((mean, np.full(about.shape, depth), False))
+    parts.append((np.full(about.shape, 1e6), np.ones(about.shape), True))
+    parts.append((np.full(about.shape, 3e6), np.full(about.shape, 3.0), True))
+    assert len(list(seen.watch(iter(parts)))) == 8
+    assert (seen.held_out() == 2.5e6).all()
+    assert np.mean(seen.scatter()[:100]) == pytest.approx(9, rel=0.02)
+    assert np.mean(seen.scatter()[100:]) == pytest.approx(9, rel=0.02)
 
 
 def test_exposures_whose_seeing_took_weight_are_less_noisy_than_their_weight_says():

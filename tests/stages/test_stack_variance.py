@@ -1,0 +1,103 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from n2n.sky.combine import weighted_mean
+from n2n.sky.variance import sample_variance, variance_by_light
+from n2n.stages import _stack_variance as stage
+
+SHAPE, SKY = (192, 224), 30.0
+
+
+class InMemory:
+    """What the stage asks of `Pairs`."""
+
+    def __init__(self, values, saturated=None):
+        self.values, self.valid = values, np.ones(values.shape, bool)
+        self.weights, self.blocks = np.ones(len(values)), np.array(list("ABACBABC" * 9))[: len(values)]
+        self.frames = [{"pointing": number} for number in range(len(values))]
+        self.meta, self.shape = {"variance_background": SKY}, SHAPE
+        self.saturated = np.zeros(SHAPE, bool) if saturated is None else saturated
+        self.variance = np.full(SHAPE, SKY, np.float32)
+
+    def load(self, chosen, region=(slice(None), slice(None))):
+        return self.values[chosen][:, region[0], region[1]].copy(), self.valid[chosen][:, region[0], region[1]]
+
+    def mean(self, chosen=slice(None)):
+        mean, depth = weighted_mean(self.values[chosen], self.valid[chosen], self.weights[chosen])
+        return mean, depth, self.valid[chosen].sum(axis=0)
+
+
+def stars(seed=0):
+    rng = np.random.default_rng(seed)
+    impulses = np.zeros(SHAPE)
+    impulses[tuple(rng.integers(8, 184, (2, 120)))] = 10 ** rng.uniform(2.5, 4.5, 120)
+    return ndimage.gaussian_filter(impulses, 1.4)
+
+
+def exposures(light, n, seed=1):
+    """Poisson noise of sky and light in air that changes: seeing, place and transparency."""
+    rng = np.random.default_rng(seed)
+    values = np.empty((n, *SHAPE), np.float32)
+    for value in values:
+        seen = ndimage.gaussian_filter(light, rng.uniform(0, 0.6)) * rng.uniform(0.97, 1.03)
+        seen = ndimage.shift(seen, rng.uniform(-0.05, 0.05, 2), order=3)
+        value[:] = rng.poisson(np.maximum(seen, 0) + SKY) - SKY
+    return values
+
+
+@pytest.mark.parametrize("n", [12, 40])
+def test_without_a_gain_the_variance_of_stars_is_their_noise_and_not_their_seeing(n):
+    light = stars()
+    pairs = InMemory(exposures(light, n))
+    found = stage.variance_from_scatter(pairs) * n
+    judging = pairs.blocks != "C"
+    mean = pairs.values[judging].mean(axis=0)
+    plain = sample_variance(pairs.values[judging], pairs.valid[judging], pairs.weights[judging], mean)
+    level = light / np.sqrt(SKY / n)
+    zones = {"sky": level < 1, "faint": (level > 3) & (level < 10), "bright": (level > 10) & (level < 30)}
+    zones["cores"] = level > 30
+    truth = light + SKY
+    ratio = {name: np.mean((truth / found)[zone]) for name, zone in zones.items()}
+    assert ratio == pytest.approx(dict.fromkeys(zones, 1.0), abs=0.1)
+    assert plain[zones["cores"]].sum() > 2 * truth[zones["cores"]].sum()
+
+
+def test_it_follows_the_vignette_and_a_saturated_star_does_no_harm():
+    y, x = np.indices(SHAPE)
+    vignette = 1 + 0.5 * ((x - 112) ** 2 + (y - 96) ** 2) / (112**2 + 96**2)
+    light = stars() + 4e5 * np.exp(-((x - 60) ** 2 + (y - 50) ** 2) / (2 * 1.4**2))
+    values = np.minimum(exposures(light, 24), 6e4) * np.sqrt(vignette).astype(np.float32)
+    saturated = (values > 5e4).any(axis=0)
+    assert saturated.sum() > 9
+    found = stage.variance_from_scatter(InMemory(values, saturated)) * 24
+    assert np.isfinite(found).all() and (found > 0).all()
+    truth = (light + SKY) * vignette
+    for part in (vignette < 1.1, vignette > 1.3):
+        sky = part & (light < 1)
+        assert np.mean((truth / found)[sky]) == pytest.approx(1, abs=0.04)
+
+
+def test_a_few_exposures_are_left_to_pairs():
+    assert stage.variance_from_scatter(InMemory(exposures(stars(), 5))) is None
+
+
+@pytest.mark.parametrize("n", [3, 6, 24, 100])
+def test_variance_by_light_is_unbiased_where_noise_depends_on_light_alone(n):
+    rng = np.random.default_rng(n)
+    level = np.broadcast_to(np.geomspace(0.1, 300, 400), (256, 400)).astype(np.float32)
+    true = 4 + 0.5 * level
+    sample = true * rng.chisquare(n - 1, level.shape) / (n - 1)
+    found = variance_by_light(sample, level, np.ones(level.shape, bool), n)
+    faint = level < 10
+    assert np.mean((true / found)[faint]) == pytest.approx(1, abs=0.03)
+    assert np.mean(found[~faint] / true[~faint]) == pytest.approx(1, abs=0.05)
+
+
+def test_variance_by_light_where_nothing_is_known():
+    nothing = np.full(SHAPE, np.nan, np.float32)
+    assert (variance_by_light(nothing, np.zeros(SHAPE), np.ones(SHAPE, bool), 5) == 1).all()
+    one = SimpleNamespace(sample=np.where(np.indices(SHAPE)[0] < 5, 2.0, np.nan))
+    assert variance_by_light(one.sample, np.zeros(SHAPE), np.ones(SHAPE, bool), 9) == pytest.approx(2.0, rel=0.2)
