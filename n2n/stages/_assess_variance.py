@@ -32,7 +32,7 @@ def error_over_stack(gains: list, to_full: float = 1.0) -> np.ndarray:
     """
     known = [gain.pixels > FEWEST and np.isfinite(gain.value) for gain in gains]
     found = [1 / (gain.value * to_full) if sure else 1.0 for gain, sure in zip(gains, known, strict=True)]
-    return np.clip(found, 0.01, 1.0).astype(np.float32)
+    return np.clip(found, 0.01, 2.0).astype(np.float32)
 
 
 def noise_for_its_weight(on: Ground) -> float:
