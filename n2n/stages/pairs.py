@@ -174,13 +174,20 @@ class Pairs:
         valid : ndarray of bool, shape (n, h, w)
         """
         index = np.arange(len(self.frames))[chosen]
-        values = self.file["pixels"][index.tolist(), region[0], region[1]]
-        flags = self.file["flags"][index.tolist(), region[0], region[1]]
-        reject = self.file["reject"][index.tolist(), region[0], region[1]]
+        values, flags, reject = (self._read(name, index, region) for name in ("pixels", "flags", "reject"))
         valid = usable(flags, reject, keep_saturated=True)
         values -= np.float32(self.meta["sky"])
         values[~valid] = 0
         return values, valid
+
+    def _read(self, name: str, index: np.ndarray, region) -> np.ndarray:
+        """One exposure after another: h5py takes forty times as long for a list of them (measured on 14)."""
+        dataset = self.file[name]
+        sides = (len(range(*part.indices(side))) for part, side in zip(region, self.shape, strict=True))
+        result = np.empty((len(index), *sides), dataset.dtype)
+        for place, exposure in enumerate(index):
+            dataset.read_direct(result, np.s_[exposure, region[0], region[1]], np.s_[place])
+        return result
 
     def mean(self, chosen=slice(None)):
         """Weighted mean of exposures `chosen`, strip by strip.
