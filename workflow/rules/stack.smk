@@ -9,7 +9,7 @@ rule stack:
     conda:
         "../envs/n2n.yaml"
     resources:
-        mem_mb=megabytes(25, 1500),
+        mem_mb=megabytes(60, 1500),
     params:
         recipe=planning.RECIPES["stack"],
     shell:
