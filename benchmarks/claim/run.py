@@ -21,12 +21,10 @@ import h5py
 import numpy as np
 
 from n2n.fidelity.risk import true_gain
-from n2n.fidelity.zones import ZONES
+from n2n.fidelity.zones import BRIGHTNESSES, ZONES, brightness_class
 from n2n.formats.products import read_product
 from n2n.stages._assess_ground import ground, measure, sky_noise
 from n2n.stages._assess_variance import (
-    CLASSES,
-    brightness_class,
     error_over_stack,
     gain_by_brightness,
     held_out_chi2,
@@ -70,7 +68,9 @@ def group(folder: Path, truth_folder: Path) -> tuple[dict, list[str]]:
     of_stack = (full_mean - full_truth) ** 2 / stack["VAR"]
     by_class = [
         f"{of_product[chosen].mean():.2f} / {of_stack[chosen].mean():.2f} / {one['value']:.2f}"
-        for one, chosen in zip(seen, (on.usable & (classes == index) for index in range(len(CLASSES) + 1)), strict=True)
+        for one, chosen in zip(
+            seen, (on.usable & (classes == index) for index in range(len(BRIGHTNESSES) + 1)), strict=True
+        )
     ]
     brought = to_full_depth(claimed, ratio)
     facts = {"name": folder.name, "claimed": claimed, "true": true, "zones": zones, "brought": brought, "deep": deep}
@@ -101,7 +101,7 @@ def main() -> None:
             chi2.append(f"| {folder.name} | {facts['name']} | {' | '.join(by_class)} |")
             print(rows[-1], chi2[-1], sep="\n", flush=True)
     commit = subprocess.run(["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
-    edges = [f"below {CLASSES[0]:g}", *(f"{a:g} to {b:g}" for a, b in itertools.pairwise(CLASSES))]
+    edges = [f"below {BRIGHTNESSES[0]:g}", *(f"{a:g} to {b:g}" for a, b in itertools.pairwise(BRIGHTNESSES))]
     text = [
         "# The claim against the truth", "",
         f"`python benchmarks/claim/run.py FOLDER ...`, {datetime.date.today()}, commit {commit.stdout.strip()}.",
@@ -112,7 +112,8 @@ def main() -> None:
         "|---" * 12 + "|", *rows, "",
         "Squared error over VAR by brightness in sigma of the stack, 1 is right: product against truth / stack against",
         "truth / held-out exposures against product, as in assessment.json.", "",
-        f"| night | group | {' | '.join(edges)} | above {CLASSES[-1]:g} |", "|---" * (len(CLASSES) + 3) + "|", *chi2,
+        f"| night | group | {' | '.join(edges)} | above {BRIGHTNESSES[-1]:g} |",
+        "|---" * (len(BRIGHTNESSES) + 3) + "|", *chi2,
     ]  # fmt: skip
     notes = HERE / "notes.md"
     text += ["", *notes.read_text().splitlines()] if notes.exists() else []

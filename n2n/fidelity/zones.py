@@ -1,4 +1,4 @@
-"""Divide an image into background, extended light and stars, for judging each by itself."""
+"""Divide an image into background, extended light and stars, or by brightness, for judging each by itself."""
 
 import numpy as np
 from scipy import ndimage
@@ -7,6 +7,7 @@ ZONES = ("background", "extended", "stars")
 STAR_SIGMA = 1.5  # compact light above this, after smoothing by 1 px: 5 sigma of what is left of the noise
 NEAR_SATURATED = 6  # pixels around saturated ones are not judged: clipping spreads through the resampling
 EXTENDED_SIGMA = 1.0  # diffuse light above this many sigma of the stack
+BRIGHTNESSES = (1.0, 3.0, 10.0, 30.0)  # sigma of the stack's sky; edges of the classes of brightness
 
 
 def divide(image: np.ndarray, sigma: np.ndarray, usable: np.ndarray) -> np.ndarray:
@@ -40,6 +41,22 @@ def divide(image: np.ndarray, sigma: np.ndarray, usable: np.ndarray) -> np.ndarr
     zones[star] = 2
     zones[~usable] = -1
     return zones
+
+
+def brightness_class(signal: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    """Class of brightness of every pixel, from 0; NaN counts as the faintest.
+
+    Parameters
+    ----------
+    signal, sigma : ndarray, shape (h, w)
+        Sky-subtracted image with little noise, and the noise of the sky in the stack.
+
+    Returns
+    -------
+    int8 ndarray, shape (h, w)
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.digitize(np.nan_to_num(signal / sigma), BRIGHTNESSES).astype(np.int8)
 
 
 def _wide_median(image: np.ndarray, size: int) -> np.ndarray:

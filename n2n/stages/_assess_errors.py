@@ -3,7 +3,7 @@
 import numpy as np
 
 from n2n.fidelity.risk import difference_error, held_out_gain, product_error, unseen_error
-from n2n.fidelity.zones import ZONES
+from n2n.fidelity.zones import BRIGHTNESSES, ZONES, brightness_class
 from n2n.stages.pairs import Pairs
 
 # Light too fine for the low-pass of `product_error` is lost by D and not seen: on simulated nights 1 to 6 % of the
@@ -32,15 +32,17 @@ def errors(on, denoised, own, weight, zones, like):
     scatter : ndarray, shape (h, w)
         Variance of one standard exposure, from parts of the exposures of `on.mean`, each in the air of all; NaN where
         unknown.
+    chance : ndarray
+        `_Parts.chance`.
     """
     usable = zones >= 0
     denoised, mean = (np.where(usable, image, 0) for image in (denoised, on.mean))
     parts = ((*on.pairs.mean(part)[:2], judging) for part, judging in parts_of(on.pairs, on.held_out, on.rest))
     parts = ((like(part), depth, judging) for part, depth, judging in parts)
-    seen = _Parts(denoised)
+    seen = _Parts(denoised, weight, brightness_class(denoised, on.sky_sigma))
     faint = usable & (zones != ZONES.index("stars"))
     judged, stack = product_error([denoised, mean], weight, faint, seen.watch(parts), on.pairs.meta["fwhm_px"])
-    judge_mean, scatter = seen.held_out(), seen.scatter()
+    judge_mean, scatter, chance = seen.held_out(), seen.scatter(), seen.chance()
     del seen
     before = weight * own
     after = difference_error(denoised, mean, np.where(usable, np.nan_to_num(judge_mean), 0), own, weight)
@@ -48,7 +50,7 @@ def errors(on, denoised, own, weight, zones, like):
     for index in range(len(ZONES)):
         zone = fair & (zones == index)
         after[zone] = (1 + BEYOND) * judged[zone] + unseen_error(before, stack, zone)
-    return before, after, judge_mean, scatter
+    return before, after, judge_mean, scatter, chance
 
 
 class _Parts:
@@ -58,10 +60,14 @@ class _Parts:
     ----------
     about : ndarray, shape (h, w)
         What they all are like, so that squares stay small.
+    weight : ndarray, shape (h, w)
+        Inverse variance, up to a factor; 0 where not usable.
+    classes : int ndarray, shape (h, w)
     """
 
-    def __init__(self, about):
-        self._about = about
+    def __init__(self, about, weight, classes):
+        self._about, self._weight, self._classes = about, weight, classes
+        self._squares = {True: [], False: []}
         self._judging, self._judge_depth, self._depth, self._total, self._square = np.zeros(
             (5, *about.shape), np.float32
         )
@@ -73,6 +79,7 @@ class _Parts:
             known = np.isfinite(mean) & (depth > 0)
             own = np.where(known, depth, 0).astype(np.float32)
             difference = np.where(known, mean - self._about, 0)
+            self._squares[held_out].append(self._mean_squares(difference, own))
             if held_out:
                 self._judge_depth += own
                 own *= difference
@@ -85,6 +92,25 @@ class _Parts:
                 own *= difference
                 self._square += own
             yield mean, depth, held_out
+
+    def _mean_squares(self, difference, depth):
+        count, which = len(BRIGHTNESSES) + 1, self._classes.ravel()
+        share = np.where(depth > 0, self._weight, 0)
+        sums = (np.bincount(which, of.ravel(), count) for of in (share * depth * difference**2, share))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.divide(*sums)
+
+    def chance(self):
+        """Relative standard error of mean squares of few exposures, by class: of those held out over the others'.
+
+        Found from how parts differ, each relative to its own in the faintest class: weights tell noise only roughly.
+        """
+        result = np.zeros(len(BRIGHTNESSES) + 1)
+        for found in map(np.array, self._squares.values()):
+            if len(found) > 1:
+                found = found / found[:, :1]
+                result += np.var(found, axis=0, ddof=1) / np.mean(found, axis=0) ** 2 / len(found)
+        return np.nan_to_num(np.sqrt(result))
 
     def held_out(self):
         """Mean of the held-out parts; NaN where there is none."""

@@ -52,7 +52,8 @@ class Measured:
     """Errors of stack and denoised image, weighted, pixel by pixel; arrays of shape (h, w).
 
     `judge_mean` is the mean of the held-out exposures, and `scatter` the variance of one standard exposure, when all
-    have the seeing, scale and place of the mean of those that were denoised.
+    have the seeing, scale and place of the mean of those that were denoised; `chance` is by how much, of itself, a mean
+    square of exposures is uncertain since they are few, for every class of brightness.
     """
 
     before: np.ndarray
@@ -61,6 +62,7 @@ class Measured:
     zones: np.ndarray
     judge_mean: np.ndarray
     scatter: np.ndarray
+    chance: np.ndarray
 
     def gain(self, chosen: np.ndarray) -> Gain:
         """Gain over the chosen pixels."""
@@ -110,5 +112,5 @@ def measure(on: Ground, denoised: np.ndarray) -> Measured:
         own = np.where((zones == ZONES.index("stars")) & (denoised > 10 * on.sky_sigma), model, own)
     weight, own = np.where(on.usable, 1 / smooth, 0), np.where(on.usable, own, 0)
     del light, smooth, model, noise, bright
-    before, after, judge_mean, scatter = errors(on, denoised, own, weight, zones, like)
-    return Measured(before, after, weight, zones, judge_mean, scatter)
+    before, after, *seen = errors(on, denoised, own, weight, zones, like)
+    return Measured(before, after, weight, zones, *seen)

@@ -3,22 +3,16 @@
 import numpy as np
 
 from n2n.fidelity.risk import gain_of
+from n2n.fidelity.zones import BRIGHTNESSES
 from n2n.stages._assess_ground import Ground, Measured
 
-# Edges, in sigma of the stack, of the brightness classes for which the error is measured by itself.
-CLASSES = (1.0, 3.0, 10.0, 30.0)
 FEWEST = 500  # pixels of a class that tell an error
 VAGUE = 0.05  # standard error of a scale that is not worth having
 
 
-def brightness_class(signal: np.ndarray, sigma: np.ndarray) -> np.ndarray:
-    """Index of the brightness class of every pixel; NaN counts as the faintest. int8 ndarray."""
-    return np.digitize(np.nan_to_num(signal / sigma), CLASSES).astype(np.int8)
-
-
 def gain_by_brightness(found: Measured, classes: np.ndarray, usable: np.ndarray) -> list:
     """Gain of every class, from the faintest."""
-    return [found.gain(usable & (classes == index)) for index in range(len(CLASSES) + 1)]
+    return [found.gain(usable & (classes == index)) for index in range(len(BRIGHTNESSES) + 1)]
 
 
 def error_over_stack(gains: list, to_full: float = 1.0) -> np.ndarray:
@@ -76,7 +70,8 @@ def variance_scale(on: Ground, found: Measured, classes, one_variance) -> np.nda
 def held_out_chi2(on: Ground, found: Measured, denoised, classes, one_variance, error: np.ndarray) -> list[dict]:
     """Mean of ``(C - D)^2 / (VAR of D + VAR of C)`` in every class: 1 where both variances are right.
 
-    Most of the denominator is C's. C is brought to the seeing, scale and place of what was denoised before.
+    Most of the denominator is C's. C is brought to the seeing, scale and place of what was denoised before. The
+    standard error is that of many pixels and of few exposures: sharp ones differ by more in the cores of stars.
 
     Parameters
     ----------
@@ -92,11 +87,16 @@ def held_out_chi2(on: Ground, found: Measured, denoised, classes, one_variance, 
     with np.errstate(divide="ignore", invalid="ignore"):
         expected = one_variance * (error[classes] / on.depth + noise_for_its_weight(on) / on.judge_depth)
         chi2 = (found.judge_mean - denoised) ** 2 / expected
-    means = _means(chi2, on.usable, classes)
-    return [one.as_dict() if one.pixels > FEWEST else {"value": None, "standard_error": None} for one in means]
+    result = []
+    for one, chance in zip(_means(chi2, on.usable, classes), found.chance, strict=True):
+        told = one.as_dict() if one.pixels > FEWEST else {"value": None, "standard_error": None}
+        if told["value"] is not None:
+            told["standard_error"] = float(np.hypot(one.error, one.value * chance))
+        result.append(told)
+    return result
 
 
 def _means(values: np.ndarray, usable: np.ndarray, classes: np.ndarray) -> list:
     """Mean of every class with its standard error, where finite."""
     fair = usable & np.isfinite(values)
-    return [gain_of(values, np.ones(values.shape), fair & (classes == index)) for index in range(len(CLASSES) + 1)]
+    return [gain_of(values, np.ones(values.shape), fair & (classes == index)) for index in range(len(BRIGHTNESSES) + 1)]

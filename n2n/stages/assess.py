@@ -17,6 +17,7 @@ from n2n.fidelity.completeness import depth_gate
 from n2n.fidelity.evidence import evidence
 from n2n.fidelity.gates import FAIL, PASS, overall
 from n2n.fidelity.risk import Gain
+from n2n.fidelity.zones import BRIGHTNESSES, brightness_class
 from n2n.formats import flags as bits
 from n2n.formats.pictures import before_after_png, preview_png
 from n2n.formats.products import read_product, set_cards, write_fits
@@ -44,8 +45,6 @@ from n2n.stages._assess_gates import (
 )
 from n2n.stages._assess_ground import Ground, ground, measure, sky_noise
 from n2n.stages._assess_variance import (
-    CLASSES,
-    brightness_class,
     error_over_stack,
     gain_by_brightness,
     held_out_chi2,
@@ -192,7 +191,7 @@ def judge(pairs: Pairs, stack: dict, candidate: h5py.File, header, facts: dict, 
         )
     risk = error_over_stack(by_class, ratio**DEPTH_EXPONENT)
     facts["error_by_brightness"] = {
-        "edges_sigma": list(CLASSES),
+        "edges_sigma": list(BRIGHTNESSES),
         "error_over_stack": risk.tolist(),
         "scatter_over_variance": scale.tolist(),
     }
@@ -233,12 +232,12 @@ def measured_gain(on: Ground, judged, stack_variance, full_depth, ratio: float, 
     facts["zones"] = found.by_zone()
     classes = brightness_class(judged, on.sky_sigma)
     by_class = gain_by_brightness(found, classes, on.usable)
-    facts["gain_by_brightness"] = {"edges_sigma": list(CLASSES), "classes": [gain.as_dict() for gain in by_class]}
+    facts["gain_by_brightness"] = {"edges_sigma": list(BRIGHTNESSES), "classes": [gain.as_dict() for gain in by_class]}
     one_variance = stack_variance * full_depth
     scale = variance_scale(on, found, classes, one_variance)
     one_variance *= scale[classes]
     chi2 = held_out_chi2(on, found, judged, classes, one_variance, error_over_stack(by_class))
-    facts["held_out_chi2"] = {"edges_sigma": list(CLASSES), "classes": chi2}
+    facts["held_out_chi2"] = {"edges_sigma": list(BRIGHTNESSES), "classes": chi2}
     facts["slope"] = slope(judged, on.judge_mean, on.judge_depth / on.pairs.variance, on.usable)
     facts["residual_chi2"] = float(np.mean((found.weight * (judged - on.mean) ** 2)[on.usable]))
     return by_class, scale, found.zones, found.weight

@@ -349,7 +349,7 @@ def test_the_scatter_of_parts_is_the_variance_of_one_exposure(lost):
     """Parts of unequal depth, one of which lacks half the frame; held-out ones do not count."""
     rng = np.random.default_rng(3)
     about, depths = np.full((200, 200), 7.0), rng.uniform(1, 5, 6)
-    seen = _Parts(about)
+    seen = _Parts(about, np.ones(about.shape), np.zeros(about.shape, int))
     parts = []
     for index, depth in enumerate(depths):
         mean = rng.normal(7, 3 / np.sqrt(depth), about.shape)
@@ -362,6 +362,23 @@ def test_the_scatter_of_parts_is_the_variance_of_one_exposure(lost):
     assert (seen.held_out() == 2.5e6).all()
     assert np.mean(seen.scatter()[:100]) == pytest.approx(9, rel=0.02)
     assert np.mean(seen.scatter()[100:]) == pytest.approx(9, rel=0.02)
+
+
+def test_few_exposures_that_differ_in_light_make_its_mean_square_uncertain():
+    """All of equal noise in the sky; in light every second one is off by as much again."""
+    rng = np.random.default_rng(5)
+    about, classes = np.zeros((300, 300)), np.zeros((300, 300), int)
+    classes[:, 200:] = 2
+    seen = _Parts(about, np.ones(about.shape), classes)
+    parts = []
+    for number in range(8):
+        mean = rng.normal(0, 1, about.shape)
+        mean[:, 200:] += number % 2
+        parts.append((mean, np.ones(about.shape), number < 4))
+    list(seen.watch(iter(parts)))
+    # Mean squares of 1 and 2: a standard deviation of 0.58 about 1.5, of four held out and four others.
+    assert seen.chance()[2] == pytest.approx(np.hypot(0.577, 0.577) / 1.5 / 2, rel=0.05)
+    assert seen.chance()[0] == 0 and (seen.chance()[[1, 3, 4]] == 0).all()
 
 
 def test_exposures_whose_seeing_took_weight_are_less_noisy_than_their_weight_says():
