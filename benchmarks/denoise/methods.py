@@ -117,10 +117,12 @@ def train(group, recipe, threads: int):
     return model, exposures, time.monotonic() - began
 
 
-def apply(model, exposures, group, stack, depth, orientations: int = 8) -> np.ndarray:
-    """n2n's network on a stack."""
+def apply(model, exposures, group, stack, depth, orientations: int = 8, quiet: bool = False) -> np.ndarray:
+    """n2n's network on a stack; `quiet` as `Pairs.quiet_variance` for the prior."""
     from n2n.nets.inference import denoise
+    from n2n.sky.variance import without_seeing
 
-    return denoise(
-        model, stack, depth, group.variance, group.background, exposures.band_noise, orientations=orientations
-    )
+    variance = group.variance
+    if quiet:
+        variance = without_seeing(variance, stack, group.background, group.light_variance)
+    return denoise(model, stack, depth, variance, group.background, exposures.band_noise, orientations=orientations)

@@ -58,8 +58,8 @@ def main() -> None:
                 stack, depth = away.stack()
                 found, cut = networks(home, away)
                 cells = []
-                for network in found.values():
-                    result = methods.apply(network, cut, away, stack, depth)
+                for name, network in found.items():
+                    result = methods.apply(network, cut, away, stack, depth, quiet=name == "prior")
                     gains = measure(result, stack, depth, *away.truth(), away)
                     cells.append(f"{gains['chi2']:.1f}, {gains['stars']:.2f}")
                 print(f"| {scene} | {seed} | {width} | {' | '.join(cells)} |", flush=True)

@@ -128,12 +128,14 @@ def compare(scene: str, seed: int, exposures: int, wanted: list[str], done: set,
             _, value, found, seconds = max(tried, key=lambda row: row[0])
             yield row_of((*one, name), value, found, seconds)
             continue
-        model, cut, seconds = methods.train(group, recipes()[name], len(os.sched_getaffinity(0)))
-        result = methods.apply(model, cut, group, stack, depth)
+        recipe = recipes()[name]
+        model, cut, seconds = methods.train(group, recipe, len(os.sched_getaffinity(0)))
+        result = methods.apply(model, cut, group, stack, depth, quiet=recipe is None)
         if (*one, name) not in done:  # a run that was stopped may lack the other row alone
             yield row_of((*one, name), "", measure(result, stack, depth, truth, starless, group), seconds)
         alone, its_depth = everything.stack([exposures])
-        result = methods.apply(model, cut, group, np.where(its_depth > 0, alone, np.nan), its_depth)
+        shown = np.where(its_depth > 0, alone, np.nan)
+        result = methods.apply(model, cut, group, shown, its_depth, quiet=recipe is None)
         own, plain = everything.truth([exposures])
         lit = np.isfinite(alone) & np.isfinite(result) & np.isfinite(own)
         alone, result, own, plain = (np.where(lit, image, 0) for image in (alone, result, own, plain))

@@ -91,6 +91,24 @@ def smooth_variance(sample: np.ndarray, usable: np.ndarray, exposures: int, back
     return np.float32(background) + blend * excess
 
 
+def without_seeing(scatter: np.ndarray, image: np.ndarray, background: float, photon: float) -> np.ndarray:
+    """Variance of one standard exposure, at most what sky and photons make: `smooth_variance` holds seeing, too.
+
+    Parameters
+    ----------
+    scatter, image : ndarray, shape (h, w)
+        `smooth_variance`, and the light: sky subtracted, NaN where unknown.
+    background, photon : float
+        Variance of the sky, and what a unit of light adds.
+
+    Returns
+    -------
+    float32 ndarray, shape (h, w)
+    """
+    light = cv2.GaussianBlur(np.nan_to_num(image).astype(np.float32), (7, 7), 0.7, borderType=cv2.BORDER_REFLECT)
+    return np.minimum(scatter, np.float32(background) + np.float32(photon) * np.maximum(light, 0))
+
+
 def variance_by_light(sample: np.ndarray, level: np.ndarray, usable: np.ndarray, exposures: int) -> np.ndarray:
     """Variance of one standard exposure from its scatter alone, for groups whose gain is unknown.
 

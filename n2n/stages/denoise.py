@@ -56,6 +56,8 @@ def run(args) -> None:
     jobs = {"full": np.arange(len(pairs.frames)), "judged": rest, "single": np.array([single])}
     networks = {"full": model, "judged": model, "single": prior.network()}
 
+    by_prior = {"single"} | ({"full", "judged"} if facts.keys() & {"untrained", "unsuited"} else set())
+
     def write_images(device, tile: int) -> None:
         # All of them, or none: what is judged went through the same tiles as what is shipped.
         for name, chosen in jobs.items():
@@ -66,7 +68,7 @@ def run(args) -> None:
                 networks[name].to(device),
                 mean,
                 depth,
-                pairs.variance,
+                pairs.quiet_variance(mean) if name in by_prior else pairs.variance,
                 pairs.meta["variance_background"],
                 band_noise,
                 tile=tile,

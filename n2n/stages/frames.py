@@ -58,8 +58,8 @@ def run(args) -> None:
         mean, depth, _ = pairs.mean([index])
 
         def work(device, tile, mean=mean, depth=depth):
-            network = model.to(device)
-            return denoise(network, mean, depth, pairs.variance, background, band_noise, tile=tile, **settings)
+            network, variance = model.to(device), pairs.quiet_variance(mean)
+            return denoise(network, mean, depth, variance, background, band_noise, tile=tile, **settings)
 
         # What did not fit once is not tried again with the next exposure.
         result, place = within_memory(work, place, args.overlap)

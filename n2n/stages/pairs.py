@@ -17,7 +17,7 @@ from n2n.formats.atomic import atomic_path
 from n2n.formats.store import open_store, read_attributes, reading_registered, strips, usable, virtual
 from n2n.log import logger
 from n2n.sky.combine import weighted_mean
-from n2n.sky.variance import sample_variance
+from n2n.sky.variance import sample_variance, without_seeing
 
 # Eight dither positions: three each for A and B, two for C, spread so that each block sees the whole night.
 PATTERN = "ABACBABC"
@@ -153,6 +153,18 @@ class Pairs:
     def variance(self) -> np.ndarray:
         """Variance of one standard exposure (weight 1), from A and B alone; float32, shape (h, w)."""
         return self.file["variance"][:]
+
+    def quiet_variance(self, mean: np.ndarray) -> np.ndarray:
+        """`variance` without what seeing does to the stars of `mean`, where the gain is known; float32, shape (h, w).
+
+        For the prior, which has learned what noise is, and takes the scatter of moving stars for it.
+        """
+        if self.meta["unit"] != "electron":
+            return self.variance
+        # What an electron of light adds to an exposure of weight 1, as in the variance of the stack.
+        adds = np.array([entry["noise_kept"] / entry["transparency"] for entry in self.frames])
+        photon = float(np.sum(self.weights**2 * adds) / np.sum(self.weights))
+        return without_seeing(self.variance, mean, self.meta["variance_background"], photon)
 
     @functools.cached_property
     def saturated(self) -> np.ndarray:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from n2n.sky.combine import weighted_mean
-from n2n.sky.variance import mean_variance, sample_variance, sky_variance, smooth_variance
+from n2n.sky.variance import mean_variance, sample_variance, sky_variance, smooth_variance, without_seeing
 
 SHAPE = (100, 100)
 
@@ -124,3 +124,20 @@ def test_exposures_without_weight_do_not_count():
     mean, _ = weighted_mean(values, valid, weights)
     expected = sample_variance(values[some], valid[some], weights[some], mean)
     np.testing.assert_allclose(sample_variance(values, valid, weights, mean), expected, rtol=1e-6)
+
+
+def test_without_seeing_no_pixel_varies_by_more_than_sky_and_photons():
+    light = stars_and_nebula((160, 192), 20).astype(np.float32)
+    noise = 30 + 0.5 * light
+    scatter = np.float32(30 + 5 * light)  # seeing: ten times the photons
+    scatter[:20] = 25.0
+    image = light + noise_image(light.shape) * np.sqrt(noise)
+    image[100:104, 100:104] = np.nan
+    found = without_seeing(scatter, image, 30.0, 0.5)
+    bright = light > 200
+    assert np.mean(found[bright] / noise[bright]) == pytest.approx(1, abs=0.1)
+    assert (found <= scatter).all() and (found[:20] == 25).mean() > 0.99 and np.isfinite(found).all()
+
+
+def noise_image(shape):
+    return noise(1, shape, seed=4)[0]

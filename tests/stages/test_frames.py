@@ -1,11 +1,15 @@
 import numpy as np
 import pytest
+import torch
 from astropy.io import fits
 from finished import QUICK, call, finished, truths
+from scipy import ndimage
 
 from n2n.cli import main
 from n2n.formats import flags as bits
 from n2n.nets import inference, prior
+from n2n.nets.sampling import measure_band_noise
+from n2n.sky.variance import sample_variance, smooth_variance, without_seeing
 from n2n.stages.frames import assemble, file_names
 from n2n.stages.pairs import Pairs
 
@@ -99,3 +103,26 @@ def test_saturated_pixels_pass_and_rejected_ones_are_filled_and_marked():
 def test_exposures_of_one_name_in_two_folders_stay_apart():
     names = file_names(["a/light_1.fits", "b/light_1.fit", "a/light_2.FITS.gz", "a/v1.2.fits.fz"])
     assert names == ["light_1-000.fits", "light_1-001.fits", "light_2.fits", "v1.2.fits"]
+
+
+def test_bright_stars_of_an_exposure_of_poorer_seeing_keep_their_shape():
+    """The scatter of exposures of unlike seeing made the prior sharpen them: their error grew."""
+    shape, sky, seeing = (192, 192), 60.0, (1.2, 1.3, 1.5, 1.7, 1.3, 1.6)
+    rng = np.random.default_rng(2)
+    impulses = np.zeros(shape)
+    impulses[tuple(rng.integers(10, 182, (2, 50)))] = 10 ** rng.uniform(3, 4.3, 50)
+    truths = [ndimage.gaussian_filter(impulses, width) for width in seeing]
+    values = np.array([rng.poisson(truth + sky) - sky for truth in truths], np.float32)
+    exposures, valid = values[:-1], np.ones((5, *shape), bool)
+    ones = np.ones(5)
+    sample = sample_variance(exposures, valid, ones, exposures.mean(axis=0))
+    scatter = smooth_variance(sample, valid[0], 5, sky)
+    band_noise = measure_band_noise(*map(torch.from_numpy, (exposures, valid, ones.astype(np.float32))), sky)
+    one, truth, depth = values[-1], truths[-1], np.ones(shape, np.float32)
+    core = truth > 5 * np.sqrt(sky)
+
+    def gain(variance):
+        result = inference.denoise(prior.network(), one, depth, variance, sky, band_noise, orientations=2)
+        return np.mean((one - truth)[core] ** 2) / np.mean((result - truth)[core] ** 2)
+
+    assert gain(without_seeing(scatter, one, sky, 1.0)) > 1.2 > gain(scatter)

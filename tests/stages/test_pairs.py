@@ -236,6 +236,19 @@ def test_means_of_disjoint_blocks_make_up_the_whole(pairs):
     np.testing.assert_allclose(total[covered] / weight[covered], mean[covered], rtol=1e-3, atol=0.05)
 
 
+def test_the_quiet_variance_is_that_of_sky_and_photons(pairs, monkeypatch):
+    mean, depth, _ = pairs.mean()
+    found = pairs.quiet_variance(mean)
+    assert found.dtype == np.float32 and (found <= pairs.variance).all()
+    # What the stack's own variance, from sky and photons, says of one exposure.
+    expected = pairs.file["stack/variance"][:] * depth
+    sigma = np.sqrt(pairs.meta["variance_background"] / np.maximum(depth, 1e-6))
+    star = np.isfinite(expected) & (mean > 10 * sigma) & ~pairs.saturated
+    assert np.median((found / expected)[star]) == pytest.approx(1, abs=0.15)
+    monkeypatch.setitem(pairs.meta, "unit", "adu")
+    assert pairs.quiet_variance(mean) is pairs.variance, "nobody knows what photons do"
+
+
 def test_a_mean_does_not_depend_on_the_strips_it_is_made_in(pairs, monkeypatch):
     whole = pairs.mean()
     real = stage.strips
