@@ -8,9 +8,9 @@ import numpy as np
 
 from n2n.stages.pairs import Pairs
 
-# Beyond these the network that comes with n2n, which was trained on stars of many widths, is used instead. A choice:
-# docs/decisions/0011-other-nights.md.
-WIDTH = 0.15  # change of the width of stars, as a share
+# Beyond these the network that comes with n2n, which was trained on stars of many widths, is used instead: stars that
+# are narrower than those it knows a network widens, and loses more by it. docs/decisions/0011-other-nights.md.
+NARROWER, WIDER = 0.05, 0.15  # change of the width of stars, as a share
 NOISE = 0.15  # change of the finest band's noise for a given noise of pixels, which tells its correlation, as a share
 
 
@@ -63,7 +63,7 @@ def unlikeness(trained: list[dict], own: dict) -> str:
 
 def _difference(trained: dict, own: dict) -> str:
     there, here = trained["fwhm_px"], own["fwhm_px"]
-    if there and here and abs(here / there - 1) > WIDTH:
+    if there and here and not 1 - NARROWER <= here / there <= 1 + WIDER:
         return f"its network was trained on stars {there:.1f} px wide, here they are {here:.1f} px"
     there, here = trained["band_noise"][0], own["band_noise"][0]
     if abs(here / there - 1) > NOISE:

@@ -27,7 +27,9 @@ def test_the_width_of_stars_is_the_median_of_the_exposures():
     [
         (like(3.2), ""),
         (like(4.0), "3.0 px wide, here they are 4.0 px"),
-        (like(2.2), "here they are 2.2 px"),
+        (like(2.9), ""),
+        (like(3.4), ""),
+        (like(2.8), "here they are 2.8 px"),
         (like(None), ""),
         (like(noise=[0.9, 0.2, 0.1, 0.06, 0.03]), "correlated otherwise"),
     ],
