@@ -17,6 +17,7 @@ from n2n.fidelity.spectra import rings
 from n2n.fidelity.zones import ZONES
 from n2n.stages.pairs import Pairs
 
+MOST_SCALE = 0.03  # by which exposures may differ in scale that were brought to one transparency
 STAR_CHANGE = 0.05  # share by which stars of S/N 20 to 60 may change; the networks of the demo take up to 0.03
 
 
@@ -160,7 +161,7 @@ def same_treatment_gate(difference: np.ndarray, usable: np.ndarray) -> Gate:
     )  # fmt: skip
 
 
-def sky_level_gate(denoised: np.ndarray, stack: np.ndarray, zones: np.ndarray) -> Gate:
+def sky_level_gate(denoised: np.ndarray, stack: np.ndarray, light: np.ndarray, zones: np.ndarray) -> Gate:
     """Level of the denoised sky against the held-out exposures, in sigma of the stack.
 
     Parameters
@@ -168,16 +169,31 @@ def sky_level_gate(denoised: np.ndarray, stack: np.ndarray, zones: np.ndarray) -
     denoised, stack : ndarray, shape (h, w)
         Each minus the held-out mean, over sigma. A difference of level that the stack itself has to the held-out
         exposures is no fault of the denoiser and is subtracted.
+    light : ndarray, shape (h, w)
+        The denoised image over sigma. What the held-out exposures differ by in scale grows with it: where the field is
+        full of faint light, 1 % of that is a level, too, and another one in empty sky than elsewhere.
     zones : ndarray, shape (h, w)
         Made from the *denoised* image: a good denoiser is right on average wherever it says that there is sky.
     """
     value, error = box_mean(denoised, zones == 0)
-    offset, _ = box_mean(stack, (zones == 0) | (zones == 1))
+    diffuse = (zones == 0) | (zones == 1)
+    offset, _ = box_mean(stack, diffuse)
+    offset += scale_of(stack, light, diffuse) * (box_mean(light, zones == 0)[0] - box_mean(light, diffuse)[0])
     return within(
         "G10", "Level of the sky", value - offset, error, 0.05,
         "Empty sky of the denoised image against the held-out exposures, in units of the stack's noise a pixel: "
         "faint light lost or invented everywhere would show here.", "sigma",
     )  # fmt: skip
+
+
+def scale_of(difference: np.ndarray, light: np.ndarray, chosen: np.ndarray) -> float:
+    """Slope of a difference of two stacks with the light, from box means, within `MOST_SCALE`."""
+    counts = box_sums(chosen.astype(float), BOX)
+    full = counts > 0.2 * BOX**2
+    y, x = (box_sums(np.where(chosen, image, 0), BOX)[full] / counts[full] for image in (difference, light))
+    if full.sum() < 4 or np.ptp(x) == 0 or not np.isfinite(x + y).all():
+        return 0.0
+    return float(np.clip(np.polyfit(x, y, 1)[0], -MOST_SCALE, MOST_SCALE))
 
 
 def box_mean(values: np.ndarray, chosen: np.ndarray) -> tuple[float, float]:

@@ -268,7 +268,8 @@ def gates_of_images(on: Ground, stack: dict, denoised, judged, zones, weight, se
     del product
     gates += of_all_light
     gates.append(saturated_gate(denoised, stack["IMAGE"], pairs.saturated))
-    gates.append(sky_level_gate(*((image - on.judge_mean) / on.sky_sigma for image in (judged, on.mean)), zones))
+    against_judge = ((image - on.judge_mean) / on.sky_sigma for image in (judged, on.mean))
+    gates.append(sky_level_gate(*against_judge, judged / on.sky_sigma, zones))
     removed = (stack["IMAGE"] - denoised) - (on.mean - judged)
     gates.append(same_treatment_gate(removed / on.sky_sigma, on.usable))
     return gates

@@ -206,7 +206,7 @@ def by_held_out(pairs: Pairs, denoised, stack, depth, sigma, usable, facts: dict
         *evidence_gates(images, found.zones, fwhm, ((), ()), limits),
         *star_gates(product, (denoised, on.mean, on.judge_mean), sigma, bad, fwhm, facts, limits),
         *change_gates(denoised, on.mean, halves, found.weight, on.usable, fwhm, limits),
-        sky_level_gate(*against_judge, found.zones),
+        sky_level_gate(*against_judge, denoised / sigma, found.zones),
     ]
 
 

@@ -17,6 +17,7 @@ from scipy import ndimage
 from n2n.fidelity.photometry import find_stars
 from n2n.formats import flags as bits
 from n2n.stages._assess_errors import BEYOND, _Parts
+from n2n.stages._assess_gates import sky_level_gate
 from n2n.stages._assess_variance import noise_for_its_weight
 
 HDUS = ["PRIMARY", "VAR", "MASK", "COVERAGE", "STACK", "PROVENANCE"]
@@ -445,3 +446,17 @@ def test_without_an_injection_the_depth_is_not_judged_and_with_one_it_is_told(ni
     (tmp_path / "inject.json").write_text(json.dumps(injection))
     facts = night.assess(night.good, tmp_path / "denoised.fits", "--injected", tmp_path / "inject.json")
     assert facts["qastat"] == "FAIL" and "Depth" in facts["reason"]
+
+
+@pytest.mark.parametrize(("lifted", "verdict"), [(0.0, "PASS"), (0.1, "FAIL")])
+def test_the_level_of_the_sky_is_judged_in_a_field_full_of_faint_light(lifted, verdict):
+    """It does not matter that held-out exposures are 1 % fainter and 0.1 sigma darker: the stack finds them so, too."""
+    rng = np.random.default_rng(6)
+    y, x = np.indices((480, 480))
+    light = 14 * np.exp(-((x - 240) ** 2 + (y - 240) ** 2) / (2 * 130**2))
+    zones = (light > 3).astype(int)
+    held_out = 0.99 * light - 0.1 + rng.normal(0, 1.6, light.shape)
+    stack = light + rng.normal(0, 1, light.shape)
+    denoised = light + 0.1 * (stack - light) + np.where(zones == 0, lifted, 0)
+    gate = sky_level_gate(denoised - held_out, stack - held_out, denoised, zones)
+    assert gate.value == pytest.approx(lifted, abs=0.02) and gate.verdict == verdict
