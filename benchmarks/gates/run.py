@@ -66,7 +66,9 @@ def judge(image: np.ndarray, facts: harms.Night, limits) -> list:
         *evidence_gates(images, zones, 3.0, shared, limits),
         *star_gates(product, judged, sigma, zones < 0, 3.0, {}, limits),
         *change_gates(image, facts.stack, facts.parts, weight, usable, 3.0, limits),
-        sky_level_gate(*(np.nan_to_num((one - facts.held_out) / sigma) for one in judged[:2]), zones),
+        sky_level_gate(
+            *(np.nan_to_num((one - facts.held_out) / sigma) for one in judged[:2]), np.nan_to_num(image / sigma), zones
+        ),
     ]
 
 
