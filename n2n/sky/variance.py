@@ -2,13 +2,8 @@
 
 import cv2
 import numpy as np
-from scipy import ndimage
-from scipy.special import digamma, polygamma
 
 ROWS = 128  # rows worked on at once
-BRIGHTNESSES = 12  # steps of brightness, for each of which the scatter is told
-LIGHT = 10.0  # sigma of the sky; above it every star has a scatter of its own, that of the seeing
-PRIOR = 5  # exposures that what is known of its neighbours is worth to a pixel in light
 
 
 def sample_variance(values, valid, weights, mean, units=None) -> np.ndarray:
@@ -107,52 +102,6 @@ def without_seeing(scatter: np.ndarray, image: np.ndarray, background: float, ph
     """
     light = cv2.GaussianBlur(np.nan_to_num(image).astype(np.float32), (7, 7), 0.7, borderType=cv2.BORDER_REFLECT)
     return np.minimum(scatter, np.float32(background) + np.float32(photon) * np.maximum(light, 0))
-
-
-def variance_by_light(sample: np.ndarray, level: np.ndarray, usable: np.ndarray, exposures: int) -> np.ndarray:
-    """Variance of one standard exposure from its scatter alone, for groups whose gain is unknown.
-
-    The mean scatter of pixels of one brightness, times what a pixel's neighbours say about theirs (the mean of the
-    logarithms, over as many as the exposures are few: 7 % of chance). A smoothed variance would carry the scatter of
-    a star's core into its wings. Where there is light, a pixel's own scatter counts besides.
-
-    Parameters
-    ----------
-    sample : ndarray, shape (h, w)
-        `sample_variance`, without what seeing does; NaN where unknown.
-    level : ndarray, shape (h, w)
-        Signal in sigma of the sky, finite.
-    usable : ndarray of bool, shape (h, w)
-    exposures : int
-        Samples each value rests on; at least 2.
-
-    Returns
-    -------
-    float32 ndarray, shape (h, w)
-    """
-    known = usable & (sample > 0)
-    if not known.any():
-        return np.ones(sample.shape, np.float32)
-    brightness = np.arcsinh(level).astype(np.float32)
-    edges = np.append(-np.inf, np.linspace(np.arcsinh(1.0), max(brightness[known].max(), 1.0), BRIGHTNESSES))
-    index = np.digitize(brightness[known], edges) - 1
-    count = np.bincount(index)
-    sums = (np.bincount(index, weights=of) for of in (brightness[known], sample[known]))
-    enough = count >= 50
-    if not enough.any():
-        enough = count > 0
-    centre, typical = (of[enough] / count[enough] for of in sums)
-    typical = np.exp(np.interp(brightness, centre, np.log(typical))).astype(np.float32)
-    # The mean and the variance of the logarithm of a chi-square over its degrees of freedom (Wilks 1962).
-    half = (exposures - 1) / 2
-    below, chance = digamma(half) - np.log(half), polygamma(1, half)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(known, np.log(sample / typical) - below, 0).astype(np.float32)
-    width = np.sqrt(chance / (4 * np.pi * 0.07**2))
-    result = typical * np.exp(ndimage.gaussian_filter(ratio, width))
-    own = known & (level > LIGHT)
-    result[own] += (sample[own] - result[own]) * np.float32(exposures / (exposures + PRIOR))
-    return result.astype(np.float32)
 
 
 def mean_variance(mean, weight, photon, sample, background: float, block: int = 64) -> np.ndarray:

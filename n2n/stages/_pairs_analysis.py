@@ -19,6 +19,7 @@ from n2n.sky.combine import outliers, over, weighted_sums
 from n2n.sky.order import masked_median, median_and_scatter
 from n2n.sky.trails import find_trails
 from n2n.sky.variance import mean_variance, sample_variance, sky_variance, smooth_variance
+from n2n.stages.pairs import photon_noise
 
 OVERLAP = 8  # rows; what rejecting a strip has to know of its neighbours
 MAP_BYTES = 48  # a pixel of the group's maps
@@ -118,12 +119,9 @@ def describe(pixels, flags, frames: list[dict], meta: dict, settings) -> Exposur
     fwhm = np.array([entry.get("fwhm_px") or np.nan for entry in frames], float)
     if settings.seeing:
         weights *= seeing_factor(fwhm, training)
-    photon_noise = np.zeros(len(frames))
-    if meta["unit"] == "electron":
-        # A unit of signal in a dimmed exposure stands for fewer electrons; resampling averages some noise away.
-        photon_noise = noise_kept / np.array([entry["transparency"] for entry in frames])
+    photons = photon_noise(frames) if meta["unit"] == "electron" else np.zeros(len(frames))
     pointings = np.array([entry["pointing"] for entry in frames])
-    return Exposures(training, sigma, weights, noise_kept, blur(fwhm, training), photon_noise, pointings, sky)
+    return Exposures(training, sigma, weights, noise_kept, blur(fwhm, training), photons, pointings, sky)
 
 
 def seeing_factor(fwhm: np.ndarray, training: np.ndarray) -> np.ndarray:

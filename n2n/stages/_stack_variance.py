@@ -10,7 +10,8 @@ import numpy as np
 from n2n.fidelity.likeness import Matcher
 from n2n.fidelity.risk import noise_model
 from n2n.formats.store import strips
-from n2n.sky.variance import sample_variance, variance_by_light
+from n2n.sky.scatter import variance_by_light
+from n2n.sky.variance import sample_variance
 from n2n.stages.pairs import Pairs
 
 FEWEST = 5  # pointings; of fewer the scatter says too little about a pixel, and `pairs` has told what there is

@@ -114,6 +114,14 @@ def pointings(matrices: list, first: int | None = None) -> np.ndarray:
     return units
 
 
+def photon_noise(frames: list[dict]) -> np.ndarray:
+    """Variance that an electron of signal adds to a pixel of every exposure; ndarray, shape (n,).
+
+    A unit of signal in a dimmed exposure stands for fewer electrons; resampling averages some noise away.
+    """
+    return np.array([entry["noise_kept"] / entry["transparency"] for entry in frames])
+
+
 class Pairs:
     """An open pairs file: exposures, blocks, weights and masks of one group.
 
@@ -161,9 +169,7 @@ class Pairs:
         """
         if self.meta["unit"] != "electron":
             return self.variance
-        # What an electron of light adds to an exposure of weight 1, as in the variance of the stack.
-        adds = np.array([entry["noise_kept"] / entry["transparency"] for entry in self.frames])
-        photon = float(np.sum(self.weights**2 * adds) / np.sum(self.weights))
+        photon = float(np.sum(self.weights**2 * photon_noise(self.frames)) / np.sum(self.weights))
         return without_seeing(self.variance, mean, self.meta["variance_background"], photon)
 
     @functools.cached_property

@@ -11,7 +11,6 @@ import numpy as np
 from n2n.formats.products import reference_header, set_cards, write_fits
 from n2n.formats.provenance import product_hdus, stack_cards
 from n2n.log import logger
-from n2n.stages._stack_variance import variance_from_scatter
 from n2n.stages.pairs import Pairs
 
 
@@ -27,6 +26,8 @@ def run(args) -> None:
     image, variance, mask, coverage = (pairs.file["stack"][name][:] for name in ("mean", "variance", "mask", "count"))
     image += np.float32(pairs.meta["sky"])
     if pairs.meta["unit"] != "electron":
+        from n2n.stages._stack_variance import variance_from_scatter  # stacks of a known gain need none of it
+
         scatter = variance_from_scatter(pairs)
         variance = variance if scatter is None else scatter
     header = reference_header(pairs.meta)

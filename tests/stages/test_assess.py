@@ -3,7 +3,6 @@ import csv
 import json
 import shutil
 from importlib import resources
-from types import SimpleNamespace
 
 import h5py
 import jsonschema
@@ -16,9 +15,8 @@ from scipy import ndimage
 
 from n2n.fidelity.photometry import find_stars
 from n2n.formats import flags as bits
-from n2n.stages._assess_errors import BEYOND, _Parts
+from n2n.stages._assess_errors import BEYOND
 from n2n.stages._assess_gates import sky_level_gate
-from n2n.stages._assess_variance import noise_for_its_weight
 
 HDUS = ["PRIMARY", "VAR", "MASK", "COVERAGE", "STACK", "PROVENANCE"]
 
@@ -343,58 +341,6 @@ def test_a_variance_that_the_exposures_contradict_is_scaled_until_it_is_right(ni
     with fits.open(tmp_path / "other" / "denoised.fits") as found, fits.open(night.product) as expected:
         ratio = found["VAR"].data / expected["VAR"].data
     assert np.nanmedian(ratio) == pytest.approx(1, abs=0.05)
-
-
-@pytest.mark.parametrize("lost", [False, True])
-def test_the_scatter_of_parts_is_the_variance_of_one_exposure(lost):
-    """Parts of unequal depth, one of which lacks half the frame; held-out ones do not count."""
-    rng = np.random.default_rng(3)
-    about, depths = np.full((200, 200), 7.0), rng.uniform(1, 5, 6)
-    seen = _Parts(about, np.ones(about.shape), np.zeros(about.shape, int))
-    parts = []
-    for index, depth in enumerate(depths):
-        mean = rng.normal(7, 3 / np.sqrt(depth), about.shape)
-        if lost and index == 2:
-            mean[:100] = np.nan
-        parts.append((mean, np.full(about.shape, depth), False))
-    parts.append((np.full(about.shape, 1e6), np.ones(about.shape), True))
-    parts.append((np.full(about.shape, 3e6), np.full(about.shape, 3.0), True))
-    assert len(list(seen.watch(iter(parts)))) == 8
-    assert (seen.held_out() == 2.5e6).all()
-    assert np.mean(seen.scatter()[:100]) == pytest.approx(9, rel=0.02)
-    assert np.mean(seen.scatter()[100:]) == pytest.approx(9, rel=0.02)
-
-
-def test_few_exposures_that_differ_in_light_make_its_mean_square_uncertain():
-    """All of equal noise in the sky; in light every second one is off by as much again."""
-    rng = np.random.default_rng(5)
-    about, classes = np.zeros((300, 300)), np.zeros((300, 300), int)
-    classes[:, 200:] = 2
-    seen = _Parts(about, np.ones(about.shape), classes)
-    parts = []
-    for number in range(8):
-        mean = rng.normal(0, 1, about.shape)
-        mean[:, 200:] += number % 2
-        parts.append((mean, np.ones(about.shape), number < 4))
-    list(seen.watch(iter(parts)))
-    # Mean squares of 1 and 2: a standard deviation of 0.58 about 1.5, of four held out and four others.
-    assert seen.chance()[2] == pytest.approx(np.hypot(0.577, 0.577) / 1.5 / 2, rel=0.05)
-    assert seen.chance()[0] == 0 and (seen.chance()[[1, 3, 4]] == 0).all()
-
-
-def test_exposures_whose_seeing_took_weight_are_less_noisy_than_their_weight_says():
-    rng = np.random.default_rng(0)
-    noise, seeing = rng.uniform(0.8, 1.3, 20), rng.uniform(0.5, 1.0, 20)
-    weights, held_out = seeing / noise**2, np.arange(0, 20, 4)
-    frames = [{"noise": sigma} for sigma in noise]
-    on = SimpleNamespace(pairs=SimpleNamespace(weights=weights, frames=frames), held_out=held_out)
-    pixels = rng.normal(0, noise[:, None], (20, 200_000))
-
-    def variance_times_weight(chosen):
-        return np.average(pixels[chosen], axis=0, weights=weights[chosen]).var() * weights[chosen].sum()
-
-    expected = variance_times_weight(held_out) / variance_times_weight(slice(None))
-    assert noise_for_its_weight(on) == pytest.approx(expected, rel=0.02)
 
 
 def test_the_header_leads_to_the_crate_by_an_id_of_its_own(night, product, tmp_path):
