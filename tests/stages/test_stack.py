@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import warnings
 
 import h5py
@@ -166,3 +168,9 @@ def test_damaged_pairs_are_one_clear_line(chain, tmp_path, capsys):
     text = capsys.readouterr().err
     assert "pairs.h5" in text and "delete it" in text and "Traceback" not in text
     assert not (tmp_path / "s.fits").exists()
+
+
+def test_a_stack_of_a_known_gain_loads_no_filters():
+    """They cost a second a group; only where no gain is known is there anything to filter."""
+    code = "import sys, n2n.stages.stack; print(sorted({'scipy.ndimage', 'scipy.signal', 'torch'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
