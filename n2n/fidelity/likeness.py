@@ -14,7 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 FEWEST = 200  # bright pixels; with fewer there is little light to be compared, and little to fit
-FINE = 1.0  # px; second derivatives are those of the light smoothed by this, or its noise would count
+FINE = 0.7  # px; second derivatives are those of the light smoothed by this: less, and its noise would count
 WINGS = 1.5, 3.0, 6.0  # px
 REACH = 4  # px around bright pixels; farther away nothing changes by more than the noise
 

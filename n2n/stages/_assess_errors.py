@@ -1,14 +1,19 @@
 """Errors of stack and denoised image, measured on the held-out exposures of a group."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from n2n.fidelity.risk import difference_error, held_out_gain, product_error, unseen_error
+from n2n.fidelity.likeness import Matcher
+from n2n.fidelity.risk import difference_error, gain_of, product_error, unseen_error
 from n2n.fidelity.zones import BRIGHTNESSES, ZONES, brightness_class
 from n2n.stages.pairs import Pairs
 
 # Light too fine for the low-pass of `product_error` is lost by D and not seen: on simulated nights 1 to 6 % of the
 # error of a zone, 3 % in the mean (benchmarks/claim).
 BEYOND = 0.03
+KNOWN = 0.02  # share of its variance to which the noise of a single exposure is known
+BRIGHT = 5  # sigma of a single exposure; where others are brought to its seeing
 
 
 def errors(on, denoised, own, weight, zones, like):
@@ -142,17 +147,60 @@ def parts_of(pairs: Pairs, held_out: np.ndarray, rest: np.ndarray, most: int = 8
             yield chosen[label == number], judging
 
 
-def single_exposure(pairs: Pairs, denoised, attributes, scatter, zones) -> dict:
-    """Gain for one held-out exposure, judged by the other held-out ones."""
+def single_exposure(pairs: Pairs, denoised, light, attributes, scatter, zones) -> dict:
+    """Gain for one held-out exposure, judged by the other held-out ones.
+
+    Parameters
+    ----------
+    pairs : Pairs
+    denoised : ndarray, shape (h, w)
+        What was made of the exposure.
+    light : ndarray, shape (h, w)
+        The denoised stack, which has none of the noise of the exposure.
+    attributes : mapping
+        `single` and `held_out`, as candidate.h5 has them.
+    scatter : ndarray, shape (h, w)
+        Variance of one standard exposure, without what seeing does to stars.
+    zones : ndarray, shape (h, w)
+    """
     single = int(attributes["single"])
     others = np.array([i for i in attributes["held_out"] if i != single])
     exposure, depth, _ = pairs.mean([single])
     judge_mean, _, _ = pairs.mean(others)
-    usable = np.isfinite(exposure) & np.isfinite(judge_mean) & (zones >= 0)
-    own = np.where(usable, scatter / np.maximum(depth, 1e-6), 0)
-    weight = depth / pairs.variance
+    usable = np.isfinite(exposure) & np.isfinite(judge_mean) & np.isfinite(scatter) & (zones >= 0)
+    # Its weight is less than its noise says where its seeing was poor.
+    noise = noise_for_its_weight(pairs, np.array([single]))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        own = np.where(usable, noise * scatter / depth, 0)
+        weight = np.where(usable, depth / pairs.variance, 0)
+    denoised, exposure, judge_mean = (np.where(usable, image, 0) for image in (denoised, exposure, judge_mean))
+    light = np.where(usable, light, 0)
+    with np.errstate(divide="ignore"):
+        like = Matcher(light, exposure, np.where(own > 0, 1 / own, 0), usable & (light > BRIGHT * np.sqrt(own)))
+    before, after = weight * own, difference_error(denoised, exposure, like(judge_mean), own, weight)
+    parts = ((*pairs.mean(part)[:2], judging) for part, judging in parts_of(pairs, others, np.array([single])))
+    faint = usable & (zones != ZONES.index("stars"))
+    # Little more is left of an exposure's noise than what is not known of it: no telling what products do not see.
+    (judged,) = product_error([denoised], weight, faint, parts, pairs.meta["fwhm_px"])
+    after = np.where(np.isfinite(judged), (1 + BEYOND) * judged, after)
     result = {"filename": pairs.frames[single]["path"]}
     for index, name in [(None, "all"), *enumerate(ZONES)]:
         chosen = usable if index is None else usable & (zones == index)
-        result[name] = held_out_gain(denoised, exposure, judge_mean, own, weight, chosen).as_dict()
+        gain = gain_of(before, after, chosen)
+        share = before[chosen & ~np.isfinite(judged)].sum() / max(before[chosen].sum(), 1e-12)
+        result[name] = replace(gain, error=float(np.hypot(gain.error, share * KNOWN * gain.value**2))).as_dict()
     return result
+
+
+def noise_for_its_weight(pairs: Pairs, chosen: np.ndarray) -> float:
+    """Variance of chosen exposures of weight 1 over that of any: less than 1 where seeing took more off their weight.
+
+    A weight is the inverse variance, times what seeing takes off. With noise sigma and weight w a mean has the variance
+    ``sum w^2 sigma^2 / (sum w)^2``.
+    """
+    weights, noise = pairs.weights, np.array([frame["noise"] for frame in pairs.frames])
+
+    def one(of):
+        return np.sum((weights * noise)[of] ** 2) / np.sum(weights[of])
+
+    return float(one(chosen) / one(slice(None)))

@@ -68,6 +68,11 @@ class Measured:
         """Gain over the chosen pixels."""
         return gain_of(self.before, self.after, chosen)
 
+    def one_variance(self, depth: np.ndarray) -> np.ndarray:
+        """Variance of one standard exposure, unsmoothed, for a stack of that depth; NaN where not usable."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self.before / self.weight * depth
+
     def by_zone(self) -> dict[str, dict]:
         """Gain of every zone and its share of the pixels."""
         usable = max((self.zones >= 0).sum(), 1)

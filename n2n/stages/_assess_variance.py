@@ -4,6 +4,7 @@ import numpy as np
 
 from n2n.fidelity.risk import gain_of
 from n2n.fidelity.zones import BRIGHTNESSES
+from n2n.stages._assess_errors import noise_for_its_weight
 from n2n.stages._assess_ground import Ground, Measured
 
 FEWEST = 500  # pixels of a class that tell an error
@@ -27,20 +28,6 @@ def error_over_stack(gains: list, to_full: float = 1.0) -> np.ndarray:
     known = [gain.pixels > FEWEST and np.isfinite(gain.value) for gain in gains]
     found = [1 / (gain.value * to_full) if sure else 1.0 for gain, sure in zip(gains, known, strict=True)]
     return np.clip(found, 0.01, 2.0).astype(np.float32)
-
-
-def noise_for_its_weight(on: Ground) -> float:
-    """Variance of a held-out exposure of weight 1 over that of any: less than 1 where seeing took more off its weight.
-
-    A weight is the inverse variance, times what seeing takes off. With noise sigma and weight w a mean has the variance
-    ``sum w^2 sigma^2 / (sum w)^2``.
-    """
-    weights, noise = on.pairs.weights, np.array([frame["noise"] for frame in on.pairs.frames])
-
-    def one(chosen):
-        return np.sum((weights * noise)[chosen] ** 2) / np.sum(weights[chosen])
-
-    return float(one(on.held_out) / one(slice(None)))
 
 
 def variance_scale(on: Ground, found: Measured, classes, one_variance) -> np.ndarray:
@@ -84,8 +71,9 @@ def held_out_chi2(on: Ground, found: Measured, denoised, classes, one_variance, 
     error : ndarray
         `error_over_stack` of the classes at the depth of `denoised`.
     """
+    own = noise_for_its_weight(on.pairs, on.held_out)
     with np.errstate(divide="ignore", invalid="ignore"):
-        expected = one_variance * (error[classes] / on.depth + noise_for_its_weight(on) / on.judge_depth)
+        expected = one_variance * (error[classes] / on.depth + own / on.judge_depth)
         chi2 = (found.judge_mean - denoised) ** 2 / expected
     result = []
     for one, chance in zip(_means(chi2, on.usable, classes), found.chance, strict=True):

@@ -157,8 +157,12 @@ def judge(pairs: Pairs, stack: dict, candidate: h5py.File, header, facts: dict, 
     on, judged = ground(pairs, np.asarray(candidate.attrs["held_out"], int)), candidate["judged"][:]
     sky, full_depth = np.float32(pairs.meta["sky"]), pairs.mean()[1]
     ratio = float(np.median(full_depth[on.usable] / on.depth[on.usable]))
-    by_class, scale, zones, weight = measured_gain(on, judged, stack["VAR"], full_depth, ratio, facts)
-    facts["single_exposure"] = single_exposure(pairs, candidate["single"][:], candidate.attrs, on.scatter, zones)
+    by_class, scale, found = measured_gain(on, judged, stack["VAR"], full_depth, ratio, facts)
+    facts["single_exposure"] = single_exposure(
+        pairs, candidate["single"][:], judged, candidate.attrs, found.one_variance(on.depth), found.zones
+    )
+    zones, weight = found.zones, found.weight
+    del found
     denoised = np.where(pairs.saturated | ~np.isfinite(stack["IMAGE"]), stack["IMAGE"], candidate["full"][:] + sky)
     denoised = denoised.astype(np.float32)
     facts["injection"] = read_json(limits.injected) if limits.injected else {}
@@ -219,8 +223,7 @@ def measured_gain(on: Ground, judged, stack_variance, full_depth, ratio: float, 
         From the faintest class of brightness.
     scale : ndarray
         `variance_scale` of the classes.
-    zones, weight : ndarray, shape (h, w)
-        Of every pixel; inverse variance of the stack of A and B.
+    found : Measured
     """
     found = measure(on, judged)
     measured = found.gain(on.usable)
@@ -240,7 +243,7 @@ def measured_gain(on: Ground, judged, stack_variance, full_depth, ratio: float, 
     facts["held_out_chi2"] = {"edges_sigma": list(BRIGHTNESSES), "classes": chi2}
     facts["slope"] = slope(judged, on.judge_mean, on.judge_depth / on.pairs.variance, on.usable)
     facts["residual_chi2"] = float(np.mean((found.weight * (judged - on.mean) ** 2)[on.usable]))
-    return by_class, scale, found.zones, found.weight
+    return by_class, scale, found
 
 
 def gates_of_images(on: Ground, stack: dict, denoised, judged, zones, weight, settings, header, facts, limits) -> list:

@@ -14,7 +14,8 @@ def light(sky, denoised):
 
 
 def at(places):
-    return tuple(np.rint(places[:, ::-1]).astype(int).T)
+    rows, columns = np.rint(places[:, ::-1]).astype(int).T
+    return np.minimum(rows, SHAPE[0] - 1), np.minimum(columns, SHAPE[1] - 1)
 
 
 def test_values_are_signal_to_noise_ratios():
@@ -45,6 +46,21 @@ def test_invented_stars_are_found(seed):
     assert gate.verdict == FAIL and "not in the exposures" in gate.explanation
     hole = invented_gate(light(sky, sky.good() - fake), 0.002, -1)
     assert hole.verdict == FAIL and hole.title == "Invented dark spots"
+
+
+def test_invented_stars_are_found_where_stars_stand_shoulder_to_shoulder():
+    """There seeing allows held-out exposures much, and a star more makes few maxima more."""
+    rng = np.random.default_rng(4)
+    places = rng.uniform(0, SHAPE[::-1], (SHAPE[0] * SHAPE[1] // 40, 2))
+    crowd = np.zeros(SHAPE)
+    np.add.at(crowd, at(places), flux_of(np.exp(rng.uniform(1, 5, len(places)))))
+    crowd = ndimage.gaussian_filter(crowd, FWHM / 2.3548)
+    sky = Sky(1, crowd)
+    assert invented_gate(light(sky, sky.good()), 0.002).value == 0
+    fake = light_of(scattered(30, 60), np.full(30, flux_of(10.0)))
+    gate = invented_gate(light(sky, sky.good() + fake), 0.002)
+    assert gate.verdict == FAIL
+    assert invented_gate(light(sky, sky.good() - fake), 0.002, -1).verdict == FAIL
 
 
 def test_a_noise_peak_made_a_star_is_invented():

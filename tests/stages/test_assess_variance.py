@@ -3,8 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from n2n.stages._assess_errors import _Parts
-from n2n.stages._assess_variance import noise_for_its_weight
+from n2n.stages._assess_errors import _Parts, noise_for_its_weight
 
 
 @pytest.mark.parametrize("lost", [False, True])
@@ -49,11 +48,11 @@ def test_exposures_whose_seeing_took_weight_are_less_noisy_than_their_weight_say
     noise, seeing = rng.uniform(0.8, 1.3, 20), rng.uniform(0.5, 1.0, 20)
     weights, held_out = seeing / noise**2, np.arange(0, 20, 4)
     frames = [{"noise": sigma} for sigma in noise]
-    on = SimpleNamespace(pairs=SimpleNamespace(weights=weights, frames=frames), held_out=held_out)
+    pairs = SimpleNamespace(weights=weights, frames=frames)
     pixels = rng.normal(0, noise[:, None], (20, 200_000))
 
     def variance_times_weight(chosen):
         return np.average(pixels[chosen], axis=0, weights=weights[chosen]).var() * weights[chosen].sum()
 
     expected = variance_times_weight(held_out) / variance_times_weight(slice(None))
-    assert noise_for_its_weight(on) == pytest.approx(expected, rel=0.02)
+    assert noise_for_its_weight(pairs, held_out) == pytest.approx(expected, rel=0.02)
