@@ -1,12 +1,15 @@
-"""The network every night starts from: trained on made-up skies whose truth is known.
+r"""The network every night starts from: trained on made-up skies whose truth is known.
 
     python benchmarks/prior/train.py --width 32 -o small.safetensors
-    python benchmarks/prior/train.py --from small.safetensors --steps 20000 --rate 0.0015 -o n2n/nets/prior.safetensors
+    python benchmarks/prior/train.py --from small.safetensors --steps 20000 --rate 0.0015 -o wide.safetensors
+    python benchmarks/prior/train.py --from wide.safetensors --steps 4500 --rate 0.0005 --seed 2 \
+        -o n2n/nets/prior.safetensors
 
 Draws skies (nebulae, filaments, galaxies, star fields, smooth glow, nothing at all) and how a telescope sees them,
 makes fresh noise at every step (photons, read-out, hot pixels that no master knew, correlated by resampling), and asks
-for the sky without noise. No image of a telescope is in it. The generators of nebulae, galaxies and stars are those of
-`n2n.simulate`, which other benchmarks use with other seeds.
+for the sky without noise, and that what is faint keeps its light on average (n2n.nets.fairness; the weights that come
+with n2n learned that in the last run only). No image of a telescope is in it. The generators of nebulae, galaxies and
+stars are those of `n2n.simulate`, which other benchmarks use with other seeds.
 
 --from goes on with the weights of a smaller network: it is widened so that it answers as before (Chen et al. 2016,
 Net2Net), and learns what the new channels are good for.
@@ -23,6 +26,7 @@ from safetensors.torch import load_file, save_file
 from scipy import ndimage
 
 from n2n.nets.bands import band_noise
+from n2n.nets.fairness import Fairness
 from n2n.nets.loop import fit, generator_of
 from n2n.nets.prior import ACTIVATION, WIDTH
 from n2n.nets.training import orient
@@ -34,6 +38,7 @@ SHAPE = (320, 320)  # px, a sky
 FIRST_SEED = 1_000_000  # scenes of other benchmarks and tests use small seeds
 CROP, MARGIN = 96, 4
 BATCH, RATE = 6, 0.002
+FAIR = 0.1  # weight of `Fairness` in the loss
 KINDS = {"nebula": 0.25, "filaments": 0.2, "galaxies": 0.2, "glow": 0.1, "clouds": 0.1, "empty": 0.15}
 HOT = 0.003  # most hot pixels that no master knew, share of the detector's
 CORRELATED = (0.0, 0.5, 1.0, 1.4)  # powers of the mean transfer function of resampling
@@ -146,10 +151,19 @@ def noisy(bank: torch.Tensor, filters, noises, batch: int, generator) -> dict:
     return made | {"depth": depth.expand_as(truth), "background": over * sky_variance, "band_noise": noises[kind]}
 
 
-def risk(model: Denoiser, sample: dict) -> torch.Tensor:
+def answer(model: Denoiser, sample: dict) -> torch.Tensor:
+    """What the network makes of a batch."""
+    return model(sample["image"], sample["depth"], sample["background"], sample["variance"], sample["band_noise"])
+
+
+def risk(out: torch.Tensor, sample: dict) -> torch.Tensor:
     """Squared error of each crop over that of the noisy image, in the noise's own units; shape (n,)."""
-    out = model(sample["image"], sample["depth"], sample["background"], sample["variance"], sample["band_noise"])
     return ((out - sample["truth"]) ** 2 * sample["depth"] / sample["exact"]).mean(dim=(1, 2, 3))
+
+
+def brightness(sample: dict) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What `Fairness` asks for: noise, and twice the truth."""
+    return torch.sqrt(sample["exact"] / sample["depth"]), sample["truth"], sample["truth"]
 
 
 def widened(small: dict[str, torch.Tensor], model: Denoiser) -> dict[str, torch.Tensor]:
@@ -205,16 +219,23 @@ def main() -> None:
     if args.small:
         model.load_state_dict(widened(load_file(args.small), model))
     model.to(memory_format=torch.channels_last)
+    fairness = Fairness(FAIR)
     tests = [noisy(bank, filters, noises, 16, generator_of(args.seed + 77, index)) for index in range(8)]
 
     def loss_of_step(step: int) -> torch.Tensor:
         sample = noisy(bank, filters, noises, BATCH, generator_of(args.seed, step))
+        out = answer(model, sample)
         # The logarithm asks for the same *ratio* on easy and on hard skies.
-        return torch.log(risk(model, sample) + 0.002).mean()
+        return torch.log(risk(out, sample) + 0.002).mean() + fairness(out, *brightness(sample))
 
     @torch.no_grad()
     def validate() -> tuple[float, ...]:
-        return (float(torch.log(torch.cat([risk(model, sample) for sample in tests])).mean()),)
+        answers = [answer(model, sample) for sample in tests]
+        risks = torch.cat([risk(out, sample) for out, sample in zip(answers, tests, strict=True)])
+        sums = [torch.stack(fairness.sums(out, *brightness(one))) for out, one in zip(answers, tests, strict=True)]
+        changes, light, _ = sum(sums)
+        print("light changed, percent: ", *(f"{share:+.1f}" for share in 100 * changes / light), flush=True)
+        return (float(torch.log(risks).mean()),)
 
     fit(
         model,
@@ -224,6 +245,7 @@ def main() -> None:
         learning_rate=args.rate,
         fingerprint=f"{args.width} {args.small} {args.steps} {args.skies} {args.seed} {args.rate}",
         state_path=args.state,
+        memory=fairness,
         validate_every=250,
         report=lambda line: print(line, flush=True),
     )

@@ -33,6 +33,7 @@ def fit(
     learning_rate: float,
     fingerprint: str,
     state_path: Path | None = None,
+    memory: nn.Module | None = None,
     weight_decay: float = 1e-4,
     validate_every: int | None = None,
     report: Callable[[str], None] = print,
@@ -50,6 +51,8 @@ def fit(
         Identifies recipe and data; a saved state with another fingerprint is not resumed.
     state_path : Path, optional
         Where the state is saved, and resumed from.
+    memory : Module, optional
+        What the loss remembers from step to step, in its buffers: saved and resumed as well.
     validate_every : int, optional
         Steps between validations and between saved states.
 
@@ -68,6 +71,8 @@ def fit(
         if state is not None:
             model.load_state_dict(state["model"])
             optimiser.load_state_dict(state["optimiser"])
+            if memory is not None:
+                memory.load_state_dict(state["memory"])
             start = state["step"]
             curves.rows = [tuple(row) for row in state["rows"]]
             report(f"resuming at step {start} of {steps}")
@@ -97,7 +102,7 @@ def fit(
             row = curves.rows[-1]
             report(f"step {done}/{steps}  training {row[1]:.4f}  validation {row[2]:.4f}  {left:.0f} s left")
             if state_path is not None:
-                _save_state(state_path, fingerprint, model, optimiser, done, curves)
+                _save_state(state_path, fingerprint, model, optimiser, memory, done, curves)
     return curves
 
 
@@ -114,11 +119,12 @@ def _share(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
 
 
-def _save_state(path: Path, fingerprint, model, optimiser, step, curves) -> None:
+def _save_state(path: Path, fingerprint, model, optimiser, memory, step, curves) -> None:
     state = {
         "fingerprint": fingerprint,
         "model": model.state_dict(),
         "optimiser": optimiser.state_dict(),
+        "memory": memory.state_dict() if memory is not None else {},
         "step": step,
         "rows": [list(row) for row in curves.rows],
     }

@@ -88,8 +88,7 @@ def subset_mean(values, valid, shares) -> tuple[torch.Tensor, torch.Tensor]:
     mean, depth : tensor, shape (n, 1, h, w)
         `depth` is the sum of weights; `MIN_DEPTH` at most a filled pixel's.
     """
-    depth = torch.einsum("nk,nkhw->nhw", shares, valid.to(values.dtype))[:, None]
-    total = torch.einsum("nk,nkhw->nhw", shares, values)[:, None]
+    total, depth = _sums(values, valid, shares)
     empty = depth <= 0
     mean = total / depth.clamp_min(1e-6)
     if bool(empty.any()):
@@ -130,18 +129,29 @@ def draw_subset(k: int, generator: torch.Generator) -> torch.Tensor:
     return chosen
 
 
-def cut(exposures: Exposures, tops, lefts, crop: int, subsets):
+def draw_guide(subset: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Bool tensor (k,): half of the exposures that are not in `subset`, which say what is bright; see `fairness`."""
+    rest = torch.nonzero(~subset)[:, 0]
+    guide = torch.zeros_like(subset)
+    guide[rest[torch.randperm(len(rest), generator=generator)[: len(rest) // 2]]] = True
+    return guide
+
+
+def cut(exposures: Exposures, tops, lefts, crop: int, subsets, guides=None):
     """Cut crops and split their exposures.
 
     Parameters
     ----------
     tops, lefts : tensor of int, shape (n,)
     subsets : bool tensor, shape (n, k)
+    guides : bool tensor, shape (n, k), optional
+        Part of the target's exposures.
 
     Returns
     -------
     dict of tensors, shape (n, 1, crop, crop)
-        image, depth, target, target_depth, variance, trusted.
+        image, depth, target, target_depth, variance, trusted; with guides also the means guide and witness of both
+        parts of the target, and guide_depth and witness_depth.
     """
     device = exposures.values.device
     offsets = torch.arange(crop, device=device)
@@ -151,14 +161,24 @@ def cut(exposures: Exposures, tops, lefts, crop: int, subsets):
     valid = exposures.valid[:, rows, columns].transpose(0, 1)
     subsets = subsets.to(device)
     image, depth = subset_mean(values, valid, exposures.weights * subsets)
-    rest = exposures.weights * ~subsets
-    target_depth = torch.einsum("nk,nkhw->nhw", rest, valid.to(values.dtype))[:, None]
-    target = torch.einsum("nk,nkhw->nhw", rest, values)[:, None] / target_depth.clamp_min(1e-6)
-    return {
+    whole, target_depth = _sums(values, valid, exposures.weights * ~subsets)
+    parts = {}
+    if guides is not None:
+        part, part_depth = _sums(values, valid, exposures.weights * guides.to(device))
+        other_depth = target_depth - part_depth
+        parts = {"guide": part / part_depth.clamp_min(1e-6), "guide_depth": part_depth}
+        parts |= {"witness": (whole - part) / other_depth.clamp_min(1e-6), "witness_depth": other_depth}
+    return parts | {
         "image": image,
         "depth": depth,
-        "target": target,
+        "target": whole / target_depth.clamp_min(1e-6),
         "target_depth": target_depth,
         "variance": exposures.variance[rows, columns][:, None],
         "trusted": exposures.trusted[rows, columns][:, None] & (target_depth > 0),
     }
+
+
+def _sums(values, valid, shares) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weighted sum of exposures, and the sum of their weights; shape (n, 1, h, w)."""
+    depth = torch.einsum("nk,nkhw->nhw", shares, valid.to(values.dtype))[:, None]
+    return torch.einsum("nk,nkhw->nhw", shares, values)[:, None], depth

@@ -8,13 +8,15 @@ import torch
 
 from n2n.errors import UserError
 from n2n.nets import prior
+from n2n.nets.fairness import Fairness
 from n2n.nets.loop import Curves, fit, generator_of
 from n2n.nets.losses import paired_loss
-from n2n.nets.sampling import Exposures, cut, draw_subset
+from n2n.nets.sampling import Exposures, cut, draw_guide, draw_subset
 from n2n.nets.unet import Denoiser
 
 VALIDATION_CROPS = 16
 FROM_PRIOR, FROM_RANDOM = (400, 0.0005), (1200, 0.002)  # steps and peak learning rate
+FAIR = 0.003  # weight of `Fairness` in the loss
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Recipe:
     crop: int = 64
     learning_rate: float = 0.0
     seed: int = 1
-    version: int = 4
+    version: int = 5
 
     def settled(self) -> "Recipe":
         """The recipe with everything decided.
@@ -92,12 +94,14 @@ def train(
     layouts = [Layout.of(region, recipe.crop) for region in regions]
     areas = torch.tensor([float(layout.positions) for layout in layouts])
     validation = _validation_pairs(regions, layouts, recipe)
+    fairness = Fairness(FAIR).to(device)
 
     def loss_of_step(step: int) -> torch.Tensor:
         generator = generator_of(recipe.seed, step)
         which = int(torch.multinomial(areas, 1, generator=generator))
         pair = training_pair(regions[which], layouts[which], recipe, generator)
-        return paired_loss(_predict(model, pair, regions[which]), pair)
+        output = _predict(model, pair, regions[which])
+        return paired_loss(output, pair) + fairness(output, **brightness(pair))
 
     curves = fit(
         model,
@@ -107,9 +111,22 @@ def train(
         learning_rate=recipe.learning_rate,
         fingerprint=fingerprint,
         state_path=state_path,
+        memory=fairness,
         report=report,
     )
     return model.eval(), curves
+
+
+def brightness(pair: dict) -> dict[str, torch.Tensor]:
+    """What `Fairness` asks for, of a pair with guides; nothing counts where one of the three has no exposure."""
+    known = pair["trusted"] & (pair["guide_depth"] > 0) & (pair["witness_depth"] > 0)
+    infinite = torch.full_like(pair["depth"], torch.inf)
+    return {
+        "sigma": torch.where(known, torch.sqrt(pair["variance"] / pair["depth"]), infinite),
+        "guide": pair["guide"],
+        "witness": pair["witness"],
+        "guide_sigma": torch.sqrt(pair["variance"] / pair["guide_depth"].clamp_min(1e-6)),
+    }
 
 
 @dataclass(frozen=True)
@@ -159,7 +176,8 @@ def training_pair(region: Exposures, layout: Layout, recipe: Recipe, generator: 
     picks = torch.randint(len(layout.left) + len(layout.right), (recipe.batch,), generator=generator)
     lefts = torch.tensor([_position(layout, int(pick)) for pick in picks])
     subsets = torch.stack([draw_subset(len(region.values), generator) for _ in range(recipe.batch)])
-    pair = cut(region, tops, lefts, recipe.crop, subsets)
+    guides = torch.stack([draw_guide(subset, generator) for subset in subsets])
+    pair = cut(region, tops, lefts, recipe.crop, subsets, guides)
     turn = int(torch.randint(8, (), generator=generator))
     return {name: orient(tensor, turn) for name, tensor in pair.items()}
 

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from n2n.nets.sampling import Exposures, cut, draw_subset, fill, measure_band_noise
+from n2n.nets.sampling import Exposures, cut, draw_guide, draw_subset, fill, measure_band_noise
 from n2n.nets.training import Layout
 
 CPU = torch.device("cpu")
@@ -23,6 +23,27 @@ def test_both_sides_have_exposures_and_the_draw_is_repeatable(k, seed):
     assert chosen.shape == (k,) and chosen.dtype == torch.bool
     assert 1 <= int(chosen.sum()) <= k - 1
     assert torch.equal(chosen, draw_subset(k, generator(seed)))
+
+
+@given(st.integers(2, 60), st.integers(0, 10_000))
+@settings(max_examples=50, deadline=None)
+def test_the_guide_is_half_of_what_is_not_input(k, seed):
+    chosen = draw_subset(k, generator(seed))
+    guide = draw_guide(chosen, generator(seed))
+    assert not (guide & chosen).any() and int(guide.sum()) == int((~chosen).sum()) // 2
+    assert torch.equal(guide, draw_guide(chosen, generator(seed)))
+
+
+def test_guide_and_witness_make_up_the_target(small):
+    subsets = torch.tensor([[True, False, False, True, False]])
+    guides = torch.tensor([[False, True, False, False, False]])
+    corner = torch.tensor([3]), torch.tensor([4])
+    found, plain = (cut(small.exposures, *corner, 16, subsets, more) for more in (guides, None))
+    whole = sum(found[part] * found[f"{part}_depth"] for part in ("guide", "witness"))
+    torch.testing.assert_close(whole, plain["target"] * plain["target_depth"])
+    torch.testing.assert_close(found["guide_depth"] + found["witness_depth"], plain["target_depth"])
+    there = torch.from_numpy(small.valid[1, 3:19, 4:20])
+    torch.testing.assert_close(found["guide"][0, 0][there], torch.from_numpy(small.values[1, 3:19, 4:20])[there])
 
 
 def test_every_depth_up_to_two_thirds_is_drawn():
