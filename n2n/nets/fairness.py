@@ -13,6 +13,7 @@ REACH = 8  # px; half the side of that filter
 DETAILS = ((5, 8), (8, 15), (15, 30))  # S/N in the input, behind that filter
 PIXELS = ((12, 20), (20, 40))  # light of single pixels, in units of the input's noise
 SURE = 5.0  # sigma of a noisy guide; below are its noise's peaks
+LEAST = 8.0  # S/N in the input of what a noisy guide names: fainter details it takes for brighter than they are
 KEPT = 0.95  # share of the running mean that a step keeps
 MOST = 0.5  # sigma; what a mean change counts at most
 LARGEST = 4.0  # sigma; what a single change counts at most: of a bright star it is mostly seeing
@@ -63,7 +64,7 @@ class Fairness(nn.Module):
         counts = torch.isfinite(sigma)
         if guide_sigma is not None:
             surer = sigma / guide_sigma[..., REACH:-REACH, REACH:-REACH]
-            top, counts = top & (snr * surer > SURE), counts & (light * surer > SURE)
+            top, counts = top & (snr * surer > SURE) & (snr > LEAST), counts & (light * surer > SURE)
         found = []
         detail, change = (one.clamp(-LARGEST, LARGEST) for one in (detail, change))
         for spans, by, measured, there in ((DETAILS, snr, detail, top & counts), (PIXELS, light, change, counts)):
