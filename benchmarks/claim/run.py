@@ -5,7 +5,8 @@
 Each folder is one that snakemake ran in on a simulated night, with candidate.h5 of its groups (`n2n denoise`);
 nothing is trained here. For every group the gain is claimed from the held-out exposures as `n2n assess` does it and
 compared with the truth of the same exposures, zone by zone, at the depth of blocks A and B, where it is measured, and
-at full depth, to which it is brought; VAR of the product is compared with the truth class by class.
+at full depth, to which it is brought; VAR of the product is compared with the truth class by class. So is the gain of
+the one held-out exposure that is denoised by itself.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import numpy as np
 from n2n.fidelity.risk import true_gain
 from n2n.fidelity.zones import BRIGHTNESSES, ZONES, brightness_class
 from n2n.formats.products import read_product
+from n2n.stages._assess_errors import single_exposure
 from n2n.stages._assess_ground import ground, measure, sky_noise
 from n2n.stages._assess_variance import (
     error_over_stack,
@@ -42,6 +44,7 @@ def group(folder: Path, truth_folder: Path) -> tuple[dict, list[str]]:
     pairs = Pairs(folder / "pairs.h5")
     with h5py.File(folder / "candidate.h5") as file:
         judged, full, held_out = file["judged"][:], file["full"][:], np.asarray(file.attrs["held_out"], int)
+        single, attributes = file["single"][:], dict(file.attrs)
     on = ground(pairs, held_out)
     found = measure(on, judged)
     claimed = found.gain(on.usable)
@@ -72,8 +75,20 @@ def group(folder: Path, truth_folder: Path) -> tuple[dict, list[str]]:
             seen, (on.usable & (classes == index) for index in range(len(BRIGHTNESSES) + 1)), strict=True
         )
     ]
+    alone = single_exposure(pairs, single, judged, attributes, found.one_variance(on.depth), found.zones)
+    exposure, depth, _ = pairs.mean([int(attributes["single"])])
+    usable = on.usable & np.isfinite(exposure)
+    weight = np.where(usable, depth / pairs.variance, 0)
+    one = Subset(pairs, np.array([int(attributes["single"])]))
+    its_truth = fitted_truth(one, truth_folder, np.nan_to_num(exposure), weight, usable)
+    of_one = []
+    for name in ("all", *ZONES):
+        chosen = usable if name == "all" else usable & (found.zones == ZONES.index(name))
+        true_one = true_gain(single, np.nan_to_num(exposure), its_truth, weight, chosen)
+        of_one.append(f"{alone[name]['value']:.1f} ± {alone[name]['standard_error']:.1f} / {true_one.value:.1f}")
     brought = to_full_depth(claimed, ratio)
     facts = {"name": folder.name, "claimed": claimed, "true": true, "zones": zones, "brought": brought, "deep": deep}
+    facts["of_one"] = of_one
     return facts | {"exponent": np.log(deep.value / true.value) / np.log(ratio)}, by_class
 
 
@@ -92,14 +107,15 @@ def row(seed: str, facts: dict) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", type=Path, nargs="+")
-    rows, chi2 = [], []
+    rows, chi2, singles = [], [], []
     for folder in parser.parse_args().folders:
         truth_folder = next(folder.glob("data/truth/*/truth.json")).parent
         for path in sorted(folder.glob("results/*/*/candidate.h5")):
             facts, by_class = group(path.parent, truth_folder)
             rows.append(row(folder.name, facts))
             chi2.append(f"| {folder.name} | {facts['name']} | {' | '.join(by_class)} |")
-            print(rows[-1], chi2[-1], sep="\n", flush=True)
+            singles.append(f"| {folder.name} | {facts['name']} | {' | '.join(facts['of_one'])} |")
+            print(rows[-1], chi2[-1], singles[-1], sep="\n", flush=True)
     commit = subprocess.run(["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
     edges = [f"below {BRIGHTNESSES[0]:g}", *(f"{a:g} to {b:g}" for a, b in itertools.pairwise(BRIGHTNESSES))]
     text = [
@@ -113,7 +129,9 @@ def main() -> None:
         "Squared error over VAR by brightness in sigma of the stack, 1 is right: product against truth / stack against",
         "truth / held-out exposures against product, as in assessment.json.", "",
         f"| night | group | {' | '.join(edges)} | above {BRIGHTNESSES[-1]:g} |",
-        "|---" * (len(BRIGHTNESSES) + 3) + "|", *chi2,
+        "|---" * (len(BRIGHTNESSES) + 3) + "|", *chi2, "",
+        "One exposure denoised by itself, claimed / true:", "",
+        f"| night | group | whole image | {' | '.join(ZONES)} |", "|---" * (len(ZONES) + 3) + "|", *singles,
     ]  # fmt: skip
     notes = HERE / "notes.md"
     text += ["", *notes.read_text().splitlines()] if notes.exists() else []
