@@ -6,7 +6,9 @@ from scipy import ndimage
 from n2n.fidelity.evidence import Evidence
 from n2n.fidelity.gates import Gate, within, worst
 
-SHARP, WIDE = 4, 16  # pixels on either side that are compared, next to a seam and across a feathered overlap
+# Pixels on either side that are compared: next to a seam, where it is sharp and where it is faint, and across a
+# feathered overlap.
+SHARP, FAINT, WIDE = 4, 32, 16
 
 
 def seam_gate(images: Evidence, calm: np.ndarray, overlaps: tuple[list[slice], list[slice]], limit: float) -> Gate:
@@ -14,14 +16,15 @@ def seam_gate(images: Evidence, calm: np.ndarray, overlaps: tuple[list[slice], l
 
     Mean of so many pixels on one side less that on the other, along the whole line: next to each other at the edges
     and the middle of an overlap, and to both sides of it. The same step at all other lines of the image tells the
-    standard error: a seam must stand out. Of D and of D - S that is taken which has the smaller error. From the steps
-    next to each other their median over 25 lines is subtracted, which is the slope of the scene.
+    standard error: a seam must stand out. Of D and of D - S that is taken which has the smaller error; in D - S, which
+    holds no scene, everything usable counts. From the steps next to each other their median over six times that width
+    is subtracted, which is the slope of the scene.
 
     Parameters
     ----------
     images : Evidence
     calm : ndarray of bool, shape (h, w)
-        Empty sky.
+        Empty sky, which alone counts in D.
     overlaps : two lists of slice
         Rows, and columns, that two tiles share.
     limit : float
@@ -31,9 +34,11 @@ def seam_gate(images: Evidence, calm: np.ndarray, overlaps: tuple[list[slice], l
     for axis, shared in enumerate(overlaps):
         edges = [place for part in shared for place in (part.start, (part.start + part.stop) // 2, part.stop)]
         wide = {part.stop - part.start: (part.start + part.stop) // 2 for part in shared}
-        for width, gap, lines in ((SHARP, 0, edges), *((WIDE, gap, [line]) for gap, line in wide.items())):
-            both = [steps(image, calm, axis, np.array(lines, int), width, gap) for image in (images.denoised, residual)]
-            found += [min(one, key=lambda step: step[1]) for one in zip(*both, strict=True)]
+        compared = (SHARP, 0, edges), (FAINT, 0, edges), *((WIDE, gap, [line]) for gap, line in wide.items())
+        for width, gap, lines in compared:
+            pairs = (images.denoised, calm), (residual, images.usable)
+            both = [steps(image, chosen, axis, np.array(lines, int), width, gap) for image, chosen in pairs]
+            found += [min(one, key=lambda step: np.nan_to_num(step[1], nan=np.inf)) for one in zip(*both, strict=True)]
     value = error = slack = float("nan")
     if found:
         values, errors = np.array(found).T
@@ -49,7 +54,7 @@ def seam_gate(images: Evidence, calm: np.ndarray, overlaps: tuple[list[slice], l
 
 
 def steps(image, calm, axis: int, lines, width: int, gap: int) -> list[tuple[float, float]]:
-    """Step and standard error at every line; NaN where too little of the line is calm."""
+    """Step and standard error at every line; NaN where too little of the line counts."""
     if len(lines) == 0:
         return []
     image, calm = (np.moveaxis(array, axis, 0) for array in (image, calm))

@@ -10,6 +10,7 @@ from n2n.fidelity.gates import Gate, at_most, two_errors, within
 
 FOUND = 5.0  # sigma of the stack after the same filter: what counts as a source
 LOST = 4.0  # ... what counts as one in the stack; the held-out exposures decide whether it was
+ERASED = 4.5  # ... what D took away at one place, which noise reaches once in a million pixels
 SEEING = 0.1  # share of the light around by which C may differ
 
 
@@ -135,6 +136,37 @@ def lost_gate(light: Filtered, limit: float) -> Gate:
         "G5", "Lost stars", lost, error, 100 * limit,
         f"Of {found} stars or other small details of the plain stack {count} were removed. The exposures the network "
         "has not seen tell how many of these were real.",
+    )  # fmt: skip
+
+
+def erased_gate(light: Filtered, limit: float) -> Gate:
+    """Details of S that D took away and C shows, one by one.
+
+    Local maxima of S - D above 4.5 sigma of S where C shows more than half of what is gone, and more than seeing could
+    make of what is near. `lost_gate` weighs all faint sources together and allows for a share; where there are
+    thousands, fifty that are missing are no share to speak of. A good denoiser takes none: noise of 4.5 sigma is rare,
+    and C has another.
+
+    Parameters
+    ----------
+    light : Filtered
+    limit : float
+        Share of all sources of S that may be erased.
+
+    Returns
+    -------
+    Gate
+        In percent of all sources of S.
+    """
+    found = max(len(peaks(light.stack, LOST, light.inside)[0]), 1)
+    gone = light.stack - light.denoised
+    at = peaks(gone, ERASED, light.inside & (light.stack > 0) & (gone > light.allowed))
+    count = int((light.held_out[at] - light.denoised[at] > 0.5 * gone[at]).sum())
+    error = 100 * max(0.75, np.sqrt(limit * found)) / found
+    return at_most(
+        "G5", "Erased stars", 100 * count / found, error, 100 * limit,
+        f"At {len(at[0])} places a detail of the plain stack that noise hardly makes is gone; at {count} of them the "
+        "exposures the network has not seen show it.",
     )  # fmt: skip
 
 

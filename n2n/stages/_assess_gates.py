@@ -12,7 +12,7 @@ from n2n.fidelity.photometry import BORROWED, aperture_flux, find_stars, moment_
 from n2n.fidelity.residual import residual_gate
 from n2n.fidelity.risk import BOX, box_sums
 from n2n.fidelity.seams import seam_gate
-from n2n.fidelity.sources import filtered, invented_gate, lost_gate, star_stack_gates
+from n2n.fidelity.sources import erased_gate, filtered, invented_gate, lost_gate, star_stack_gates
 from n2n.fidelity.spectra import rings
 from n2n.fidelity.zones import ZONES
 from n2n.stages.pairs import Pairs
@@ -66,6 +66,7 @@ def evidence_gates(images: Evidence, zones, fwhm: float, overlaps, limits) -> li
         invented_gate(light, limits.max_invented),
         invented_gate(light, limits.max_invented, sign=-1),
         lost_gate(light, 5 * limits.max_invented),
+        erased_gate(light, limits.max_invented / 4),
         residual_gate(fourier, limits.max_overshoot),
         *star_stack_gates(light, STAR_CHANGE),
         evenness_gate(images),

@@ -44,7 +44,15 @@ def test_the_scene_is_no_seam():
     assert gate(sky, sky.good()).verdict == PASS
 
 
-@pytest.mark.parametrize(("overlaps", "calm"), [(([], []), ALL), (OVERLAPS, np.zeros(SHAPE, bool))])
-def test_without_tiles_or_sky_there_is_nothing_to_judge(overlaps, calm):
+@pytest.mark.parametrize("side", ["columns", "rows"])
+def test_a_seam_is_found_where_no_sky_is_calm(side):
+    """Stars shoulder to shoulder: D - S holds no scene and tells."""
+    sky, step = Sky(4), COLUMNS > 160 if side == "columns" else ROWS > 128
+    nowhere = np.zeros(SHAPE, bool)
+    assert gate(sky, sky.good(), calm=nowhere).verdict == PASS
+    assert gate(sky, sky.good() + 0.2 * step, calm=nowhere).verdict == FAIL
+
+
+def test_without_tiles_there_is_nothing_to_judge():
     sky = Sky(4)
-    assert gate(sky, sky.good(), overlaps, calm).verdict == INFO
+    assert gate(sky, sky.good(), ([], []), ALL).verdict == INFO

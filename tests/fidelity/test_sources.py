@@ -4,7 +4,7 @@ from observed import FWHM, PLACES, SHAPE, STARS, Sky, flux_of, light_of, scatter
 from scipy import ndimage
 
 from n2n.fidelity.gates import FAIL, INFO, PASS
-from n2n.fidelity.sources import filtered, invented_gate, lost_gate, star_stack_gates
+from n2n.fidelity.sources import erased_gate, filtered, invented_gate, lost_gate, star_stack_gates
 
 SEEDS = range(4)
 
@@ -33,8 +33,13 @@ def test_values_are_signal_to_noise_ratios():
 def test_a_good_image_passes(seed, left):
     sky = Sky(seed)
     found = light(sky, sky.good(left))
-    gates = [invented_gate(found, 0.002), invented_gate(found, 0.002, -1), lost_gate(found, 0.01)]
-    assert [gate.verdict for gate in (*gates, *star_stack_gates(found, 0.05))] == [PASS] * 5
+    gates = [
+        invented_gate(found, 0.002),
+        invented_gate(found, 0.002, -1),
+        lost_gate(found, 0.01),
+        erased_gate(found, 0.0005),
+    ]
+    assert [gate.verdict for gate in (*gates, *star_stack_gates(found, 0.05))] == [PASS] * 6
     assert gates[0].value == 0
 
 
@@ -81,6 +86,22 @@ def test_erased_stars_are_missed_and_erased_noise_is_not(seed):
     assert "real" in gate.explanation
     clean = lost_gate(light(sky, sky.truth), 0.01)
     assert abs(clean.value) < 3 * max(clean.uncertainty, 0.3)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_few_erased_of_many_are_counted(seed):
+    """Stars of S/N 7 to 10; what is removed as noise is not counted."""
+    sky = Sky(seed)
+    faint = light_of(PLACES[:12], flux_of(np.geomspace(7, 60, len(PLACES)))[:12])
+    gate = erased_gate(light(sky, sky.truth - faint), 0.0005)
+    assert gate.verdict == FAIL and 3 <= gate.value * len(PLACES) / 100 <= 12
+    assert erased_gate(light(sky, sky.truth), 0.0005).value == 0
+
+
+def test_a_small_part_of_a_bright_star_is_not_erased():
+    """Seeing makes as much of it; G6 and G9 judge the light of bright stars."""
+    sky = Sky(7, light_of(PLACES, flux_of(np.geomspace(300, 3000, len(PLACES)))))
+    assert erased_gate(light(sky, 0.99 * sky.truth), 0.0005).value == 0
 
 
 @pytest.mark.parametrize("share", [-0.3, -0.1, 0.15])
