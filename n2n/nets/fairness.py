@@ -34,7 +34,8 @@ class Fairness(nn.Module):
     def __init__(self, weight: float) -> None:
         super().__init__()
         self.weight = weight
-        self.register_buffer("kernel", star_filter(), persistent=False)
+        for name, weights in zip(("rows", "columns"), star_filter(), strict=True):
+            self.register_buffer(name, weights, persistent=False)
         self.register_buffer("change", torch.zeros(len(DETAILS) + len(PIXELS)))
 
     def forward(self, output, sigma, guide, witness, guide_sigma=None) -> torch.Tensor:
@@ -58,7 +59,7 @@ class Fairness(nn.Module):
     def sums(self, output, sigma, guide, witness, guide_sigma=None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Sum of the changes, sum of the light, and number, of every span of brightness; shape (spans,)."""
         light, change = guide / sigma, (output - witness) / sigma
-        snr, detail = (nn.functional.conv2d(image, self.kernel) for image in (light, change))
+        snr, detail = (self.filtered(image) for image in (light, change))
         top = snr == nn.functional.max_pool2d(snr, 5, 1, 2)
         sigma, light, change = (image[..., REACH:-REACH, REACH:-REACH] for image in (sigma, light, change))
         counts = torch.isfinite(sigma)
@@ -74,11 +75,22 @@ class Fairness(nn.Module):
         changes, lights, numbers = torch.stack(found, dim=1)
         return changes, lights, numbers
 
+    def filtered(self, image: torch.Tensor) -> torch.Tensor:
+        """Signal-to-noise ratio of details, `REACH` pixels smaller on every side."""
+        return nn.functional.conv2d(nn.functional.conv2d(image, self.rows), self.columns)
 
-def star_filter() -> torch.Tensor:
-    """A Gaussian less one three times as wide; white noise of variance 1 keeps it. Shape (1, 1, 17, 17)."""
+
+def star_filter() -> tuple[torch.Tensor, torch.Tensor]:
+    """A Gaussian less one three times as wide; white noise of variance 1 keeps it.
+
+    Returns
+    -------
+    rows : tensor, shape (2, 1, 1, 17)
+    columns : tensor, shape (1, 2, 17, 1)
+        To be applied one after the other, which takes a fifth of the time of both at once.
+    """
     x = torch.arange(-REACH, REACH + 1, dtype=torch.float32)
     narrow, wide = (torch.exp(-(x**2) / (2 * width**2)) for width in (STAR, 3 * STAR))
-    narrow, wide = (torch.outer(one, one) / one.sum() ** 2 for one in (narrow, wide))
-    kernel = narrow - wide
-    return (kernel / (kernel**2).sum().sqrt())[None, None]
+    narrow, wide = narrow / narrow.sum(), wide / wide.sum()
+    norm = ((torch.outer(narrow, narrow) - torch.outer(wide, wide)) ** 2).sum().sqrt()
+    return torch.stack([narrow, wide])[:, None, None], torch.stack([narrow, -wide])[None, :, :, None] / norm
