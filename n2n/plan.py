@@ -26,7 +26,7 @@ RECIPES = {
     "register": 5,
     "pairs": 6,
     "stack": 5,
-    "train": 5,
+    "train": 6,
     "denoise": 8,
     "frames": 7,
     "inject": 2,
