@@ -78,9 +78,15 @@ def mixed(facts: Night, stack: np.ndarray) -> np.ndarray:
 def oracle(facts: Night, stack: np.ndarray) -> np.ndarray:
     """Undecimated wavelets of the stack, kept where the truth has light: the noise there stays.
 
-    Light that changes over 32 px is the truth's. Wavelets by themselves leave the sky of a dense field 0.04 to 0.05
-    sigma too bright, which is the limit of G10 and not perfect.
+    Light that changes over 32 px is the truth's, where the stack's was. Wavelets by themselves leave the sky of a dense
+    field 0.04 to 0.05 sigma too bright, which is the limit of G10 and not perfect.
     """
+    kept = _wavelets(facts, stack)
+    unspoilt = kept if stack is facts.stack else _wavelets(facts, facts.stack)
+    return kept + ndimage.gaussian_filter(facts.truth - unspoilt, 32)
+
+
+def _wavelets(facts: Night, stack: np.ndarray) -> np.ndarray:
     white = np.random.default_rng(0).normal(size=stack.shape)
     rest, light, noise, result = stack, facts.truth, white, np.zeros_like(stack)
     relative = np.sqrt(facts.variance / np.maximum(facts.depth, 1e-6))
@@ -90,8 +96,7 @@ def oracle(facts: Night, stack: np.ndarray) -> np.ndarray:
         energy = ndimage.uniform_filter((light - smooth_light) ** 2, 2 ** (scale + 1) + 1)
         result = result + (rest - smooth) * energy / (energy + 0.1 * spread**2)
         rest, light, noise = smooth, smooth_light, smooth_noise
-    result += rest
-    return result + ndimage.gaussian_filter(facts.truth - result, 32)
+    return result + rest
 
 
 CANDIDATES = {function.__name__: function for function in (mixed, oracle)}
