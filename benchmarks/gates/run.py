@@ -79,11 +79,16 @@ def realise(scene: str, number: int, exposures: int, wanted, limits):
     facts = harms.night(group, rng)
     for index, (name, candidate) in enumerate(harms.CANDIDATES.items()):
         good = candidate(facts, facts.stack)
-        # Harm is done to one candidate of a realisation in turn, which halves the time.
-        for harm in (harms.nothing, *(harms.HARMS if number % len(harms.CANDIDATES) == index else ())):
+        for harm in (harms.nothing, *harms.HARMS):
+            before = hasattr(harm, "before")
+            # Harm is done to one candidate of a realisation in turn, which halves the time; what is done to the stack to
+            # the oracle alone, for "mixed" lets three tenths of it through.
+            turn = name == "oracle" if before else number % len(harms.CANDIDATES) == index
             if (harm is harms.drained and scene not in DIFFUSE) or (name, harm.__name__) not in wanted:
                 continue
-            if hasattr(harm, "before"):
+            if harm is not harms.nothing and not turn:
+                continue
+            if before:
                 spoilt = candidate(facts, harm(facts.stack, facts, rng))
             else:
                 spoilt = harm(good, facts, rng)
