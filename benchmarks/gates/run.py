@@ -81,17 +81,14 @@ def realise(scene: str, number: int, exposures: int, wanted, limits):
         good = candidate(facts, facts.stack)
         for harm in (harms.nothing, *harms.HARMS):
             before = hasattr(harm, "before")
-            # Harm is done to one candidate of a realisation in turn, which halves the time; what is done to the stack to
-            # the oracle alone, for "mixed" lets three tenths of it through.
+            # Harm is done to one candidate of a realisation in turn, which halves the time; what is done to the stack
+            # to the oracle alone, for "mixed" lets three tenths of it through.
             turn = name == "oracle" if before else number % len(harms.CANDIDATES) == index
             if (harm is harms.drained and scene not in DIFFUSE) or (name, harm.__name__) not in wanted:
                 continue
             if harm is not harms.nothing and not turn:
                 continue
-            if before:
-                spoilt = candidate(facts, harm(facts.stack, facts, rng))
-            else:
-                spoilt = harm(good, facts, rng)
+            spoilt = candidate(facts, harm(facts.stack, facts, rng)) if before else harm(good, facts, rng)
             seen = harm.sky(facts, rng) if hasattr(harm, "sky") else facts
             gates = judge(spoilt.astype(np.float32), seen, limits)
             failed = [f"{gate.name} {gate.title}" for gate in gates if gate.verdict == FAIL]
