@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from n2n.errors import UserError
 from n2n.nets import prior
@@ -18,7 +17,6 @@ from n2n.nets.unet import Denoiser
 VALIDATION_CROPS = 16
 FROM_PRIOR, FROM_RANDOM = (400, 0.0005), (1200, 0.002)  # steps and peak learning rate
 FAIR = 0.003  # weight of `Fairness` in the loss
-REMEMBERED = 0.25  # share of the start weights in the result of a training from the prior
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class Recipe:
     crop: int = 64
     learning_rate: float = 0.0
     seed: int = 1
-    version: int = 6
+    version: int = 5
 
     def settled(self) -> "Recipe":
         """The recipe with everything decided.
@@ -116,21 +114,7 @@ def train(
         memory=fairness,
         report=report,
     )
-    if recipe.start == "prior":
-        remember(model, prior.weights())
     return model.eval(), curves
-
-
-@torch.no_grad()
-def remember(model: nn.Module, start: dict[str, torch.Tensor]) -> None:
-    """Move a network a part of the way back to the weights its training began with.
-
-    What lies between knows the night as well and has less of its noise (Wortsman et al. 2022, WiSE-FT): on seven scenes
-    the error fell by 0 to 2 %, and the network is no slower for it (`docs/method.md`).
-    """
-    for name, tensor in model.state_dict().items():
-        if tensor.is_floating_point():
-            tensor.lerp_(start[name].to(tensor), REMEMBERED)
 
 
 def brightness(pair: dict) -> dict[str, torch.Tensor]:

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from n2n.nets import loop, prior
-from n2n.nets.training import REMEMBERED, Recipe, orient, restore, train
+from n2n.nets import loop
+from n2n.nets.training import Recipe, orient, restore, train
 
 RECIPE = Recipe(width=8, steps=30, batch=4, crop=32, seed=3)
 SHORT = replace(RECIPE, steps=12, batch=1)
@@ -109,19 +109,6 @@ def test_a_damaged_state_is_not_resumed(field, undisturbed, tmp_path, rest):
     model, _, texts = run(field, state_path=path)
     assert not any("resuming" in text for text in texts)
     assert same(model, undisturbed[0])
-
-
-def test_what_starts_from_the_prior_remembers_it(field, monkeypatch):
-    """The result lies between what the training reached and what it began with."""
-    recipe = replace(SHORT, width=prior.WIDTH, steps=1)
-    blended, *_ = run(field, recipe)
-    monkeypatch.setattr("n2n.nets.training.REMEMBERED", 0.0)
-    reached, *_ = run(field, recipe)
-    start = prior.weights()
-    for name, tensor in reached.state_dict().items():
-        expected = tensor + REMEMBERED * (start[name] - tensor)
-        torch.testing.assert_close(blended.state_dict()[name], expected)
-    assert not same(blended, reached)
 
 
 def test_several_groups_train_one_network(field):
