@@ -79,7 +79,7 @@ def oracle(facts: Night, stack: np.ndarray) -> np.ndarray:
     """Undecimated wavelets of the stack, kept where the truth has light: the noise there stays.
 
     Light that changes over 32 px is the truth's, where the stack's was. Wavelets by themselves leave the sky of a dense
-    field 0.04 to 0.05 sigma too bright, which is the limit of G10 and not perfect.
+    field 0.035 sigma too bright (trial), near the limit of G10 and not perfect.
     """
     kept = _wavelets(facts, stack)
     unspoilt = kept if stack is facts.stack else _wavelets(facts, facts.stack)

@@ -77,22 +77,32 @@ def realise(scene: str, number: int, exposures: int, wanted, limits):
     group = scenes.make(scene, 1000 + number, exposures)
     rng = np.random.default_rng([number, list(scenes.KINDS).index(scene)])
     facts = harms.night(group, rng)
-    for index, (name, candidate) in enumerate(harms.CANDIDATES.items()):
+    for name, candidate in harms.CANDIDATES.items():
         good = candidate(facts, facts.stack)
         for harm in (harms.nothing, *harms.HARMS):
+            if (name, harm.__name__) not in wanted:
+                continue
             before = hasattr(harm, "before")
-            # Harm is done to one candidate of a realisation in turn, which halves the time; what is done to the stack
-            # to the oracle alone, for "mixed" lets three tenths of it through.
-            turn = name == "oracle" if before else number % len(harms.CANDIDATES) == index
-            if (harm is harms.drained and scene not in DIFFUSE) or (name, harm.__name__) not in wanted:
-                continue
-            if harm is not harms.nothing and not turn:
-                continue
             spoilt = candidate(facts, harm(facts.stack, facts, rng)) if before else harm(good, facts, rng)
             seen = harm.sky(facts, rng) if hasattr(harm, "sky") else facts
             gates = judge(spoilt.astype(np.float32), seen, limits)
             failed = [f"{gate.name} {gate.title}" for gate in gates if gate.verdict == FAIL]
             yield scene, number, name, harm.__name__, "; ".join(failed)
+
+
+def planned(scene: str, number: int, name: str, harm) -> bool:
+    """Whether a harm is done to this candidate of a realisation.
+
+    It is done to one candidate in turn, which halves the time; what is done to the stack to the oracle alone, for
+    "mixed" lets three tenths of it through.
+    """
+    if harm is harms.nothing:
+        return True
+    if harm is harms.drained and scene not in DIFFUSE:
+        return False
+    if hasattr(harm, "before"):
+        return name == "oracle"
+    return list(harms.CANDIDATES)[number % len(harms.CANDIDATES)] == name
 
 
 def read_results() -> list[dict]:
@@ -203,8 +213,8 @@ def main() -> None:
     rows = read_results()
     done = {(row["scene"], int(row["realisation"]), row["candidate"], row["harm"])
             for row in rows if int(row["side"]) == args.side}  # fmt: skip
-    names = ["nothing", *(args.harms or (harm.__name__ for harm in harms.HARMS))]
-    everything = [(candidate, name) for candidate in harms.CANDIDATES for name in names]
+    chosen = [harms.nothing, *(harm for harm in harms.HARMS if not args.harms or harm.__name__ in args.harms)]
+    everything = [(candidate, harm) for candidate in harms.CANDIDATES for harm in chosen]
     new = not RESULTS.exists()
     with open(RESULTS, "a", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
@@ -213,7 +223,11 @@ def main() -> None:
         jobs = [(number, scene, clean) for clean in (True, False) for number in range(args.realisations)
                 for scene in args.scenes if clean or number < args.spoilt]  # fmt: skip
         for number, scene, clean in jobs:
-            wanted = {one for one in everything if (one[1] == "nothing") == clean and (scene, number, *one) not in done}
+            wanted = {
+                (name, harm.__name__) for name, harm in everything
+                if (harm is harms.nothing) == clean and planned(scene, number, name, harm)
+                and (scene, number, name, harm.__name__) not in done
+            }  # fmt: skip
             if wanted:
                 for row in realise(scene, number, args.exposures, wanted, limits):
                     rows.append(dict(zip(COLUMNS, (args.side, *row, *stamp), strict=True)))

@@ -90,8 +90,7 @@ def invented_gate(light: Filtered, limit: float, sign: int = 1) -> Gate:
     # One that is found both ways, a pixel apart, is one.
     count = int(ndimage.label(ndimage.binary_dilation(unconfirmed, iterations=2))[1])
     found = max(len(at[0]), 1)
-    # One of few may be chance, and is no share to speak of.
-    error = 100 * max(0.75, np.sqrt(limit * found)) / found
+    error = chance(found, limit)
     what = ("star", "stars") if sign > 0 else ("dark spot", "dark spots")
     return at_most(
         "G5", f"Invented {what[1]}", 100 * count / found, error, 100 * limit,
@@ -162,7 +161,7 @@ def erased_gate(light: Filtered, limit: float) -> Gate:
     gone = light.stack - light.denoised
     at = peaks(gone, ERASED, light.inside & (light.stack > 0) & (gone > light.allowed))
     count = int((light.held_out[at] - light.denoised[at] > 0.5 * gone[at]).sum())
-    error = 100 * max(0.75, np.sqrt(limit * found)) / found
+    error = chance(found, limit)
     return at_most(
         "G5", "Erased stars", 100 * count / found, error, 100 * limit,
         f"At {len(at[0])} places a detail of the plain stack that noise hardly makes is gone; at {count} of them the "
@@ -212,6 +211,11 @@ def star_stack_gates(light: Filtered, limit: float) -> list[Gate]:
             )
         )  # fmt: skip
     return gates
+
+
+def chance(found: int, limit: float) -> float:
+    """Standard error, in percent, of a count of which `limit` is allowed: one of few is no share to speak of."""
+    return 100 * max(0.75, np.sqrt(limit * found)) / found
 
 
 def peaks(image: np.ndarray, threshold: float, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
