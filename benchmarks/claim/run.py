@@ -46,7 +46,7 @@ def group(folder: Path, truth_folder: Path) -> tuple[dict, list[str]]:
         judged, full, held_out = file["judged"][:], file["full"][:], np.asarray(file.attrs["held_out"], int)
         single, attributes = file["single"][:], dict(file.attrs)
     on = ground(pairs, held_out)
-    found = measure(on, judged)
+    found = measure(on, judged, full)
     claimed = found.gain(on.usable)
     full_mean, full_depth, _ = pairs.mean()
     ratio = float(np.median(full_depth[on.usable] / on.depth[on.usable]))
@@ -61,7 +61,7 @@ def group(folder: Path, truth_folder: Path) -> tuple[dict, list[str]]:
         zones[name] = found.gain(chosen), true_gain(judged, on.mean, truth, found.weight, chosen)
     _, stack = read_product(folder / "stack.fits", "VAR")
     classes = brightness_class(judged, on.sky_sigma)
-    gains = gain_by_brightness(found, classes, on.usable)
+    gains = gain_by_brightness(found, brightness_class(full, on.sky_sigma), on.usable)
     one_variance = stack["VAR"] * full_depth
     scale = variance_scale(on, found, classes, one_variance)
     seen = held_out_chi2(on, found, judged, classes, one_variance * scale[classes], error_over_stack(gains))
@@ -75,7 +75,7 @@ def group(folder: Path, truth_folder: Path) -> tuple[dict, list[str]]:
             seen, (on.usable & (classes == index) for index in range(len(BRIGHTNESSES) + 1)), strict=True
         )
     ]
-    alone = single_exposure(pairs, single, judged, attributes, found.one_variance(on.depth), found.zones)
+    alone = single_exposure(pairs, single, judged, full, attributes, found.one_variance(on.depth), found.zones)
     exposure, depth, _ = pairs.mean([int(attributes["single"])])
     usable = on.usable & np.isfinite(exposure)
     weight = np.where(usable, depth / pairs.variance, 0)

@@ -56,8 +56,9 @@ def measured(pairs_file: Path, model_file: Path, depths: list[int]) -> list[tupl
         return np.where(pairs.saturated | ~np.isfinite(mean), mean, result)
 
     rows = []
-    # Where stars and empty sky are is told once, by the deepest image.
-    zones = divide(np.nan_to_num(denoised(everything.mean, everything.depth)), everything.sky_sigma, everything.usable)
+    # Where stars and empty sky are is told once, by the deepest image, of those held out, too (n2n.fidelity.risk).
+    light = denoised(*pairs.mean()[:2])
+    zones = divide(np.nan_to_num(light), everything.sky_sigma, everything.usable)
     sizes = [n for n in depths if n < len(everything.rest)]
     for label, network, count in [
         ("1, by the prior", prior.network(), 1),
@@ -72,7 +73,7 @@ def measured(pairs_file: Path, model_file: Path, depths: list[int]) -> list[tupl
             on = replace(everything, rest=chosen, mean=mean, depth=depth, sky_sigma=sky_noise(pairs, depth))
             usable = on.usable & np.isfinite(mean) & (depth > 0)
             place = np.where(usable, zones, -1)
-            judged = measure(on, denoised(mean, depth, network))
+            judged = measure(on, denoised(mean, depth, network), light)
             before, after = judged.before, judged.after
             for index, name in enumerate(ZONES):
                 found[name].append(gain_of(before, after, place == index))

@@ -6,12 +6,16 @@ neither has seen, T the truth. Two estimates of the error of D, both unbiased:
 1. ``error(D) = v + < (D - C)^2 - (S - C)^2 >``, with v from the scatter of the exposures. C's own noise, and whatever
    else distinguishes C from S (seeing, transparency), cancels in the difference (reference: noise2noise, section 9).
    For stars.
-2. ``< (D - C_i) (D - C_j) > - x < (A_i - C_k) (A_j - C_l) >`` with A_i and C_i the means of different pointings, of
-   the exposures of S and of held-out ones, whose noise averages out of a product; no variance has to be known. The
-   second term is zero on average and has the chance of the first, which few held-out exposures leave large and equal
-   for every D, in it (a control variate; x makes the variance least). Whatever is linear in a difference of seeing,
-   scale or sky between A and C, or in the noise of S, cancels: a zone may be chosen by looking at D. For sky and
-   faint extended light, where form 1 has more noise.
+2. ``error(D) = < D^2 - 2 D C + T^2 >``, with T^2 from products of the means of different pointings, whose noise
+   averages out: ``w C_i C_j + u C_i A_j + z A_i A_j``, with A_i of exposures of S, C_i of held-out ones and
+   w + u + z = 1. No variance has to be known. Noise that T multiplies cancels if u + 2 z = 0, and so does whatever is
+   linear in a difference of seeing, scale or sky between A and C. Where T is next to nothing that is no matter, and
+   products of all exposures have an eighth of the variance of those of the few that were held out. The shares are the
+   best for the light that is there. For sky and faint extended light, where form 1 has more noise.
+
+   Zones are chosen by an image in which every exposure, held out or not, has its weight. Then the noise of A and of C
+   is by the same chance high or low in a zone, and both cancel. A zone chosen by looking at D lacks the noise of A that
+   D took for stars, and would make D look better than it is.
 """
 
 from dataclasses import dataclass
@@ -23,6 +27,9 @@ from scipy.signal import firwin
 BOX = 48  # pixels; boxes for the jackknife, larger than any correlation of the noise
 TAPS = 19  # of the low-pass H
 OPTICS = 0.01  # of the power of a star: where less is left, there is only noise
+AROUND = 6.0  # pixels; as far the light is averaged that shares are chosen for
+CAUTION = 10.0  # times its power light counts: 5 since a fifth of the noise passes H, 2 since exposures differ in it
+LEAST = np.float32(1e-3)  # depth below which there is none
 WIDE = 6.0  # pixels; what is smoother than this is taken off before products at the border of a zone are formed
 
 
@@ -70,7 +77,9 @@ def difference_error(denoised, stack, held_out, stack_variance, weight) -> np.nd
     return weight * (stack_variance + (denoised - stack) * (denoised + stack - 2 * held_out))
 
 
-def product_error(images: list, weight: np.ndarray, faint: np.ndarray, parts, fwhm=None) -> list[np.ndarray]:
+def product_error(
+    images: list, light: np.ndarray, weight: np.ndarray, faint: np.ndarray, parts, fwhm: float | None = None
+) -> list[np.ndarray]:
     """Form 2 of the module's formula, pixel by pixel, times `weight`, for several images of the same exposures.
 
     Single pixels mean nothing, only sums over many do. NaN outside `faint` and where not two held-out parts overlap.
@@ -78,10 +87,12 @@ def product_error(images: list, weight: np.ndarray, faint: np.ndarray, parts, fw
     Parameters
     ----------
     images : list of ndarray, shape (h, w)
-        Finite on `faint`; the first should be the smoothest.
+        Finite on `faint`.
+    light : ndarray, shape (h, w)
+        T with little noise, finite on `faint`, from all exposures, each with its weight.
     weight : ndarray, shape (h, w)
     faint : ndarray of bool, shape (h, w)
-        Where to judge: no bright stars, whose light moves with the seeing.
+        Where to judge: no bright stars, whose light moves with the seeing. Chosen by such an image, too.
     parts : iterable of (mean, depth, held_out)
         Mean (NaN where none) and sum of weights of the exposures of some pointings, arrays of shape (h, w), and
         whether they were held out. At least two must be.
@@ -94,35 +105,46 @@ def product_error(images: list, weight: np.ndarray, faint: np.ndarray, parts, fw
     """
     root = np.sqrt(np.where(faint, weight, 0)).astype(np.float32)
     share = np.maximum(ndimage.gaussian_filter(faint.astype(np.float32), WIDE), 1e-3)
-    base = ndimage.gaussian_filter(np.where(faint, images[0], 0).astype(np.float32), WIDE) / share
+    base = ndimage.gaussian_filter(np.where(faint, light, 0).astype(np.float32), WIDE) / share
     del share
-    centred = [root * np.where(faint, image - base, 0).astype(np.float32) for image in images]
     passed = _optics(fwhm)
+    own = root * np.where(faint, light - base, 0).astype(np.float32)
+    power = np.maximum(ndimage.gaussian_filter(own * passed(own), AROUND), 0)
+    del own
+    centred = [root * np.where(faint, image - base, 0).astype(np.float32) for image in images]
     judges, rest = _Products(faint.shape, passed), _Products(faint.shape, passed)
     for mean, depth, held_out in parts:
         known = np.isfinite(mean) & (depth > 0)
         # What a part lacks is lent, so that H does not smooth over a gap; its own weight is 0.
         part = np.where(known, root * (np.where(known, mean, 0) - base), centred[0]).astype(np.float32)
         (judges if held_out else rest).add(part, np.where(known, depth, 0).astype(np.float32))
+    del root, base
     fair = faint & (judges.pairs > 0.01 * judges.depth**2)
-    share, light, held_out = _share(judges, rest), judges.of_pairs(), judges.mean()
-    del judges
-    # From here `light` is less its chance.
-    light -= share * (light - 2 * held_out * rest.passed() + rest.of_pairs())
-    del rest, share, base, root
+    of_mixed, of_rest = _shares(judges, rest, power)
+    squared, held_out = (1 - of_mixed - of_rest) * judges.of_pairs(), judges.mean()
+    del judges, power
+    squared += of_mixed * held_out * rest.passed() + of_rest * rest.of_pairs()
+    del rest, of_mixed, of_rest
     result = []
     for image in centred:
         inside = passed(image)
         outside = (image - held_out) * (image - inside)
-        result.append(np.where(fair, (image - 2 * held_out) * inside + light + outside, np.nan))
+        result.append(np.where(fair, (image - 2 * held_out) * inside + squared + outside, np.nan))
     return result
 
 
-def _share(judges: "_Products", rest: "_Products") -> np.ndarray:
-    """The x of the module's formula; the product of two parts of depths a and b has a variance of 1 / a b."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        own = 2 / judges.pairs
-        return np.nan_to_num(own / (own + 4 / (judges.depth * rest.depth) + 2 / rest.pairs))
+def _shares(judges: "_Products", rest: "_Products", power: np.ndarray):
+    """The u and z of the module's formula, of least variance; the rest of 1 is w.
+
+    In units of the noise of one standard exposure the product of two parts of depths a and b has a variance of 1 / a b.
+    The product of light with the noise of a part of depth a has P / (a r), with the power P of the light in units of
+    the noise of the mean of `rest`, and r the depth of that.
+    """
+    depth, other = np.maximum(judges.depth, LEAST), np.maximum(rest.depth, LEAST)
+    judging, mixed, own = 2 / np.maximum(judges.pairs, LEAST), 1 / (depth * other), 2 / np.maximum(rest.pairs, LEAST)
+    light = CAUTION * power * (1 / depth + 1 / other) / other
+    norm = judging * mixed + judging * own + mixed * own + light * (judging + 4 * mixed + own)
+    return judging * (own + 2 * light) / norm, judging * (mixed - light) / norm
 
 
 class _Products:

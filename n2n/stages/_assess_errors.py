@@ -16,15 +16,18 @@ KNOWN = 0.02  # share of its variance to which the noise of a single exposure is
 BRIGHT = 5  # sigma of a single exposure; where others are brought to its seeing
 
 
-def errors(on, denoised, own, weight, zones, like):
+def errors(on, denoised, light, own, weight, zones, like):
     """Error of the stack and of the denoised image, pixel by pixel, times `weight`; only sums over many mean anything.
 
     Parameters
     ----------
     on : _assess_ground.Ground
-    denoised, own, weight : ndarray, shape (h, w)
-        Denoised image, variance of `on.mean` from its scatter and inverse smooth variance, both 0 where not usable.
+    denoised, light : ndarray, shape (h, w)
+        Denoised image, and one of all exposures with little noise, for `product_error`.
+    own, weight : ndarray, shape (h, w)
+        Variance of `on.mean` from its scatter and inverse smooth variance, both 0 where not usable.
     zones : ndarray, shape (h, w)
+        Of `light`.
     like : callable
         Brings a mean of exposures to the seeing, scale and place of `on.mean` (`likeness.Matcher`).
 
@@ -41,12 +44,12 @@ def errors(on, denoised, own, weight, zones, like):
         `_Parts.chance`.
     """
     usable = zones >= 0
-    denoised, mean = (np.where(usable, image, 0) for image in (denoised, on.mean))
+    denoised, light, mean = (np.where(usable, image, 0) for image in (denoised, light, on.mean))
     parts = ((*on.pairs.mean(part)[:2], judging) for part, judging in parts_of(on.pairs, on.held_out, on.rest))
     parts = ((like(part), depth, judging) for part, depth, judging in parts)
     seen = _Parts(denoised, weight, brightness_class(denoised, on.sky_sigma))
     faint = usable & (zones != ZONES.index("stars"))
-    judged, stack = product_error([denoised, mean], weight, faint, seen.watch(parts), on.pairs.meta["fwhm_px"])
+    judged, stack = product_error([denoised, mean], light, weight, faint, seen.watch(parts), on.pairs.meta["fwhm_px"])
     judge_mean, scatter, chance = seen.held_out(), seen.scatter(), seen.chance()
     del seen
     before = weight * own
@@ -147,7 +150,7 @@ def parts_of(pairs: Pairs, held_out: np.ndarray, rest: np.ndarray, most: int = 8
             yield chosen[label == number], judging
 
 
-def single_exposure(pairs: Pairs, denoised, light, attributes, scatter, zones) -> dict:
+def single_exposure(pairs: Pairs, denoised, judged, light, attributes, scatter, zones) -> dict:
     """Gain for one held-out exposure, judged by the other held-out ones.
 
     Parameters
@@ -155,13 +158,16 @@ def single_exposure(pairs: Pairs, denoised, light, attributes, scatter, zones) -
     pairs : Pairs
     denoised : ndarray, shape (h, w)
         What was made of the exposure.
-    light : ndarray, shape (h, w)
+    judged : ndarray, shape (h, w)
         The denoised stack, which has none of the noise of the exposure.
+    light : ndarray, shape (h, w)
+        Image of all exposures with little noise, for `product_error`.
     attributes : mapping
         `single` and `held_out`, as candidate.h5 has them.
     scatter : ndarray, shape (h, w)
         Variance of one standard exposure, without what seeing does to stars.
     zones : ndarray, shape (h, w)
+        Of `light`.
     """
     single = int(attributes["single"])
     others = np.array([i for i in attributes["held_out"] if i != single])
@@ -174,20 +180,20 @@ def single_exposure(pairs: Pairs, denoised, light, attributes, scatter, zones) -
         own = np.where(usable, noise * scatter / depth, 0)
         weight = np.where(usable, depth / pairs.variance, 0)
     denoised, exposure, judge_mean = (np.where(usable, image, 0) for image in (denoised, exposure, judge_mean))
-    light = np.where(usable, light, 0)
+    judged, light = (np.where(usable, image, 0) for image in (judged, light))
     with np.errstate(divide="ignore"):
-        like = Matcher(light, exposure, np.where(own > 0, 1 / own, 0), usable & (light > BRIGHT * np.sqrt(own)))
+        like = Matcher(judged, exposure, np.where(own > 0, 1 / own, 0), usable & (judged > BRIGHT * np.sqrt(own)))
     before, after = weight * own, difference_error(denoised, exposure, like(judge_mean), own, weight)
     parts = ((*pairs.mean(part)[:2], judging) for part, judging in parts_of(pairs, others, np.array([single])))
     faint = usable & (zones != ZONES.index("stars"))
     # Little more is left of an exposure's noise than what is not known of it: no telling what products do not see.
-    (judged,) = product_error([denoised], weight, faint, parts, pairs.meta["fwhm_px"])
-    after = np.where(np.isfinite(judged), (1 + BEYOND) * judged, after)
+    (found,) = product_error([denoised], light, weight, faint, parts, pairs.meta["fwhm_px"])
+    after = np.where(np.isfinite(found), (1 + BEYOND) * found, after)
     result = {"filename": pairs.frames[single]["path"]}
     for index, name in [(None, "all"), *enumerate(ZONES)]:
         chosen = usable if index is None else usable & (zones == index)
         gain = gain_of(before, after, chosen)
-        share = before[chosen & ~np.isfinite(judged)].sum() / max(before[chosen].sum(), 1e-12)
+        share = before[chosen & ~np.isfinite(found)].sum() / max(before[chosen].sum(), 1e-12)
         result[name] = replace(gain, error=float(np.hypot(gain.error, share * KNOWN * gain.value**2))).as_dict()
     return result
 

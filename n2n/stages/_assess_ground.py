@@ -51,9 +51,10 @@ class Ground:
 class Measured:
     """Errors of stack and denoised image, weighted, pixel by pixel; arrays of shape (h, w).
 
-    `judge_mean` is the mean of the held-out exposures, and `scatter` the variance of one standard exposure, when all
-    have the seeing, scale and place of the mean of those that were denoised; `chance` is by how much, of itself, a mean
-    square of exposures is uncertain since they are few, for every class of brightness.
+    `zones` are for gains: chosen by an image of all exposures (`fidelity.risk`), and so not for what is to be compared
+    with the held-out ones alone.  `judge_mean` is the mean of the held-out exposures, and `scatter` the variance of one
+    standard exposure, when all have the seeing, scale and place of the mean of those that were denoised; `chance` is by
+    how much, of itself, a mean square of exposures is uncertain since they are few, for every class of brightness.
     """
 
     before: np.ndarray
@@ -99,10 +100,26 @@ def sky_noise(pairs: Pairs, depth: np.ndarray) -> np.ndarray:
     return np.sqrt(pairs.meta["variance_background"] / np.maximum(depth, 1e-6))
 
 
-def measure(on: Ground, denoised: np.ndarray) -> Measured:
-    """Errors of `denoised` and of the stack of A and B."""
-    light = np.nan_to_num(denoised)
+def light_of_all(pairs: Pairs) -> np.ndarray:
+    """Mean of all exposures, smoothed by their stars; shape (h, w)."""
+    mean, depth, _ = pairs.mean()
+    known, sigma = np.isfinite(mean) & (depth > 0), (pairs.meta["fwhm_px"] or 3.0) / 2.3548
+    near = ndimage.gaussian_filter(known.astype(np.float32), sigma)
+    return ndimage.gaussian_filter(np.where(known, mean, 0), sigma) / np.maximum(near, 0.01)
+
+
+def measure(on: Ground, denoised: np.ndarray, light: np.ndarray) -> Measured:
+    """Errors of `denoised` and of the stack of A and B.
+
+    Parameters
+    ----------
+    denoised, light : ndarray, shape (h, w)
+        The image that is judged, and one with little noise to which every exposure gave its weight, held out or not:
+        what the network makes of all, or `light_of_all`.
+    """
+    light = np.nan_to_num(light)
     zones = divide(light, on.sky_sigma, on.usable)
+    own_light = np.nan_to_num(denoised)
     with np.errstate(divide="ignore", invalid="ignore"):
         smooth, own = on.pairs.variance / on.depth, on.scatter / on.depth
     model = noise_model(own, denoised, on.sky_sigma, on.usable)
@@ -110,12 +127,12 @@ def measure(on: Ground, denoised: np.ndarray) -> Measured:
     noise = np.where(on.usable, 1 / (smooth if model is None else model), 0)
     bright = on.usable & (denoised > BRIGHT * on.sky_sigma)
     # Saturated stars are light, too: without them their halos would end in a cliff.
-    like = Matcher(light, on.mean, noise, bright)
+    like = Matcher(own_light, on.mean, noise, bright)
     if model is not None:
         # A weight from the scatter that it is to weigh would be large where the scatter is small by chance.
         smooth = np.where(smooth > UNLIKELY * model, smooth, model)
         own = np.where((zones == ZONES.index("stars")) & (denoised > 10 * on.sky_sigma), model, own)
     weight, own = np.where(on.usable, 1 / smooth, 0), np.where(on.usable, own, 0)
-    del light, smooth, model, noise, bright
-    before, after, *seen = errors(on, denoised, own, weight, zones, like)
+    del own_light, smooth, model, noise, bright
+    before, after, *seen = errors(on, denoised, light, own, weight, zones, like)
     return Measured(before, after, weight, zones, *seen)

@@ -17,7 +17,7 @@ from n2n.fidelity.completeness import depth_gate
 from n2n.fidelity.evidence import evidence
 from n2n.fidelity.gates import FAIL, PASS, overall
 from n2n.fidelity.risk import Gain
-from n2n.fidelity.zones import BRIGHTNESSES, brightness_class
+from n2n.fidelity.zones import BRIGHTNESSES, brightness_class, divide
 from n2n.formats import flags as bits
 from n2n.formats.pictures import before_after_png, preview_png
 from n2n.formats.products import read_product, set_cards, write_fits
@@ -157,19 +157,21 @@ def judge(pairs: Pairs, stack: dict, candidate: h5py.File, header, facts: dict, 
     on, judged = ground(pairs, np.asarray(candidate.attrs["held_out"], int)), candidate["judged"][:]
     sky, full_depth = np.float32(pairs.meta["sky"]), pairs.mean()[1]
     ratio = float(np.median(full_depth[on.usable] / on.depth[on.usable]))
-    by_class, scale, found = measured_gain(on, judged, stack["VAR"], full_depth, ratio, facts)
+    full = candidate["full"][:]
+    by_class, scale, found = measured_gain(on, judged, full, stack["VAR"], full_depth, ratio, facts)
     facts["single_exposure"] = single_exposure(
-        pairs, candidate["single"][:], judged, candidate.attrs, found.one_variance(on.depth), found.zones
+        pairs, candidate["single"][:], judged, full, candidate.attrs, found.one_variance(on.depth), found.zones
     )
-    zones, weight = found.zones, found.weight
+    weight = found.weight
     del found
-    denoised = np.where(pairs.saturated | ~np.isfinite(stack["IMAGE"]), stack["IMAGE"], candidate["full"][:] + sky)
+    denoised = np.where(pairs.saturated | ~np.isfinite(stack["IMAGE"]), stack["IMAGE"], full + sky)
     denoised = denoised.astype(np.float32)
+    del full
     facts["injection"] = read_json(limits.injected) if limits.injected else {}
     gates = gain_gates(facts, limits)
     gates.append(depth_gate(facts["injection"].get("depth"), limits.max_depth_loss))
     settings = json.loads(candidate.attrs["settings"])
-    gates += gates_of_images(on, stack, denoised, judged, zones, weight, settings, header, facts, limits)
+    gates += gates_of_images(on, stack, denoised, judged, weight, settings, header, facts, limits)
     gates.sort(key=lambda gate: int(gate.name[1:]))
     facts["gates"] = [gate.as_dict() for gate in gates]
     verdict = overall(gates)
@@ -207,13 +209,13 @@ def judge(pairs: Pairs, stack: dict, candidate: h5py.File, header, facts: dict, 
     return denoised, variance, mask
 
 
-def measured_gain(on: Ground, judged, stack_variance, full_depth, ratio: float, facts: dict):
+def measured_gain(on: Ground, judged, full, stack_variance, full_depth, ratio: float, facts: dict):
     """Measure the gain, over all, by zone and by brightness; complete `facts`.
 
     Parameters
     ----------
-    judged, stack_variance, full_depth : ndarray, shape (h, w)
-        What was made of A and B; variance of the full stack, and how many standard exposures that is worth.
+    judged, full, stack_variance, full_depth : ndarray, shape (h, w)
+        What was made of A and B, and of all; variance of the full stack, and how many standard exposures that is worth.
     ratio : float
         Depth of the full stack over that of A and B.
 
@@ -225,7 +227,7 @@ def measured_gain(on: Ground, judged, stack_variance, full_depth, ratio: float, 
         `variance_scale` of the classes.
     found : Measured
     """
-    found = measure(on, judged)
+    found = measure(on, judged, full)
     measured = found.gain(on.usable)
     facts["exposure_gain"] = to_full_depth(measured, ratio)
     facts["exposure_gain_measured"] = measured.as_dict() | {
@@ -233,10 +235,10 @@ def measured_gain(on: Ground, judged, stack_variance, full_depth, ratio: float, 
         "brought_to_full_stack_with_exponent": DEPTH_EXPONENT,
     }
     facts["zones"] = found.by_zone()
-    classes = brightness_class(judged, on.sky_sigma)
-    by_class = gain_by_brightness(found, classes, on.usable)
+    by_class = gain_by_brightness(found, brightness_class(full, on.sky_sigma), on.usable)
     facts["gain_by_brightness"] = {"edges_sigma": list(BRIGHTNESSES), "classes": [gain.as_dict() for gain in by_class]}
     one_variance = stack_variance * full_depth
+    classes = brightness_class(judged, on.sky_sigma)
     scale = variance_scale(on, found, classes, one_variance)
     one_variance *= scale[classes]
     chi2 = held_out_chi2(on, found, judged, classes, one_variance, error_over_stack(by_class))
@@ -251,12 +253,14 @@ def gates_of_images(on: Ground, stack: dict, denoised, judged, zones, weight, se
 
     Parameters
     ----------
-    denoised, judged, zones, weight : ndarray, shape (h, w)
-        What is shipped if all pass, what was made of A and B, and `measured_gain`'s.
+    denoised, judged, weight : ndarray, shape (h, w)
+        What is shipped if all pass, what was made of A and B, and `measured_gain`'s weight.
     settings : dict
         How the network was applied.
     """
     pairs, sky, fwhm = on.pairs, np.float32(on.pairs.meta["sky"]), on.pairs.meta["fwhm_px"] or 3.0
+    # What is compared with the held-out exposures must not be chosen by them.
+    zones = divide(np.nan_to_num(judged), on.sky_sigma, on.usable)
     halves = halves_of(pairs, on.held_out)
     of_all_light = change_gates(judged, on.mean, halves, weight, on.usable, fwhm, limits)
     images = evidence(judged, on.mean, on.depth, halves, pairs.variance, on.usable)

@@ -29,7 +29,7 @@ from n2n.formats.provenance import stack_cards
 from n2n.formats.tables import write_json
 from n2n.log import logger
 from n2n.stages._assess_gates import evidence_gates, gain_gates, halves_of, sky_level_gate, star_gates
-from n2n.stages._assess_ground import ground, measure, sky_noise
+from n2n.stages._assess_ground import ground, light_of_all, measure, sky_noise
 from n2n.stages._compare_scale import BENT, line, read_image, relation, settled
 from n2n.stages._report_words import failure, measured, needs
 from n2n.stages.pairs import Pairs
@@ -194,19 +194,20 @@ def by_held_out(pairs: Pairs, denoised, stack, depth, sigma, usable, facts: dict
     """All gates that need neither the network nor its tiles: all but G4, G12 and G15."""
     on = ground(pairs, np.flatnonzero(pairs.blocks == "C"))
     on = replace(on, usable=on.usable & usable)
-    found = measure(on, denoised)
+    found = measure(on, denoised, light_of_all(pairs))
+    zones = divide(denoised, on.sky_sigma, on.usable)
     facts["exposure_gain"], facts["zones"] = found.gain(on.usable).as_dict(), found.by_zone()
     halves = halves_of(pairs, on.held_out)
     images = evidence(denoised, on.mean, depth, halves, pairs.variance, on.usable)
-    fwhm, bad = pairs.meta["fwhm_px"] or 3.0, pairs.saturated | (found.zones < 0)
+    fwhm, bad = pairs.meta["fwhm_px"] or 3.0, pairs.saturated | (zones < 0)
     product = on.mean, variance_of(pairs, depth), denoised
     against_judge = [(image - on.judge_mean) / sigma for image in (denoised, on.mean)]
     return [
         *gain_gates(facts, limits),
-        *evidence_gates(images, found.zones, fwhm, ((), ()), limits),
+        *evidence_gates(images, zones, fwhm, ((), ()), limits),
         *star_gates(product, (denoised, on.mean, on.judge_mean), sigma, bad, fwhm, facts, limits),
         *change_gates(denoised, on.mean, halves, found.weight, on.usable, fwhm, limits),
-        sky_level_gate(*against_judge, denoised / sigma, found.zones),
+        sky_level_gate(*against_judge, denoised / sigma, zones),
     ]
 
 

@@ -135,6 +135,12 @@ def parts_of_a_night(seed):
     return np.nanmean(exposures[:9], axis=0), parts
 
 
+def light_of(parts):
+    """Mean of all exposures, smoothed: `_assess_ground.light_of_all`."""
+    total, depth = (sum(of) for of in zip(*((np.nan_to_num(mean) * d, d) for mean, d, _ in parts), strict=True))
+    return ndimage.gaussian_filter(total / np.maximum(depth, 1e-6), 1.4)
+
+
 @pytest.mark.parametrize("name", ["half removed", "most removed", "smoothed", "worse"])
 def test_products_of_pointings_need_no_variance_and_have_less_noise(name):
     faint = TRUTH < 12
@@ -142,7 +148,7 @@ def test_products_of_pointings_need_no_variance_and_have_less_noise(name):
     for seed in range(16):
         stack, parts = parts_of_a_night(seed)
         denoised = DENOISERS[name](stack)
-        after = product_error([denoised], WEIGHT, faint, parts, 3.3)[0]
+        after = product_error([denoised], light_of(parts), WEIGHT, faint, parts, 3.3)[0]
         seen = faint & (sum(np.isfinite(image) for image, _, judging in parts if judging) > 1)
         assert np.isfinite(after[seen]).all() and np.isnan(after[~seen]).all()
         estimates.append(after[seen].mean())
@@ -162,9 +168,9 @@ def test_products_see_invented_light_and_lost_light():
     good = TRUTH + 0.3 * (stack - TRUTH)
     invented, lost = np.zeros_like(TRUTH), -0.3 * np.minimum(TRUTH, 6)
     invented[10::24, 10::24] = 10.0
-    before = np.nanmean(product_error([good], WEIGHT, faint, parts, 3.3)[0])
+    before = np.nanmean(product_error([good], light_of(parts), WEIGHT, faint, parts, 3.3)[0])
     for harm in (invented, lost):
-        after = np.nanmean(product_error([good + harm], WEIGHT, faint, parts, 3.3)[0])
+        after = np.nanmean(product_error([good + harm], light_of(parts), WEIGHT, faint, parts, 3.3)[0])
         cost = (WEIGHT * (good + harm - TRUTH) ** 2 - WEIGHT * (good - TRUTH) ** 2)[faint].mean()
         assert after - before == pytest.approx(cost, rel=0.15)
 
@@ -211,32 +217,38 @@ def test_the_chance_in_products_of_few_held_out_exposures_is_taken_off():
         truth, stack, parts = exposures_of_stars(seed, 3)
         denoised = truth + 0.2 * (stack - truth)
         error = (weight * (denoised - truth) ** 2).mean()
-        wrong.append(product_error([denoised], weight, ALL, parts, 3.3)[0].mean() - error)
+        wrong.append(product_error([denoised], light_of(parts), weight, ALL, parts, 3.3)[0].mean() - error)
         one, two, three = (denoised - image for image, _, held_out in parts if held_out)
         plain.append((weight * (one * two + two * three + three * one) / 3).mean() - error)
     assert abs(np.mean(wrong)) < 3 * np.std(wrong, ddof=1) / np.sqrt(12)
     assert np.std(wrong) < 0.5 * np.std(plain)
 
 
-def test_pixels_may_be_chosen_by_the_judged_image():
+def test_zones_are_chosen_by_an_image_of_all_exposures():
     """Where D lacks a star because the noise of S was against it, S and T are no fair sample of each other."""
-    weight, wrong, missed = np.full(TRUTH.shape, 12 / 9.0), [], []
-    for seed in range(12):
+    weight, wrong, by_judged, plain = np.full(TRUTH.shape, 12 / 9.0), [], [], []
+    for seed in range(24):
         truth, stack, parts = exposures_of_stars(seed, 3)
-        denoised = np.where(ndimage.gaussian_filter(stack, 1.0) > 1.0, stack, 0)
-        dark = ndimage.minimum_filter(denoised == 0, 3)
-        estimate = product_error([denoised], weight, dark, parts, 3.3)[0][dark].mean()
-        wrong.append(estimate - (weight * truth**2)[dark].mean())
-        missed.append((weight * (stack - truth) * truth)[dark].mean())
-    assert np.mean(missed) < -3 * np.std(missed, ddof=1) / np.sqrt(12)
-    assert abs(np.mean(wrong)) < 3 * np.std(wrong, ddof=1) / np.sqrt(12)
-    assert abs(np.mean(wrong)) < abs(np.mean(missed))
+        light = light_of(parts)
+        denoised = 0.3 * stack + 0.7 * truth
+        truly = weight * (denoised - truth) ** 2
+        for found, image in ((wrong, light), (by_judged, ndimage.gaussian_filter(stack, 1.4))):
+            dark = image < 1.0
+            after = product_error([denoised], image, weight, dark, parts, 3.3)[0]
+            found.append((after - truly)[dark].mean())
+        dark = light < 1.0
+        one, two, three = (denoised - image for image, _, held_out in parts if held_out)
+        plain.append((weight * (one * two + two * three + three * one) / 3 - truly)[dark].mean())
+    chance = 3 / np.sqrt(24)
+    assert abs(np.mean(wrong)) < chance * np.std(wrong, ddof=1)
+    assert np.mean(by_judged) < -chance * np.std(by_judged, ddof=1)
+    assert np.std(wrong) < 0.4 * np.std(plain)
 
 
 def test_products_need_two_held_out_parts():
     stack, parts = parts_of_a_night(4)
     lonely = [(image, depth, index == 11) for index, (image, depth, _) in enumerate(parts)]
-    after = product_error([np.nan_to_num(stack)], WEIGHT, ALL, lonely)[0]
+    after = product_error([np.nan_to_num(stack)], light_of(parts), WEIGHT, ALL, lonely)[0]
     assert np.isnan(after).all()
     assert np.isnan(gain_of(WEIGHT, WEIGHT, np.isfinite(after)).value)
 

@@ -48,7 +48,7 @@ def test_the_gain_of_a_single_exposure_is_that_of_the_truth(single, left):
         zones = divide(denoised, np.full((SIDE, SIDE), SIGMA), np.ones((SIDE, SIDE), bool))
         held_out = np.array([0, 1, 4, 6, 7, 9])
         attributes = {"single": single, "held_out": held_out}
-        found = single_exposure(night, denoised, night.truths[0], attributes, night.variance, zones)
+        found = single_exposure(night, denoised, night.truths[0], night.truths[0], attributes, night.variance, zones)
         assert found["filename"] == f"{single}.fits"
         for name in ("all", "background", "stars"):
             value, error = found[name]["value"], found[name]["standard_error"]
@@ -62,5 +62,5 @@ def test_without_two_other_exposures_the_noise_alone_tells():
     denoised = night.truths[0] + 0.5 * (night.exposures[0] - night.truths[0])
     zones = np.zeros((SIDE, SIDE), np.int8)
     attributes = {"single": 0, "held_out": np.array([0, 3])}
-    found = single_exposure(night, denoised, night.truths[0], attributes, night.variance, zones)
+    found = single_exposure(night, denoised, night.truths[0], night.truths[0], attributes, night.variance, zones)
     assert found["all"]["value"] == pytest.approx(4, rel=0.15)
