@@ -248,7 +248,7 @@ def measured_gain(on: Ground, judged, full, stack_variance, full_depth, ratio: f
     return by_class, scale, found
 
 
-def gates_of_images(on: Ground, stack: dict, denoised, judged, zones, weight, settings, header, facts, limits) -> list:
+def gates_of_images(on: Ground, stack: dict, denoised, judged, weight, settings, header, facts, limits) -> list:
     """The gates that look at images; writes the list of changed sources, too.
 
     Parameters
