@@ -30,7 +30,7 @@ RECIPES = {
     "denoise": 8,
     "frames": 7,
     "inject": 2,
-    "assess": 12,
+    "assess": 13,
     "colour": 1,
     "report": 5,
     "crate": 1,

@@ -82,7 +82,11 @@ def _commit() -> str | None:
 
 
 def product_hdus(image, header, variance, mask, coverage, frames, left_out, extra=()) -> list:
-    """Assemble the HDUs every product has: image, VAR, MASK, COVERAGE, (extra), PROVENANCE."""
+    """Assemble the HDUs every product has: image, MASK, VAR, COVERAGE, (extra), PROVENANCE.
+
+    MASK comes first: where a second image has the type of the first one Siril takes the file for a sequence of exposures,
+    and does not open it as an image.
+    """
     variance_hdu = fits.ImageHDU(variance, name="VAR")
     variance_hdu.header["BUNIT"] = (f"{header['BUNIT']}2", "variance of the primary image, a pixel")
     for index, entry in enumerate(sorted(frames, key=lambda entry: entry["path"])[:999], 1):
@@ -90,8 +94,8 @@ def product_hdus(image, header, variance, mask, coverage, frames, left_out, extr
         header[f"IMCMB{index:03d}"] = name[-60:]
     return [
         fits.PrimaryHDU(image, header),
-        variance_hdu,
         mask_plane(mask),
+        variance_hdu,
         fits.ImageHDU(coverage, name="COVERAGE"),
         *extra,
         provenance_table(frames, left_out),

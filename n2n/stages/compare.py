@@ -73,7 +73,7 @@ def run(args) -> int:
 def write_stack(pairs: Pairs, path: Path) -> None:
     """Write the mean of blocks A and B for other programs.
 
-    They stop at NaN: pixels nobody saw get the level of the sky; and Siril 1.0 opens no file of several images.
+    They stop at NaN: pixels nobody saw get the level of the sky; and some open no file of several images.
     """
     chosen = pairs.blocks != "C"
     mean, _, _ = pairs.mean(chosen)

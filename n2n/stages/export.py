@@ -1,6 +1,6 @@
 """`n2n export`: a product as TIFF, or as a FITS file of one image, for programs that do not open the product itself.
 
-Siril 1.0 opens no FITS file of several images, and takes 1 for full scale: `-o image.fits` writes the primary image
+Some open no FITS file of several images, and Siril 1.0 takes 1 for full scale: `-o image.fits` writes the primary image
 alone, divided by a power of two, which loses no digit, and with the darkest value where nobody looked, since NaN stops
 some programs. The scale of a TIFF is one of
 

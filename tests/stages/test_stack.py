@@ -39,7 +39,9 @@ def test_the_file_keeps_its_contract(chain):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with fits.open(chain.folder / "stack.fits", checksum=True) as file:
-            assert [hdu.name for hdu in file] == ["PRIMARY", "VAR", "MASK", "COVERAGE", "PROVENANCE"]
+            # MASK first: two images of one type Siril takes for exposures.
+            assert [hdu.name for hdu in file] == ["PRIMARY", "MASK", "VAR", "COVERAGE", "PROVENANCE"]
+            assert file[1].header["BITPIX"] != file[0].header["BITPIX"]
             for hdu in file:
                 assert "CHECKSUM" in hdu.header and "DATASUM" in hdu.header
                 assert hdu.verify_checksum() == 1 and hdu.verify_datasum() == 1
