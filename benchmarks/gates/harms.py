@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
+from n2n.config import load_config
 from n2n.sky.combine import weighted_mean
 
 B3 = np.array([1, 4, 6, 4, 1]) / 16
@@ -176,6 +177,7 @@ def seam(size):
         return image + size * facts.sigma * (np.arange(image.shape[1]) > image.shape[1] // 2)
 
     harm.__name__, harm.__doc__ = f"seam {size:g}", f"A step of {size:g} sigma where tiles meet."
+    harm.allowed = size <= load_config()["gates"]["max_seam"]
     return harm
 
 

@@ -158,8 +158,10 @@ def table(rows: list[dict]) -> list[str]:
             for gate in {gate.split(" ")[0] for gate in row["failed"].split("; ") if gate}:
                 by[gate] = by.get(gate, 0) + 1
         said = ", ".join(f"{g} {100 * n / len(of_harm):.0f}" for g, n in sorted(by.items(), key=lambda i: -i[1])[:4])
-        words = (harm.__doc__ or harm.__name__).rstrip(".")
-        lines.append(f"| {words} | {' | '.join(share(part, POWER, -1) for part in found)} | {said} |")
+        words, goal = (harm.__doc__ or harm.__name__).rstrip("."), POWER
+        if getattr(harm, "allowed", False):
+            words, goal = f"{words} (allowed)", 0
+        lines.append(f"| {words} | {' | '.join(share(part, goal, -1) for part in found)} | {said} |")
     return lines
 
 

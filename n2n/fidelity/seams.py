@@ -6,9 +6,9 @@ from scipy import ndimage
 from n2n.fidelity.evidence import Evidence
 from n2n.fidelity.gates import Gate, within, worst
 
-# Pixels on either side that are compared: next to a seam, where it is sharp and where it is faint, and across a
-# feathered overlap.
-SHARP, FAINT, WIDE = 4, 32, 16
+# Pixels on either side that are compared: next to a seam, where it is sharp and where it is faint (the wider, where the
+# frame has room for it), and across a feathered overlap.
+SHARP, FAINT, WIDE = 4, (32, 48), 16
 
 
 def seam_gate(images: Evidence, calm: np.ndarray, overlaps: tuple[list[slice], list[slice]], limit: float) -> Gate:
@@ -34,7 +34,8 @@ def seam_gate(images: Evidence, calm: np.ndarray, overlaps: tuple[list[slice], l
     for axis, shared in enumerate(overlaps):
         edges = [place for part in shared for place in (part.start, (part.start + part.stop) // 2, part.stop)]
         wide = {part.stop - part.start: (part.start + part.stop) // 2 for part in shared}
-        compared = (SHARP, 0, edges), (FAINT, 0, edges), *((WIDE, gap, [line]) for gap, line in wide.items())
+        compared = [(width, 0, edges) for width in (SHARP, *FAINT)]
+        compared += [(WIDE, gap, [line]) for gap, line in wide.items()]
         for width, gap, lines in compared:
             pairs = (images.denoised, calm), (residual, images.usable)
             both = [steps(image, chosen, axis, np.array(lines, int), width, gap) for image, chosen in pairs]
