@@ -89,8 +89,8 @@ def main() -> None:
         "",
         "| product | astropy | fitsverify | Siril opens it | Siril stacks the exported image |",
         "|---" * 5 + "|", *rows, "",
-        "Siril 1.0 stacks images whose full scale is 1, and clips what is above: `n2n export denoised.fits -o image.fits`",
-        "writes one.",
+        "Siril 1.0 stacks images whose full scale is 1, and clips what is above: `n2n export denoised.fits -o",
+        "image.fits` writes one.",
     ]  # fmt: skip
     (HERE / "README.md").write_text("\n".join(text) + "\n")
 

@@ -84,8 +84,8 @@ def _commit() -> str | None:
 def product_hdus(image, header, variance, mask, coverage, frames, left_out, extra=()) -> list:
     """Assemble the HDUs every product has: image, MASK, VAR, COVERAGE, (extra), PROVENANCE.
 
-    MASK comes first: where a second image has the type of the first one Siril takes the file for a sequence of exposures,
-    and does not open it as an image.
+    MASK comes first: where a second image has the type of the first one Siril takes the file for a sequence of
+    exposures, and does not open it as an image.
     """
     variance_hdu = fits.ImageHDU(variance, name="VAR")
     variance_hdu.header["BUNIT"] = (f"{header['BUNIT']}2", "variance of the primary image, a pixel")
