@@ -47,6 +47,15 @@ def sample_variance(values, valid, weights, mean, units=None) -> np.ndarray:
     return np.where(several > 1, total / safe, np.nan).astype(np.float32)
 
 
+def standard_variance(weights: np.ndarray, sigma: np.ndarray) -> float:
+    """Variance that one standard exposure would have for a mean of exposures of such weights and noise: of their sky.
+
+    ``sum w^2 sigma^2 / sum w``: the variance of the mean is this over the sum of weights. A weight is the inverse
+    variance times what seeing takes off, so that exposures of poor seeing have less noise than their weight says.
+    """
+    return float(np.sum((weights * sigma) ** 2) / np.sum(weights))
+
+
 def sky_variance(sample: np.ndarray, usable: np.ndarray, exposures: int) -> float:
     """Variance of one standard exposure where there is only sky; parameters as of `smooth_variance`."""
     thin = np.s_[:: max(1, sample.shape[0] // 1500), :: max(1, sample.shape[1] // 1500)]

@@ -7,7 +7,7 @@ import numpy as np
 from n2n.fidelity.likeness import Matcher
 from n2n.fidelity.risk import difference_error, gain_of, product_error, unseen_error
 from n2n.fidelity.zones import BRIGHTNESSES, ZONES, brightness_class
-from n2n.stages.pairs import Pairs
+from n2n.stages.pairs import Pairs, noise_for_its_weight
 
 # Light too fine for the low-pass of `product_error` is lost by D and not seen: on simulated nights 1 to 6 % of the
 # error of a zone, 3 % in the mean (benchmarks/claim).
@@ -175,7 +175,8 @@ def single_exposure(pairs: Pairs, denoised, judged, light, attributes, scatter, 
     judge_mean, _, _ = pairs.mean(others)
     usable = np.isfinite(exposure) & np.isfinite(judge_mean) & np.isfinite(scatter) & (zones >= 0)
     # Its weight is less than its noise says where its seeing was poor.
-    noise = noise_for_its_weight(pairs, np.array([single]))
+    judges = np.asarray(attributes["held_out"], int)
+    noise = noise_for_its_weight(pairs, np.array([single]), np.setdiff1d(np.arange(len(pairs.frames)), judges))
     with np.errstate(divide="ignore", invalid="ignore"):
         own = np.where(usable, noise * scatter / depth, 0)
         weight = np.where(usable, depth / pairs.variance, 0)
@@ -196,17 +197,3 @@ def single_exposure(pairs: Pairs, denoised, judged, light, attributes, scatter, 
         share = before[chosen & ~np.isfinite(found)].sum() / max(before[chosen].sum(), 1e-12)
         result[name] = replace(gain, error=float(np.hypot(gain.error, share * KNOWN * gain.value**2))).as_dict()
     return result
-
-
-def noise_for_its_weight(pairs: Pairs, chosen: np.ndarray) -> float:
-    """Variance of chosen exposures of weight 1 over that of any: less than 1 where seeing took more off their weight.
-
-    A weight is the inverse variance, times what seeing takes off. With noise sigma and weight w a mean has the variance
-    ``sum w^2 sigma^2 / (sum w)^2``.
-    """
-    weights, noise = pairs.weights, np.array([frame["noise"] for frame in pairs.frames])
-
-    def one(of):
-        return np.sum((weights * noise)[of] ** 2) / np.sum(weights[of])
-
-    return float(one(chosen) / one(slice(None)))

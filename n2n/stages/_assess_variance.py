@@ -4,8 +4,8 @@ import numpy as np
 
 from n2n.fidelity.risk import gain_of
 from n2n.fidelity.zones import BRIGHTNESSES
-from n2n.stages._assess_errors import noise_for_its_weight
 from n2n.stages._assess_ground import Ground, Measured
+from n2n.stages.pairs import noise_for_its_weight
 
 FEWEST = 500  # pixels of a class that tell an error
 VAGUE = 0.05  # standard error of a scale that is not worth having
@@ -43,10 +43,11 @@ def variance_scale(on: Ground, found: Measured, classes, one_variance) -> np.nda
     found : Measured
     classes : int ndarray, shape (h, w)
     one_variance : ndarray, shape (h, w)
-        Of one standard exposure, from VAR of the stack.
+        Of one standard exposure, any of all, from VAR of the stack.
     """
+    own = noise_for_its_weight(on.pairs, on.rest)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = found.scatter / one_variance
+        ratio = found.scatter / (own * one_variance)
     result = [1.0]
     for one in _means(ratio, on.usable, classes):
         told = one.pixels > FEWEST and one.error < VAGUE
@@ -71,9 +72,9 @@ def held_out_chi2(on: Ground, found: Measured, denoised, classes, one_variance, 
     error : ndarray
         `error_over_stack` of the classes at the depth of `denoised`.
     """
-    own = noise_for_its_weight(on.pairs, on.held_out)
+    own, its = (noise_for_its_weight(on.pairs, chosen) for chosen in (on.rest, on.held_out))
     with np.errstate(divide="ignore", invalid="ignore"):
-        expected = one_variance * (error[classes] / on.depth + own / on.judge_depth)
+        expected = one_variance * (own * error[classes] / on.depth + its / on.judge_depth)
         chi2 = (found.judge_mean - denoised) ** 2 / expected
     result = []
     for one, chance in zip(_means(chi2, on.usable, classes), found.chance, strict=True):

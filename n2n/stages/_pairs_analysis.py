@@ -18,7 +18,7 @@ from n2n.sky.calibrate import robust_sigma
 from n2n.sky.combine import outliers, over, weighted_sums
 from n2n.sky.order import masked_median, median_and_scatter
 from n2n.sky.trails import find_trails
-from n2n.sky.variance import mean_variance, sample_variance, sky_variance, smooth_variance
+from n2n.sky.variance import mean_variance, sample_variance, sky_variance, smooth_variance, standard_variance
 from n2n.stages.pairs import photon_noise
 
 OVERLAP = 8  # rows; what rejecting a strip has to know of its neighbours
@@ -54,6 +54,13 @@ class Exposures:
     photon_noise: np.ndarray
     pointings: np.ndarray
     sky: float
+
+    def noise_of_all(self) -> float:
+        """Variance of the sky of one standard exposure of all over that of A and B, whose scatter it is known from."""
+        if not self.training.any():
+            return 1.0
+        of_all, known = (standard_variance(self.weights[of], self.sigma[of]) for of in (slice(None), self.training))
+        return of_all / known
 
 
 def analyse(source: dict, file: h5py.File, frames: list[dict], meta: dict, settings) -> None:
@@ -255,7 +262,9 @@ def finish(file: h5py.File, maps: dict, exposures: Exposures, meta: dict, proces
             of_one[:] = smooth_variance(maps["sample"], usable, units, background)
 
     def mean():
-        of_mean[:] = mean_variance(maps["mean"], maps["weight"], maps["photon"], maps["sample"], background)
+        every = exposures.noise_of_all()
+        sky = maps["sample"] * np.float32(every), background * every
+        of_mean[:] = mean_variance(maps["mean"], maps["weight"], maps["photon"], *sky)
 
     tasks = [one, mean] if exposures.photon_noise.any() else [one]
     for _ in in_order(lambda index: tasks[index](), range(len(tasks)), processes):

@@ -12,7 +12,7 @@ from n2n.fidelity.risk import noise_model
 from n2n.formats.store import strips
 from n2n.sky.scatter import variance_by_light
 from n2n.sky.variance import sample_variance
-from n2n.stages.pairs import Pairs
+from n2n.stages.pairs import Pairs, noise_for_its_weight
 
 FEWEST = 5  # pointings; of fewer the scatter says too little about a pixel, and `pairs` has told what there is
 BRIGHT = 10  # sigma of the sky; where the seeing of exposures is compared
@@ -33,7 +33,7 @@ def variance_from_scatter(pairs: Pairs) -> np.ndarray | None:
     usable = np.isfinite(mean) & ~pairs.saturated
     scatter = _matched_scatter(pairs, chosen, units, mean, depth, sigma, usable)
     one = variance_by_light(scatter, np.nan_to_num(mean / sigma), usable, len(set(units)))
-    full_depth = pairs.mean()[1]
+    full_depth = pairs.mean()[1] / noise_for_its_weight(pairs, slice(None), chosen)
     with np.errstate(divide="ignore"):
         return np.where(full_depth > 0, one / full_depth, np.nan).astype(np.float32)
 

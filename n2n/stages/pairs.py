@@ -17,7 +17,7 @@ from n2n.formats.atomic import atomic_path
 from n2n.formats.store import open_store, read_attributes, reading_registered, strips, usable, virtual
 from n2n.log import logger
 from n2n.sky.combine import weighted_mean
-from n2n.sky.variance import sample_variance, without_seeing
+from n2n.sky.variance import sample_variance, standard_variance, without_seeing
 
 # Eight dither positions: three each for A and B, two for C, spread so that each block sees the whole night.
 PATTERN = "ABACBABC"
@@ -120,6 +120,12 @@ def photon_noise(frames: list[dict]) -> np.ndarray:
     A unit of signal in a dimmed exposure stands for fewer electrons; resampling averages some noise away.
     """
     return np.array([entry["noise_kept"] / entry["transparency"] for entry in frames])
+
+
+def noise_for_its_weight(pairs: "Pairs", chosen: np.ndarray, others=slice(None)) -> float:
+    """Variance of chosen exposures of weight 1 over that of others: below 1 where seeing took more off their weight."""
+    weights, noise = pairs.weights, np.array([frame["noise"] for frame in pairs.frames])
+    return standard_variance(weights[chosen], noise[chosen]) / standard_variance(weights[others], noise[others])
 
 
 class Pairs:

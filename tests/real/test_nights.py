@@ -60,7 +60,7 @@ def test_hatp32_runs_from_raw_to_report(real_data, tmp_path):
     assert "trailed" in report
     with fits.open(group / "denoised.fits", checksum=True) as hdus:
         assert hdus[0].data.dtype.name == "float32"
-        assert [hdu.name for hdu in hdus[1:]] == ["VAR", "MASK", "COVERAGE", "STACK", "PROVENANCE"]
+        assert [hdu.name for hdu in hdus[1:]] == ["MASK", "VAR", "COVERAGE", "STACK", "PROVENANCE"]
         stack = hdus["STACK"].data
         covered = hdus["COVERAGE"].data > 10
         noise = np.sqrt(np.median(fits.getdata(group / "stack.fits", "VAR")[covered]))

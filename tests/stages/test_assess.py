@@ -18,7 +18,7 @@ from n2n.formats import flags as bits
 from n2n.stages._assess_errors import BEYOND
 from n2n.stages._assess_gates import sky_level_gate
 
-HDUS = ["PRIMARY", "VAR", "MASK", "COVERAGE", "STACK", "PROVENANCE"]
+HDUS = ["PRIMARY", "MASK", "VAR", "COVERAGE", "STACK", "PROVENANCE"]
 
 
 @pytest.fixture

@@ -21,13 +21,13 @@ class Night:
         self.exposures = [rng.normal(truth, noise) for truth in self.truths]
         self.weights = np.array([0.7 if i % 3 else 1.0 for i in range(10)])
         self.frames = [{"noise": noise, "pointing": i, "path": f"{i}.fits"} for i in range(10)]
-        self.variance = np.full((SIDE, SIDE), self.standard)
+        self.variance = np.full((SIDE, SIDE), self.standard())
         self.meta = {"fwhm_px": FWHM}
 
-    @property
-    def standard(self):
-        """Variance of one standard exposure as the scatter of all tells it: ``sum w^2 sigma^2 / sum w``."""
-        return SIGMA**2 * np.sum(self.weights**2) / np.sum(self.weights)
+    def standard(self, held_out=()):
+        """Variance of one standard exposure, as the scatter of those not held out tells it."""
+        weights = np.delete(self.weights, held_out)
+        return SIGMA**2 * np.sum(weights**2) / np.sum(weights)
 
     def mean(self, chosen):
         weights = self.weights[chosen]
@@ -48,7 +48,8 @@ def test_the_gain_of_a_single_exposure_is_that_of_the_truth(single, left):
         zones = divide(denoised, np.full((SIDE, SIDE), SIGMA), np.ones((SIDE, SIDE), bool))
         held_out = np.array([0, 1, 4, 6, 7, 9])
         attributes = {"single": single, "held_out": held_out}
-        found = single_exposure(night, denoised, night.truths[0], night.truths[0], attributes, night.variance, zones)
+        scatter = np.full((SIDE, SIDE), night.standard(held_out))
+        found = single_exposure(night, denoised, night.truths[0], night.truths[0], attributes, scatter, zones)
         assert found["filename"] == f"{single}.fits"
         for name in ("all", "background", "stars"):
             value, error = found[name]["value"], found[name]["standard_error"]
@@ -62,5 +63,6 @@ def test_without_two_other_exposures_the_noise_alone_tells():
     denoised = night.truths[0] + 0.5 * (night.exposures[0] - night.truths[0])
     zones = np.zeros((SIDE, SIDE), np.int8)
     attributes = {"single": 0, "held_out": np.array([0, 3])}
-    found = single_exposure(night, denoised, night.truths[0], night.truths[0], attributes, night.variance, zones)
+    scatter = np.full((SIDE, SIDE), night.standard([0, 3]))
+    found = single_exposure(night, denoised, night.truths[0], night.truths[0], attributes, scatter, zones)
     assert found["all"]["value"] == pytest.approx(4, rel=0.15)

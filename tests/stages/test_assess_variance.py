@@ -3,7 +3,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from n2n.stages._assess_errors import _Parts, noise_for_its_weight
+from n2n.stages._assess_errors import _Parts
+from n2n.stages.pairs import noise_for_its_weight
 
 
 @pytest.mark.parametrize("lost", [False, True])
@@ -56,3 +57,7 @@ def test_exposures_whose_seeing_took_weight_are_less_noisy_than_their_weight_say
 
     expected = variance_times_weight(held_out) / variance_times_weight(slice(None))
     assert noise_for_its_weight(pairs, held_out) == pytest.approx(expected, rel=0.02)
+    rest = np.setdiff1d(np.arange(20), held_out)
+    assert noise_for_its_weight(pairs, held_out, rest) == pytest.approx(
+        variance_times_weight(held_out) / variance_times_weight(rest), rel=0.02
+    )

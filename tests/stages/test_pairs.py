@@ -13,9 +13,10 @@ from n2n.formats.flags import DEFECT, NO_DATA, SATURATED
 from n2n.formats.store import read_attributes
 from n2n.simulate import recipe, simulate_late_frame
 from n2n.sky.calibrate import robust_sigma
+from n2n.sky.variance import sample_variance
 from n2n.sky.warp import warp
 from n2n.stages import pairs as stage
-from n2n.stages._pairs_analysis import clipped_std
+from n2n.stages._pairs_analysis import Exposures, clipped_std
 from n2n.stages.pairs import Pairs, blocks, deciding
 
 
@@ -325,3 +326,19 @@ def test_an_exposures_noise_is_not_underestimated_where_it_takes_part_in_the_med
     assert clipped_std(residual) == pytest.approx(true, rel=0.01)
     residual[:400] += 500
     assert clipped_std(residual) == pytest.approx(true, rel=0.02)
+
+
+def test_the_variance_of_the_stack_is_that_of_all_its_exposures():
+    """It is known from the scatter of A and B; the held-out exposures' weights say less of their noise: poor seeing."""
+    rng = np.random.default_rng(2)
+    training = np.arange(16) % 4 > 0
+    sigma = rng.uniform(0.8, 1.3, 16)
+    weights = np.where(training, 1.0, 0.5) / sigma**2
+    nothing = np.zeros(16)
+    exposures = Exposures(training, sigma, weights, nothing, nothing, nothing, np.arange(16), 0.0)
+    pixels = rng.normal(0, sigma[:, None, None], (16, 300, 300)).astype(np.float32)
+    mean = np.average(pixels[training], axis=0, weights=weights[training])
+    scatter = sample_variance(pixels[training], np.ones((12, 300, 300), bool), weights[training], mean)
+    told = scatter.mean() * exposures.noise_of_all() / weights.sum()
+    assert told == pytest.approx(np.average(pixels, axis=0, weights=weights).var(), rel=0.02)
+    assert exposures.noise_of_all() < 0.95
