@@ -9,6 +9,7 @@ from n2n.fidelity.gates import Gate, within, worst
 # Pixels on either side that are compared: next to a seam, where it is sharp and where it is faint (the wider, where the
 # frame has room for it), and across a feathered overlap.
 SHARP, FAINT, WIDE = 4, (32, 48), 16
+ROOM = 12  # times that; with less, the other lines are too few to tell the standard error
 
 
 def seam_gate(images: Evidence, calm: np.ndarray, overlaps: tuple[list[slice], list[slice]], limit: float) -> Gate:
@@ -65,7 +66,7 @@ def steps(image, calm, axis: int, lines, width: int, gap: int) -> list[tuple[flo
     before, after = -(gap // 2) - width + width // 2, gap - gap // 2 + width // 2
     size = len(image)
     places = np.arange(max(-before, 0) + width, size - after - width)
-    if len(places) < 4 * width:
+    if size < ROOM * width or len(places) < 4 * width:
         return [(np.nan, np.nan)] * len(lines)
     both = (counts[places + before] > 0.99) & (counts[places + after] > 0.99)
     number = both.sum(axis=1)

@@ -10,8 +10,8 @@ from n2n.fidelity.zones import BRIGHTNESSES, ZONES, brightness_class
 from n2n.stages.pairs import Pairs, noise_for_its_weight
 
 # Light too fine for the low-pass of `product_error` is lost by D and not seen: on simulated nights 1 to 6 % of the
-# error of a zone, 3 % in the mean (benchmarks/claim).
-BEYOND = 0.03
+# error of a zone, 3 % in the mean (benchmarks/claim), which is known to 2 %.
+BEYOND, BEYOND_ERROR = 0.03, 0.02
 KNOWN = 0.02  # share of its variance to which the noise of a single exposure is known
 BRIGHT = 5  # sigma of a single exposure; where others are brought to its seeing
 
@@ -195,5 +195,6 @@ def single_exposure(pairs: Pairs, denoised, judged, light, attributes, scatter, 
         chosen = usable if index is None else usable & (zones == index)
         gain = gain_of(before, after, chosen)
         share = before[chosen & ~np.isfinite(found)].sum() / max(before[chosen].sum(), 1e-12)
-        result[name] = replace(gain, error=float(np.hypot(gain.error, share * KNOWN * gain.value**2))).as_dict()
+        known = np.hypot(BEYOND_ERROR * gain.value, share * KNOWN * gain.value**2)
+        result[name] = replace(gain, error=float(np.hypot(gain.error, known))).as_dict()
     return result

@@ -1,6 +1,6 @@
 """What an image of blocks A and B is judged on, and how far it and the stack are off: for `assess` and `compare`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
@@ -8,7 +8,7 @@ from scipy import ndimage
 from n2n.fidelity.likeness import Matcher
 from n2n.fidelity.risk import Gain, gain_of, noise_model
 from n2n.fidelity.zones import NEAR_SATURATED, ZONES, divide
-from n2n.stages._assess_errors import errors
+from n2n.stages._assess_errors import BEYOND_ERROR, errors
 from n2n.stages.pairs import Pairs
 
 BRIGHT = 10  # sigma of the sky; where the seeing of held-out exposures is compared with that of the others
@@ -66,8 +66,9 @@ class Measured:
     chance: np.ndarray
 
     def gain(self, chosen: np.ndarray) -> Gain:
-        """Gain over the chosen pixels."""
-        return gain_of(self.before, self.after, chosen)
+        """Gain over the chosen pixels; the standard error is that of chance and of `BEYOND`."""
+        gain = gain_of(self.before, self.after, chosen)
+        return replace(gain, error=float(np.hypot(gain.error, BEYOND_ERROR * gain.value)))
 
     def one_variance(self, depth: np.ndarray) -> np.ndarray:
         """Variance of one standard exposure, unsmoothed, for a stack of that depth; NaN where not usable."""
