@@ -9,7 +9,7 @@ from n2n.fidelity.gates import Gate, within, worst
 # Pixels on either side that are compared: next to a seam, where it is sharp and where it is faint (the wider, where the
 # frame has room for it), and across a feathered overlap.
 SHARP, FAINT, WIDE = 4, (32, 48), 16
-ROOM = 12  # times that; with less, the other lines are too few to tell the standard error
+ROOM = 16  # times that; with less, the other lines are too few to tell the standard error
 
 
 def seam_gate(images: Evidence, calm: np.ndarray, overlaps: tuple[list[slice], list[slice]], limit: float) -> Gate:
