@@ -13,7 +13,12 @@ ZONES = {"background": "empty sky", "extended": "nebulae and galaxies", "stars":
 WRONGS = {
     "G2": {"": "Light was {}"},
     "G3": {"Invented": "Structure was invented", "": "The held-out exposures were not held out"},
-    "G5": {"Invented stars": "Stars were invented", "Invented": "Dark spots were invented", "": "Stars were lost"},
+    "G5": {
+        "Invented stars": "Stars were invented",
+        "Invented": "Dark spots were invented",
+        "Erased": "Faint stars were erased",
+        "": "Stars were lost",
+    },
     "G7": {"Place": "Stars were moved", "": "Stars were thrown about"},
     "G9": {"More": "More than noise was removed", "": "Light of stars was {}"},
     "G12": {"": "Tiles show a step"},
