@@ -106,6 +106,7 @@ def test_bad_news_comes_first_and_in_plain_words(night):
         ("G5", "Invented stars", 3.0, "%", "Stars were invented: 3.00 ± 0.20 %"),
         ("G5", "Invented dark spots", 3.0, "%", "Dark spots were invented: 3.00 ± 0.20 %"),
         ("G5", "Lost stars", 3.0, "%", "Stars were lost: 3.00 ± 0.20 %"),
+        ("G5", "Erased stars", 0.2, "%", "Faint stars were erased: 0.20 ± 0.20 %"),
         ("G7", "Place of stars", 3.0, "px", "Stars were moved: 3.00 ± 0.20 px"),
         ("G9", "More removed than noise", 80.0, "%", "More than noise was removed: 80.00 ± 0.20 %"),
         ("G9", "Light of stars, S/N 20 to 60", -8.0, "%", "Light of stars was lost: 8.00 ± 0.20 % (S/N 20 to 60)"),
