@@ -32,7 +32,7 @@ RECIPES = {
     "inject": 2,
     "assess": 13,
     "colour": 1,
-    "report": 5,
+    "report": 6,
     "crate": 1,
     "photo": 1,
     "study": 1,

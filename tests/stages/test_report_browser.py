@@ -210,12 +210,20 @@ def test_everything_can_be_read(page, theme):
     assert ratio >= 4.5, text
 
 
+CARD = "e.closest('.card')."
+
+
 def test_nothing_is_wider_than_the_screen(page):
     for state in ("1", "document.querySelector('[data-viewer] input[value=field]').click()"):
         page.evaluate(state)
         assert page.evaluate("document.documentElement.scrollWidth") <= page.width
         page.evaluate("scrollTo(100, 0)")
         assert page.evaluate("scrollX") == 0
+    # The widest that a gain is written.
+    page.evaluate("document.querySelectorAll('.card-gain').forEach((e) => e.textContent = '1.89 ± 0.06 times')")
+    right = "e.getBoundingClientRect().right"
+    beside = f"[...document.querySelectorAll('.card *')].filter((e) => {right} > {right.replace('e.', CARD)})"
+    assert page.evaluate(f"{beside}.map((e) => e.outerHTML)") == []
     shown = (
         "[...document.querySelectorAll('button, .segmented label, .slider, .card')].filter((e) => e.checkVisibility())"
     )
