@@ -15,7 +15,7 @@ class InMemory:
     def __init__(self, values, saturated=None):
         self.values, self.valid = values, np.ones(values.shape, bool)
         self.weights, self.blocks = np.ones(len(values)), np.array(list("ABACBABC" * 9))[: len(values)]
-        self.frames = [{"pointing": number} for number in range(len(values))]
+        self.frames = [{"pointing": number, "noise": np.sqrt(SKY)} for number in range(len(values))]
         self.meta, self.shape = {"variance_background": SKY}, SHAPE
         self.saturated = np.zeros(SHAPE, bool) if saturated is None else saturated
         self.variance = np.full(SHAPE, SKY, np.float32)
@@ -61,6 +61,14 @@ def test_without_a_gain_the_variance_of_stars_is_their_noise_and_not_their_seein
     ratio = {name: np.mean((truth / found)[zone]) for name, zone in zones.items()}
     assert ratio == pytest.approx(dict.fromkeys(zones, 1.0), abs=0.1)
     assert plain[zones["cores"]].sum() > 2 * truth[zones["cores"]].sum()
+
+
+def test_held_out_exposures_may_have_less_noise_than_their_weight_says():
+    """A and B tell the variance; seeing took half the weight of C."""
+    pairs = InMemory(exposures(np.zeros(SHAPE), 40))
+    pairs.weights[pairs.blocks == "C"] = 0.5
+    truth = SKY * np.sum(pairs.weights**2) / np.sum(pairs.weights) ** 2
+    assert stage.variance_from_scatter(pairs).mean() == pytest.approx(truth, rel=0.03)
 
 
 def test_it_follows_the_vignette_and_a_saturated_star_does_no_harm():
