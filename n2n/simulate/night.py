@@ -238,7 +238,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--preset",
         default="demo",
         choices=PRESETS,
-        help="demo: two targets, 1024x960 px, about half a gigabyte with its truth; "
+        help="demo: two targets, 1536x1440 px, about a gigabyte with its truth; "
         "tiny: one target, 256x240; pair: two targets, 256x240; artefacts: two targets, 768x720, with every artefact "
         "that has to be masked; stack: 16 Mpx (default: demo)",
     )

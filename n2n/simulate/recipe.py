@@ -135,7 +135,7 @@ class Preset:
 HA_CROWDED = dataclasses.replace(HA, star_density=4 * HA.star_density)
 
 PRESETS = {
-    "demo": Preset((1024, 960), (HA, LUM), (24, 20), 16, 12, 12, ("cloudy", "trail", "elongated")),
+    "demo": Preset((1536, 1440), (HA, LUM), (24, 20), 16, 12, 12, ("cloudy", "trail", "elongated")),
     "tiny": Preset((256, 240), (HA_CROWDED,), (14,), 4, 4, 4, ("cloudy", "trail")),
     # What benchmarks/stack times: 20 lights and 24 calibration frames of 16 Mpx.
     "stack": Preset((4096, 4096), (LUM,), (20,), 8, 8, 8, ("trail",)),
