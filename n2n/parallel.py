@@ -50,8 +50,8 @@ def in_order(work: Callable[[Any], Any], items: Iterable, processes: int) -> Ite
                 yield waiting.popleft().result()
         finally:
             _work = None
-            for future in waiting:
-                future.cancel()
+            # Futures that are cancelled one by one may be waited for for ever (CPython issue 94440, before 3.11.4).
+            pool.shutdown(cancel_futures=True)
 
 
 def _call(item):
