@@ -40,6 +40,16 @@ FRAME_COLUMNS = (
     "ra_deg",
     "dec_deg",
     "hdu",
+    "stage",
+    "done",
+    "stored",
+    "trim",
+    "subframe",
+    "flip",
+    "readout_mode",
+    "step",
+    "pixel_id",
+    "evidence",
     "notes",
 )
 QUARANTINE_COLUMNS = ("path", "reason_code", "reason")
