@@ -1,5 +1,6 @@
 """What a user states about frames whose headers do not say it."""
 
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from n2n.errors import UserError
@@ -17,10 +18,13 @@ FIELDS = (
     "gain_setting",
     "temperature_c",
     "bayer",
+    "stage",
+    "checksum",
     "skip",
 )
 _POSITIVE = ("exptime_s", "e_per_adu", "read_noise_e", "saturate_adu")
-_PATTERNS = ("RGGB", "BGGR", "GRBG", "GBRG")
+_PATTERNS = ("RGGB", "BGGR", "GRBG", "GBRG", "none")
+_STAGES = ("raw", "calibrated")
 
 
 def check(overrides: dict[str, dict] | None) -> dict[str, dict]:
@@ -45,13 +49,24 @@ def applying(overrides: dict[str, dict], path: str) -> dict:
     """Collect the fields stated for a path; later patterns win field by field.
 
     A pattern is matched against the path below the raw folder (``*`` also crosses folders); the name
-    of a folder means everything in it.
+    of a folder means everything in it, and the name of a file that file, whatever letters it is made of.
     """
     stated: dict = {}
     for pattern, fields in overrides.items():
-        if fnmatchcase(path, pattern) or path.startswith(f"{pattern.rstrip('/')}/"):
+        if matches(pattern, path):
             stated.update(fields)
     return stated
+
+
+def matches(pattern: str, path: str) -> bool:
+    """Whether a pattern of `overrides` means a path."""
+    return path == pattern or fnmatchcase(path, pattern) or path.startswith(f"{pattern.rstrip('/')}/")
+
+
+def idle(overrides: dict[str, dict], paths: Iterable[str]) -> list[str]:
+    """Patterns that match none of the paths, as a misspelled one does."""
+    paths = list(paths)
+    return [pattern for pattern in overrides if not any(matches(pattern, path) for path in paths)]
 
 
 def _problem(name: str, value: object) -> str:
@@ -66,6 +81,10 @@ def _problem(name: str, value: object) -> str:
         return f"{name} must be a number, not {value!r}"
     if name == "bayer" and value not in _PATTERNS:
         return f"bayer {value!r} is none of {', '.join(_PATTERNS)}"
+    if name == "stage" and value not in _STAGES:
+        return f"stage {value!r} is none of {', '.join(_STAGES)}"
+    if name == "checksum" and value != "ignore":
+        return f"checksum {value!r} can only be: ignore"
     if name == "skip" and not isinstance(value, bool):
         return f"skip must be true or false, not {value!r}"
     return ""

@@ -16,12 +16,13 @@ class Cards:
     def __init__(self, header: Mapping):
         self.values: dict[str, object] = {}
         self.comments: dict[str, str] = {}
-        self.remarks = ""
+        self.remarks = self.history = ""
         for card in getattr(header, "cards", None) or [(key, header[key], "") for key in header]:
             keyword, value, comment = card
             keyword = keyword.upper()
             if keyword in ("COMMENT", "HISTORY"):
                 self.remarks += f"{value}\n"
+                self.history += f"{value}\n" if keyword == "HISTORY" else ""
             elif isinstance(value, str | int | float) and keyword not in self.values:
                 self.values[keyword] = value.strip() if isinstance(value, str) else value
                 self.comments[keyword] = str(comment or "")
@@ -55,6 +56,7 @@ class Profile:
     kind: str = ""
     row_order: str = ""
     processed: bool = False
+    editor: bool = False
     telescop_is_mount: bool = False
     temperature_unit: str = "celsius"
     constants: dict = field(default_factory=dict)

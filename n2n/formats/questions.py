@@ -1,0 +1,70 @@
+"""What n2n asks a user about a frame: one sentence, and lines for config.yaml that settle it when pasted.
+
+An answer that n2n knows is filled in. What only the user can know is a ``?`` to be replaced; a ``?`` that is pasted as it
+is gets refused with the field's name, so that no example is ever taken for an answer.
+"""
+
+import json
+import re
+from pathlib import PurePosixPath
+
+from n2n.errors import BadFrame
+from n2n.formats.overrides import FIELDS
+
+UNKNOWN = "?"
+
+
+def ask(code: str, what: str, path: str, fields: dict, *, word: str = "") -> BadFrame:
+    """Make the error that asks.
+
+    Parameters
+    ----------
+    code : str
+        Reason code for ``quarantine.csv``.
+    what : str
+        What is missing or contradictory, a clause without a full stop.
+    path : str
+        The frame's path below the raw folder.
+    fields : dict
+        Fields of `overrides` to offer, `UNKNOWN` where only the user knows.
+    word : str, optional
+        Part of the file's name that all files meant have; without it the whole folder is offered.
+    """
+    return BadFrame(code, f"{what}; {hint(path, fields, word)}")
+
+
+def hint(path: str, fields: dict, word: str = "") -> str:
+    """The line of configuration, for the frame's folder, or for those files in it whose names hold `word`."""
+    stated = ", ".join(f"{key}: {_value(fields[key])}" for key in FIELDS if key in fields)
+    return f"set in config/config.yaml: overrides: {{{json.dumps(pattern_for(path, word), ensure_ascii=False)}: {{{stated}}}}}"
+
+
+def pattern_for(path: str, word: str = "") -> str:
+    """A pattern for a frame and those beside it; letters that mean something in patterns are taken literally."""
+    parent = PurePosixPath(path).parent.as_posix()
+    prefix = "" if parent == "." else f"{escaped(parent)}/"
+    return prefix + (_around(word, PurePosixPath(path).name) if word else "*")
+
+
+def escaped(text: str) -> str:
+    """Text as a pattern that matches only itself."""
+    return re.sub(r"([*?[])", r"[\1]", text)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return f"{value:g}"
+    return str(value) if re.fullmatch(r"[A-Za-z][\w +-]*", str(value)) and not _yaml_word(value) else json.dumps(str(value))
+
+
+def _yaml_word(value: object) -> bool:
+    """Whether YAML would read a bare word as something else than text."""
+    return str(value).lower() in ("yes", "no", "on", "off", "true", "false", "null", "y", "n")
+
+
+def _around(word: str, name: str) -> str:
+    """Match the names that carry a word between the same separators; all names where a folder carries it."""
+    match = re.search(rf"(^|[\s_-]){re.escape(word)}([\s_.-])", name)
+    return f"{'*' if match[1] else ''}{escaped(match[0])}*" if match else "*"
