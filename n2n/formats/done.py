@@ -111,7 +111,9 @@ def stage_of(cards: Cards, profile: Profile, path: str) -> tuple[str, str, str]:
 
 def _line_about(history: str, frame: str) -> str:
     """A line of HISTORY that tells of a calibration frame being applied; empty without one."""
-    pattern = re.compile(rf"\b\w*(?:{frame})\w*\b[^\n]{{0,60}}?\b(?:{_VERB})|\b(?:{_VERB})\b[^\n]{{0,40}}?(?:{frame})", re.I)
+    pattern = re.compile(
+        rf"\b\w*(?:{frame})\w*\b[^\n]{{0,60}}?\b(?:{_VERB})|\b(?:{_VERB})\b[^\n]{{0,40}}?(?:{frame})", re.I
+    )
     for line in history.splitlines():
         if pattern.search(line) and not re.search(r"\bnot?\b|false|disabled|without", line, re.I):
             return " ".join(line.split())

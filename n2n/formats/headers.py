@@ -7,15 +7,16 @@ stays empty; what was assumed is written to `notes`.
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import PurePosixPath
 
 from n2n.errors import BadFrame
-from n2n.formats import times
+from n2n.formats import done, readout, times
 from n2n.formats.filters import Filter, canonical_filter, filter_in_path, sanitise
-from n2n.formats.overrides import FIELDS as OVERRIDE_FIELDS
 from n2n.formats.overrides import KINDS
 from n2n.formats.profiles import Cards, Profile, first_number, first_text, keys_of, profile_of
+from n2n.formats.questions import UNKNOWN, ask
 
 _KIND_WORDS = {
     "light": "light object expose science standard",
@@ -27,7 +28,6 @@ _KIND_WORDS = {
 }
 _KINDS = {word: kind for kind, words in _KIND_WORDS.items() for word in words.split()}
 _PICTTYPES = {"1": "light", "2": "bias", "3": "dark", "4": "flat"}
-_CFA = re.compile(r"(RGGB|BGGR|GRBG|GBRG)")
 _OPEN = ("", "OPEN", "EMPTY", "NONE", "CLEAR", "AIR", "OUT", "NO FILTER", "NOFILTER")
 _CLOCKS = ("TIME-OBS", "UT-OBS", "UTSTART", "UTC-OBS", "UT")
 _GENERIC_FOLDERS = ("light", "lights", "raw", "frames", "subs", "fits", "images")
@@ -41,8 +41,34 @@ def identify(header: Mapping | Cards) -> tuple[str, str, str, str]:
     return camera, cards.text("NAXIS1"), cards.text("NAXIS2"), _raw_filter(cards, profile)
 
 
+@dataclass(frozen=True)
+class Inferred:
+    """What evidence says about a frame where its header is silent: a value, and the evidence in words."""
+
+    value: object
+    why: str
+
+
+def told_kind(header: Mapping | Cards, path: str) -> str:
+    """The kind of frame that the header states by a card of its own; empty where it does not."""
+    cards = header if isinstance(header, Cards) else Cards(header)
+    return _stated_kind(cards, profile_of(cards))
+
+
+def told_exposure(header: Mapping | Cards) -> float | None:
+    """Exposure time of the header [s]; None where there is no positive one."""
+    cards = header if isinstance(header, Cards) else Cards(header)
+    exptime = _exposure(cards, profile_of(cards), [])
+    return exptime if exptime and exptime > 0 else None
+
+
 def normalise(
-    header: Mapping | Cards, path: str, *, override: dict | None = None, siblings: Iterable[str] = ()
+    header: Mapping | Cards,
+    path: str,
+    *,
+    override: dict | None = None,
+    siblings: Iterable[str] = (),
+    inferred: Mapping[str, Inferred] | None = None,
 ) -> dict[str, object]:
     """Read the frame's fields from its header.
 
@@ -56,12 +82,14 @@ def normalise(
         What the user states about this frame (`n2n.formats.overrides`); wins over the header.
     siblings : iterable of str
         Raw filter names beside this frame (`n2n.formats.filters.canonical_filter`).
+    inferred : dict, optional
+        ``kind`` and ``exptime_s`` as evidence tells them; used only where header and user are silent.
 
     Returns
     -------
     dict
         The columns of ``frames.csv`` that a header can tell; unknown ones are ``''``. Times are UTC,
-        seconds, degrees, Celsius, ADU and electrons.
+        seconds, degrees, Celsius, ADU and electrons. ``evidence`` names what is inferred, and from what.
 
     Raises
     ------
@@ -69,19 +97,29 @@ def normalise(
         ``already_processed``, ``not_science``, ``kind_unknown``, ``no_exposure``, ``filter_missing``
         or ``filter_ambiguous``; the last four end with the lines of configuration that settle it.
     """
-    override = dict(override or {})
+    override, inferred = dict(override or {}), inferred or {}
     cards = header if isinstance(header, Cards) else Cards(header)
     profile = profile_of(cards)
-    exptime = _exposure(cards, profile)
-    _refuse_products(cards, profile, exptime)
     notes: list[str] = [] if profile.name != "generic" else ["no camera profile; generic rules"]
+    evidence: list[str] = []
+    exptime = _exposure(cards, profile, notes)
+    stage, steps = _stage(cards, profile, path, exptime, override, notes)
     kind = override.get("kind") or _kind(cards, profile, path, notes)
+    if not kind and "kind" in inferred:
+        kind = str(inferred["kind"].value)
+        evidence.append(f"kind: {inferred['kind'].why}")
+    if stage != done.RAW and kind not in ("light", ""):
+        raise BadFrame("already_processed", f"a {kind} that is calibrated itself: {notes[-1]}")
     exptime = override.get("exptime_s", exptime)
-    bayer = str(override.get("bayer") or _bayer(cards, profile, notes))
+    if not (exptime and exptime > 0) and "exptime_s" in inferred and "exptime_s" not in override:
+        exptime = inferred["exptime_s"].value
+        evidence.append(f"exptime_s: {inferred['exptime_s'].why}")
+    bayer = str(override.get("bayer") or readout.bayer(cards, profile, notes))
+    bayer = "" if bayer == "none" else bayer
     raw = _raw_filter(cards, profile)
     chosen = Filter("")
     if kind in ("", "light", "flat"):
-        chosen = _filter(raw, cards, profile, path, override, siblings, bayer, notes)
+        chosen = _filter(raw, cards, profile, path, override, siblings, bayer, notes, evidence)
     _ask_for_missing(kind, exptime, chosen, path, override, cards, profile)
     row = {
         "kind": kind,
@@ -96,67 +134,83 @@ def normalise(
         "software": "INDI" if profile.name == "indi" else first_text(cards, profile, "software"),
         "width": cards.values.get("NAXIS1"),
         "height": cards.values.get("NAXIS2"),
-        "binning": _binning(cards, profile),
+        "binning": readout.binning(cards, profile),
         "bayer": bayer,
-        "row_order": _row_order(cards, profile, notes),
+        "row_order": readout.row_order(cards, profile, notes),
+        "subframe": readout.subframe(cards),
+        "flip": readout.flip(cards, profile),
+        "readout_mode": readout.readout_mode(cards, profile),
+        "trim": readout.trim(cards, notes),
+        "stage": stage,
+        "done": steps,
         "temperature_c": _temperature(cards, profile, notes),
-        **_gains(cards, profile, notes),
+        **_gains(cards, profile, exptime, notes),
         **_position(cards, profile),
         "offset": first_number(cards, profile, "offset"),
         "pedestal_adu": first_number(cards, profile, "pedestal_adu"),
         "rotator_deg": first_number(cards, profile, "rotator_deg"),
     }
+    if row["trim"]:
+        left, right, top, bottom = map(int, row["trim"].split())
+        row |= {"width": right - left, "height": bottom - top}
     for key in ("e_per_adu", "read_noise_e", "saturate_adu", "camera", "gain_setting", "temperature_c"):
         if override.get(key) is not None:
             row[key] = override[key]
     if override:
         notes.append("stated by overrides: " + " ".join(sorted(override)))
     row["notes"] = "; ".join(dict.fromkeys(notes))
+    row["evidence"] = "; ".join(evidence)
     return {key: "" if value is None else value for key, value in row.items()}
 
 
-def _exposure(cards: Cards, profile: Profile) -> float | None:
+def _exposure(cards: Cards, profile: Profile, notes: list[str]) -> float | None:
+    """The first positive exposure time among its keywords [s], else the first of all; None without any."""
+    found = []
     for key in keys_of(profile, "exptime_s"):
         seconds = cards.number(key)
         if seconds is not None:
             comment = cards.comments[key]
             scale = 1e-6 if key == "EXPOINUS" else 1e-3 if re.search(r"\bms\b", comment) else 1
-            return round(seconds * scale, 9)
-    return None
+            found.append((key, round(seconds * scale, 9)))
+    positive = next(((key, seconds) for key, seconds in found if seconds > 0), None)
+    if positive and found[0] != positive:
+        notes.append(f"exposure time from {positive[0]}, since {found[0][0]} is {found[0][1]:g}")
+    return positive[1] if positive else found[0][1] if found else None
 
 
-def _refuse_products(cards: Cards, profile: Profile, exptime: float | None) -> None:
-    """Raise for stacks and calibrated frames, whose kind keyword is that of their raw frames."""
-    reasons = [
-        (profile.processed, f"written by {first_text(cards, profile, 'software')}"),
-        (re.search("master", first_text(cards, profile, "kind"), re.I), "its kind is a master frame"),
-        (bool(re.search("[a-z]", cards.text("CALSTAT"), re.I)), f"CALSTAT = {cards.text('CALSTAT')!r}"),
-        (cards.text("LIVETIME") != "", "LIVETIME is a stack's total exposure"),
-        (profile.name == "lco" and cards.text("RLEVEL") not in ("", "0", "00"), "RLEVEL is not raw"),
-    ]
-    for key in ("STACKCNT", "NCOMBINE", "SNAPSHOT"):
-        reasons.append(((cards.number(key) or 0) > 1, f"{key} = {cards.text(key)}"))
-    total, sub = cards.number("TOTALEXP"), cards.number("SUBEXP")
-    reasons.append((exptime and total and total > exptime * 1.001, "TOTALEXP exceeds the exposure"))
-    reasons.append((exptime and sub and exptime > sub * 1.001, "the exposure exceeds SUBEXP"))
-    for applies, reason in reasons:
-        if applies:
-            raise BadFrame("already_processed", f"a stack or a calibrated frame, not a raw exposure: {reason}")
+def _stage(cards, profile, path, exptime, override, notes) -> tuple[str, str]:
+    """What was done before: ``stage`` and ``done`` of the row. Raises `BadFrame` for what cannot be used, or must be asked."""
+    stated = override.get("stage")
+    if stated != done.CALIBRATED:
+        done.refuse_stacks(cards, profile, exptime)
+    stage, steps, why = done.stage_of(cards, profile, path)
+    if stated == done.RAW:
+        return done.RAW, ""
+    if stated == done.CALIBRATED:
+        return (stage if stage != done.RAW else done.CALIBRATED), steps or "bdf"
+    if stage == done.REGISTERED:
+        what = f"registered already ({why}), so its pixels are resampled"
+        raise ask("already_processed", f"{what}; to use it as a calibrated light", path, {"stage": done.CALIBRATED})
+    if stage == done.RAW and profile.editor:
+        what = f"written by {first_text(cards, profile, 'software')}, which does not say whether it was calibrated"
+        raise ask("already_processed", f"{what} (stage: raw or calibrated)", path, {"stage": UNKNOWN})
+    if stage == done.CALIBRATED:
+        notes.append(f"calibrated before: {why}")
+        return stage, steps or "bdf"
+    return stage, ""
 
 
 def _kind(cards: Cards, profile: Profile, path: str, notes: list[str]) -> str:
     name = PurePosixPath(path).name.lower()
     if any(word in re.split(r"[^a-z]+", name) for word in profile.not_science_names):
         raise BadFrame("not_science", "the file name says it is a snapshot")
-    for key in keys_of(profile, "kind"):
-        value = cards.text(key)
-        if not value:
-            continue
-        word = re.sub(r"frame|field|[\s_-]", "", value.lower())
-        kind = _PICTTYPES.get(value, "") if key == "PICTTYPE" else _KINDS.get(word, "")
-        if kind == "not_science":
+    if stated := _stated_kind(cards, profile):
+        if stated == "not_science":
+            key, value = next((key, cards.text(key)) for key in keys_of(profile, "kind") if cards.text(key))
             raise BadFrame("not_science", f"{key} = {value!r} is not an exposure to work with")
-        return kind
+        return stated
+    if any(cards.text(key) for key in keys_of(profile, "kind")):
+        return ""  # it says something that nobody knows
     named = cards.text("OBJECT").lower()
     if named in profile.kind_by_object:
         notes.append("kind read from OBJECT")
@@ -168,6 +222,15 @@ def _kind(cards: Cards, profile: Profile, path: str, notes: list[str]) -> str:
     if profile.kind:
         notes.append(f"kind assumed by the profile {profile.name}")
     return profile.kind
+
+
+def _stated_kind(cards: Cards, profile: Profile) -> str:
+    """Kind by the first card that has one; ``not_science`` for snapshots and the like, empty for words nobody knows."""
+    for key in keys_of(profile, "kind"):
+        if value := cards.text(key):
+            word = re.sub(r"frame|field|[\s_-]", "", value.lower())
+            return _PICTTYPES.get(value, "") if key == "PICTTYPE" else _KINDS.get(word, "")
+    return ""
 
 
 def _raw_filter(cards: Cards, profile: Profile) -> str:
@@ -186,6 +249,7 @@ def _filter(
     siblings: Iterable[str],
     bayer: str,
     notes: list[str],
+    evidence: list[str],
 ) -> Filter:
     if override.get("filter"):
         stated = canonical_filter(override["filter"], program=profile.name)
@@ -197,7 +261,7 @@ def _filter(
         chosen = _contradicted(chosen, cards)
     if chosen.problem == "filter_missing":
         if found := filter_in_path(path):
-            notes.append(f"filter read from the word {found[1]!r} in the path")
+            evidence.append(f"filter: the word {found[1]!r} in the path")
             return found[0]
         if bayer and not siblings:
             notes.append("colour camera without a filter")
@@ -229,47 +293,38 @@ def _ask_for_missing(
     profile: Profile,
 ) -> None:
     """Raise with the configuration that supplies everything missing, not only the first of it."""
-    needs_time = kind != "bias" and not (isinstance(exptime, int | float) and exptime > 0)
+    # A flat's time only finds its dark; without it the flat takes a bias.
+    needs_time = kind not in ("bias", "flat") and not (isinstance(exptime, int | float) and exptime > 0)
     if kind in KINDS and not needs_time and not chosen.problem:
         return
-    lines = dict(override)
-    parent, pattern = PurePosixPath(path).parent.as_posix(), "*"
+    lines, word = dict(override), ""
     if kind not in KINDS:
-        lines["kind"] = _likely_kind(path)
+        lines["kind"] = _likely_kind(path) or UNKNOWN
     likely = lines.get("kind", kind)
-    if likely in ("light", "flat"):
+    if likely in ("light", "flat", UNKNOWN):
         if found := filter_in_path(path):
-            pattern = _pattern_around(found[1], PurePosixPath(path).name)
+            word = found[1]
             lines.setdefault("filter", found[0].canonical)
         elif chosen.problem:
-            lines["filter"] = "Ha"
-    if needs_time and likely != "bias":
-        lines["exptime_s"] = 300
-    stated = ", ".join(f"{key}: {lines[key]}" for key in OVERRIDE_FIELDS if key in lines)
-    prefix = "" if parent == "." else f"{parent}/"
-    hint = f'set in config/config.yaml: overrides: {{"{prefix}{pattern}": {{{stated}}}}}'
+            lines["filter"] = UNKNOWN
+    if needs_time and likely in ("light", "dark", "darkflat", UNKNOWN):
+        lines["exptime_s"] = UNKNOWN
     if kind not in KINDS:
         value = first_text(cards, profile, "kind") or override.get("kind", "")
         what = f"{value!r} is no known kind of frame" if value else "the header does not say the kind of frame"
-        raise BadFrame("kind_unknown", f"{what}; {hint}")
+        raise ask("kind_unknown", f"{what} (light, bias, dark, flat or darkflat)", path, lines, word=word)
     if needs_time:
-        raise BadFrame("no_exposure", f"the header has no positive exposure time; {hint}")
-    raise BadFrame(chosen.problem, f"{chosen.note}; {hint}")
+        raise ask("no_exposure", "the header has no positive exposure time", path, lines, word=word)
+    raise ask(chosen.problem, chosen.note, path, lines, word=word)
 
 
 def _likely_kind(path: str) -> str:
-    """Guess a kind from the path's words, for a hint only: a user decides."""
+    """Guess a kind from the path's words, for a hint only: a user decides. Empty where no word tells."""
     for word in reversed(re.split(r"[^a-z]+", path.lower())):
         kind = _KINDS.get(word) or _KINDS.get(word.removesuffix("s").removesuffix("e"))
-        if kind in ("bias", "dark", "flat"):
+        if kind in ("bias", "dark", "flat", "light"):
             return kind
-    return "light"
-
-
-def _pattern_around(word: str, name: str) -> str:
-    """Match the names that carry a word between the same separators; all names where a folder does."""
-    match = re.search(rf"(^|[\s_-]){re.escape(word)}([\s_.-])", name)
-    return f"{'*' if match[1] else ''}{match[0]}*" if match else "*"
+    return ""
 
 
 def _target(cards: Cards, path: str, override: dict) -> str:
@@ -300,41 +355,6 @@ def _start(cards: Cards, profile: Profile, exptime: object, notes: list[str]):
     return moment
 
 
-def _binning(cards: Cards, profile: Profile) -> str:
-    key = next((key for key in keys_of(profile, "binning_x") if cards.text(key)), None)
-    if key is None:
-        return ""
-    x = cards.number(key)
-    y = first_number(cards, profile, "binning_y") or x
-    if len(both := cards.text(key).split()) == 2:
-        x, y = float(both[0]), float(both[1])
-    return "" if x is None else f"{x:g}" if x == y else f"{x:g}x{y:g}"
-
-
-def _bayer(cards: Cards, profile: Profile, notes: list[str]) -> str:
-    keys = [*keys_of(profile, "bayer"), "FILTER"]
-    pattern = next((match[1] for key in keys if (match := _CFA.match(cards.text(key).upper()))), "")
-    if not pattern:
-        return ""
-    # The pattern is stored for the first pixel of the file, wherever the sensor's own pattern starts.
-    if round(cards.number("XBAYROFF") or cards.number("BAYOFFX") or 0) % 2:
-        pattern = pattern[1] + pattern[0] + pattern[3] + pattern[2]
-        notes.append("colour pattern shifted by XBAYROFF")
-    if round(cards.number("YBAYROFF") or cards.number("BAYOFFY") or 0) % 2:
-        pattern = pattern[2:] + pattern[:2]
-        notes.append("colour pattern shifted by YBAYROFF")
-    return pattern
-
-
-def _row_order(cards: Cards, profile: Profile, notes: list[str]) -> str:
-    stated = cards.text("ROWORDER").upper()
-    if stated in ("TOP-DOWN", "BOTTOM-UP"):
-        return stated
-    if profile.row_order:
-        notes.append(f"row order {profile.row_order} assumed by the profile {profile.name}")
-    return profile.row_order
-
-
 def _temperature(cards: Cards, profile: Profile, notes: list[str]) -> float | None:
     measured = None
     for key in keys_of(profile, "temperature_c"):
@@ -353,7 +373,7 @@ def _temperature(cards: Cards, profile: Profile, notes: list[str]) -> float | No
     return measured
 
 
-def _gains(cards: Cards, profile: Profile, notes: list[str]) -> dict[str, float | None]:
+def _gains(cards: Cards, profile: Profile, exptime: object, notes: list[str]) -> dict[str, float | None]:
     gain = {
         name: first_number(cards, profile, name)
         for name in ("gain_setting", "e_per_adu", "read_noise_e", "saturate_adu")
@@ -366,6 +386,13 @@ def _gains(cards: Cards, profile: Profile, notes: list[str]) -> dict[str, float 
         if bits != 16:
             gain["e_per_adu"] = None
             notes.append(f"{depth['gain']} holds at the converter's depth, not for the saved numbers; not used")
+    unit = re.sub(r"[\s*^-]", "", cards.text("BUNIT").lower())
+    per_second = bool(re.search(r"/s(ec(ond)?)?$|s1$", unit)) and bool(exptime)
+    if re.match(r"(e|e-|el|electrons?|photoelectrons?)(/s.*|s1)?$", unit) or "GAINCOR" in cards.values or per_second:
+        # One unit of the file is an electron, or what an exposure collects in a second.
+        electrons = 1.0 if unit.startswith("e") or "GAINCOR" in cards.values else gain["e_per_adu"]
+        gain["e_per_adu"] = electrons and electrons * (float(exptime) if per_second else 1.0)
+        notes.append(f"the file's unit is {cards.text('BUNIT') or 'the electron, by GAINCOR'}")
     for name in ("e_per_adu", "read_noise_e", "saturate_adu"):
         if gain[name] is not None and gain[name] <= 0:
             gain[name] = None

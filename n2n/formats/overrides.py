@@ -59,8 +59,10 @@ def applying(overrides: dict[str, dict], path: str) -> dict:
 
 
 def matches(pattern: str, path: str) -> bool:
-    """Whether a pattern of `overrides` means a path."""
-    return path == pattern or fnmatchcase(path, pattern) or path.startswith(f"{pattern.rstrip('/')}/")
+    """Whether a pattern of `overrides` means a path. Brackets may be a choice of letters, or brackets in a name."""
+    literal = pattern.replace("[", "[[]")
+    inside = path.startswith(f"{pattern.rstrip('/')}/")
+    return path == pattern or inside or fnmatchcase(path, pattern) or fnmatchcase(path, literal)
 
 
 def idle(overrides: dict[str, dict], paths: Iterable[str]) -> list[str]:

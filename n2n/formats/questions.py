@@ -56,7 +56,11 @@ def _value(value: object) -> str:
         return str(value).lower()
     if isinstance(value, int | float):
         return f"{value:g}"
-    return str(value) if re.fullmatch(r"[A-Za-z][\w +-]*", str(value)) and not _yaml_word(value) else json.dumps(str(value))
+    return (
+        str(value)
+        if re.fullmatch(r"[A-Za-z][\w +-]*", str(value)) and not _yaml_word(value)
+        else json.dumps(str(value))
+    )
 
 
 def _yaml_word(value: object) -> bool:

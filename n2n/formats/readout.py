@@ -53,7 +53,9 @@ def row_order(cards: Cards, profile: Profile, notes: list[str]) -> str:
 def flip(cards: Cards, profile: Profile) -> str:
     """How the program turned the image before it wrote it, as it says so: ``Mirror``, ``Flip`` ...; empty for none."""
     said = first_text(cards, profile, "flip")
-    flags = [name for key, name in (("FLIPX", "X"), ("FLIPY", "Y"), ("XFLIP", "X"), ("YFLIP", "Y")) if _true(cards, key)]
+    flags = [
+        name for key, name in (("FLIPX", "X"), ("FLIPY", "Y"), ("XFLIP", "X"), ("YFLIP", "Y")) if _true(cards, key)
+    ]
     return " ".join([said, *flags]).strip() if said.upper() not in (*_NOTHING, "F", "0", "FALSE") else " ".join(flags)
 
 

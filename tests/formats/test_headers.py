@@ -415,8 +415,8 @@ def test_kinds(word, kind):
         {"SNAPSHOT": 4},
         {"LIVETIME": 600.0},
         {"TOTALEXP": 600.0},
-        {"CALSTAT": "BDF"},
         {"PROGRAM": "Siril 1.4"},
+        {"PROGRAM": "Siril 1.4", "HISTORY": "Registration"},
         {"SOFTWARE": "DeepSkyStacker 5.1"},
         {"SUBEXP": 10.0},
     ],
@@ -443,7 +443,7 @@ def test_a_nina_snapshot_is_saved_as_light_but_named():
 def test_calibration_frames_need_no_filter_and_bias_no_exposure():
     bias = read(NINA | {"IMAGETYP": "BIAS", "FILTER": "Dark", "EXPTIME": 0.0, "EXPOSURE": 0.0})
     assert (bias["kind"], bias["filter"], bias["filter_raw"], bias["target"]) == ("bias", "", "Dark", "")
-    assert refused(NINA | {"IMAGETYP": "DARK", "EXPTIME": 0.0}).reason_code == "no_exposure"
+    assert refused(NINA | {"IMAGETYP": "DARK", "EXPTIME": 0.0, "EXPOSURE": 0.0}).reason_code == "no_exposure"
     mono = {key: value for key, value in NINA.items() if key != "BAYERPAT"}
     assert refused(mono | {"IMAGETYP": "FLAT", "FILTER": ""}).reason_code == "filter_missing"
 
@@ -459,11 +459,11 @@ def test_units_of_exposures():
     [
         ({"IMAGETYP": None}, "kind_unknown", '{"night/lights/*": {kind: light}}'),
         ({"IMAGETYP": "Tricolor"}, "kind_unknown", '{"night/lights/*": {kind: light}}'),
-        ({"EXPTIME": -1}, "no_exposure", '{"night/lights/*": {exptime_s: 300}}'),
-        ({"FILTER": None}, "filter_missing", '{"night/lights/*": {filter: Ha}}'),
-        ({"FILTER": "Duo"}, "filter_ambiguous", '{"night/lights/*": {filter: Ha}}'),
-        ({"FILTER": None, "IMAGETYP": None}, "kind_unknown", '{"night/lights/*": {kind: light, filter: Ha}}'),
-        ({"FILTER": "Clear", "FILTER2": "Ha"}, "filter_ambiguous", '{"night/lights/*": {filter: Ha}}'),
+        ({"EXPTIME": -1}, "no_exposure", '{"night/lights/*": {exptime_s: "?"}}'),
+        ({"FILTER": None}, "filter_missing", '{"night/lights/*": {filter: "?"}}'),
+        ({"FILTER": "Duo"}, "filter_ambiguous", '{"night/lights/*": {filter: "?"}}'),
+        ({"FILTER": None, "IMAGETYP": None}, "kind_unknown", '{"night/lights/*": {kind: light, filter: "?"}}'),
+        ({"FILTER": "Clear", "FILTER2": "Ha"}, "filter_ambiguous", '{"night/lights/*": {filter: "?"}}'),
     ],
 )
 def test_what_is_missing_comes_with_the_line_that_settles_it(cards, code, line):
@@ -476,23 +476,118 @@ def test_a_word_in_the_name_is_offered_and_used_only_when_the_rest_is_known():
     path = "night/ou5-ha-00.fits"
     bare = {"BITPIX": -64}
     error = refused(bare, path)
-    assert error.reason.endswith('overrides: {"night/*-ha-*": {kind: light, filter: Ha, exptime_s: 300}}')
+    assert error.reason.endswith('overrides: {"night/*-ha-*": {kind: "?", filter: Ha, exptime_s: "?"}}')
     row = read(bare, path, override={"kind": "light", "exptime_s": 300})
     assert (row["filter"], row["filter_raw"], row["exptime_s"], row["target"]) == ("Ha", "", 300, "target")
-    assert "'ha'" in row["notes"]
+    assert "'ha'" in row["evidence"]
 
 
 @pytest.mark.parametrize(
     ("path", "line"),
     [
-        ("n/darks/a.fits", "{kind: dark, exptime_s: 300}"),
+        ("n/darks/a.fits", '{kind: dark, exptime_s: "?"}'),
         ("n/Bias/a.fits", "{kind: bias}"),
-        ("n/flat_L_1.fits", "{kind: flat, filter: L, exptime_s: 300}"),
+        ("n/flat_L_1.fits", "{kind: flat, filter: L}"),
     ],
 )
 def test_the_offered_kind_follows_the_folder_but_is_not_used(path, line):
     error = refused({"BITPIX": 16}, path)
     assert error.reason_code == "kind_unknown" and error.reason.endswith(line + "}")
+
+
+def test_the_first_positive_exposure_time_counts():
+    row = read(NINA | {"EXPTIME": 0.0, "EXPOSURE": 60.0})
+    assert row["exptime_s"] == 60 and "from EXPOSURE" in row["notes"]
+
+
+@pytest.mark.parametrize(
+    ("cards", "done"),
+    [
+        ({"CALSTAT": "BDF"}, "bdf"),
+        ({"CALSTAT": "BD "}, "bd"),
+        ({"ZEROCOR": "Oct  4 12:01 Zero level correction image is Zero"}, "b"),
+        ({"ZEROCOR": "x", "FLATCOR": "Flat field image is FlatHa", "CCDPROC": "done"}, "bf"),
+        ({"SUBDARK": "ccd=<CCDData>", "FLATCOR": "ccd=<CCDData>"}, "df"),
+        ({"DARKCORR": "COMPLETE", "FLATCORR": "PERFORM"}, "d"),
+        ({"FLATCOR": True, "SUBBIAS": False}, "f"),
+        ({"DARKFILE": "masterdark_60s.fit"}, "d"),
+        ({"HISTORY": "Bias Subtraction (Bias 1, 1365 x 1365, Bin3 x 3, Temp -25C,"}, "b"),
+        ({"HISTORY": "Flat Field (Flat V 2, V, 1365 x 1365, Bin3 x 3, Temp -25C,"}, "f"),
+        ({"HISTORY": "Dark corrected with dark_60.fits"}, "d"),
+        ({"HISTORY": "ImageCalibration.masterFlat.enabled: true"}, "f"),
+        ({"HISTORY": "ImageCalibration.masterFlat.enabled: false"}, "bdf"),  # calibrated, it does not say how
+        ({"CCDPROC": "Oct  4 12:02 CCD processing done"}, "bdf"),
+    ],
+)
+def test_what_was_done_before_is_known_and_not_done_again(cards, done):
+    row = read(MAXIM | cards)
+    assert (row["stage"], row["done"]) == ("calibrated", done)
+    assert "calibrated before" in row["notes"]
+    assert refused(MAXIM | cards | {"IMAGETYP": "Flat"}).reason_code == "already_processed"
+
+
+@pytest.mark.parametrize(
+    "cards",
+    [
+        {"CALSTAT": ""},
+        {"ZEROCOR": "OMIT", "DARKCORR": "PERFORM", "FLATCOR": False, "DARK_CNT": 0},
+        {"HISTORY": "Dark sky at the observatory, flat calm"},
+        {"HISTORY": "no dark subtracted"},
+        {"OBJECT": "Dark Nebula flat field"},
+        {"HISTORY": "Created by the Astrometry.net suite."},
+        {"HISTORY": "Automated by CCD Commander"},
+        {"BIAS": 100},
+    ],
+)
+def test_words_that_do_not_mean_calibration(cards):
+    row = read(MAXIM | cards)
+    assert (row["stage"], row["done"]) == ("raw", "")
+
+
+def test_registered_frames_are_asked_for_and_then_taken():
+    siril = MAXIM | {"PROGRAM": "Siril v1.2.0"}
+    error = refused(siril, "n/r_lights_00001.fit")
+    assert error.reason.endswith('overrides: {"n/*": {stage: calibrated}}')
+    row = read(siril, "n/r_lights_00001.fit", override={"stage": "calibrated"})
+    assert (row["stage"], row["done"]) == ("registered", "bdf")
+    assert read(siril, "n/lights_1.fit", override={"stage": "raw"})["stage"] == "raw"
+    assert 'stage: "?"' in refused(siril, "n/lights_1.fit").reason
+
+
+def test_units_of_calibrated_frames():
+    assert read(MAXIM | {"BUNIT": "electron"})["e_per_adu"] == 1
+    assert read(MAXIM | {"BUNIT": "electron/s"})["e_per_adu"] == 90
+    assert read(MAXIM | {"BUNIT": "adu"})["e_per_adu"] == 1.4
+
+
+def test_the_part_that_saw_light():
+    row = read(MAXIM | {"TRIMSEC": "[33:640,1:480]", "BIASSEC": "[1:32,1:480]"})
+    assert (row["trim"], row["width"], row["height"]) == ("32 640 0 480", 608, 480)
+    assert read(MAXIM | {"DATASEC": "[1:600,1:480]", "BIASSEC": "[601:640,1:480]"})["width"] == 600
+    for cards in ({"TRIMSEC": "[1:640,1:480]"}, {"TRIMSEC": "[1:2400,1:2400]"}, {"TRIMSEC": "UNKNOWN"}):
+        row = read(MAXIM | cards)
+        assert (row["trim"], row["width"]) == ("", 640)
+
+
+def test_how_the_sensor_was_read():
+    row = read(MAXIM | {"READOUTM": "8 MHz", "FLIPSTAT": "Mirror", "XORGSUBF": 12, "YORGSUBF": 0})
+    assert (row["readout_mode"], row["flip"], row["subframe"]) == ("8 MHz", "Mirror", "12 0")
+
+
+def test_a_planned_angle_is_no_angle():
+    assert read(MAXIM | {"OBJCTROT": 120.0})["rotator_deg"] == ""
+
+
+def test_hints_match_the_files_they_are_about():
+    import yaml
+
+    from n2n.formats.overrides import applying
+
+    for path in ('n [x]/a*b/f "1".fits', "n/a\\b/?.fits", "Thor's/{Ha}/#1.fits", "ü/µ.fits", "a/b.fits"):
+        line = refused({"BITPIX": 16}, path).reason.partition("config.yaml: ")[2]
+        stated = yaml.safe_load(line)["overrides"]
+        assert applying(stated, path)
+        assert not applying(stated, "other/file.fits")
 
 
 def test_objects_that_are_no_targets():
