@@ -21,7 +21,7 @@ _CARDS = {
     "f": "FLATCOR FLATCORR FLATDIV FLAT_COR FLATFILE FLATIMG FLTFILE L1STATFL L1IDFLAT FLAT_CNT MSTFLAT MFLAT",
 }
 _DENIED = re.compile(r"(|0|f|false|no|none|n/?a|not ?present|unknown|omit(ted)?|perform|skip(ped)?|not done)", re.I)
-# HISTORY of MaxIm, AstroImageJ, PixInsight, IRAF, CCDSoft, Siril, Prism ...: a calibration frame and a verb in one line.
+# HISTORY of MaxIm, AstroImageJ, PixInsight, IRAF, CCDSoft, Prism ...: a calibration frame and a verb in one line.
 _FRAMES = {"b": r"bias|zero|offset", "d": r"dark", "f": r"flat"}
 _VERB = (
     r"subtract\w*|divid\w*|division|correct\w*|calibrat\w*|appl(?:y|ied)\w*|remov\w*|field(?:ed|ing)?(?=\s*(?:\(|$))|"

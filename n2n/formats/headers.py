@@ -179,7 +179,7 @@ def _exposure(cards: Cards, profile: Profile, notes: list[str]) -> float | None:
 
 
 def _stage(cards, profile, path, exptime, override, notes) -> tuple[str, str]:
-    """What was done before: ``stage`` and ``done`` of the row. Raises `BadFrame` for what cannot be used, or must be asked."""
+    """What was done before: ``stage`` and ``done`` of the row; raises `BadFrame` for stacks, and where a user must say."""
     stated = override.get("stage")
     if stated != done.CALIBRATED:
         done.refuse_stacks(cards, profile, exptime)

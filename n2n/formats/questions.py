@@ -1,7 +1,7 @@
 """What n2n asks a user about a frame: one sentence, and lines for config.yaml that settle it when pasted.
 
-An answer that n2n knows is filled in. What only the user can know is a ``?`` to be replaced; a ``?`` that is pasted as it
-is gets refused with the field's name, so that no example is ever taken for an answer.
+An answer that n2n knows is filled in. What only the user can know is a ``?`` to be replaced; a ``?`` that is pasted
+as it is gets refused with the field's name, so that no example is ever taken for an answer.
 """
 
 import json
@@ -36,7 +36,8 @@ def ask(code: str, what: str, path: str, fields: dict, *, word: str = "") -> Bad
 def hint(path: str, fields: dict, word: str = "") -> str:
     """The line of configuration, for the frame's folder, or for those files in it whose names hold `word`."""
     stated = ", ".join(f"{key}: {_value(fields[key])}" for key in FIELDS if key in fields)
-    return f"set in config/config.yaml: overrides: {{{json.dumps(pattern_for(path, word), ensure_ascii=False)}: {{{stated}}}}}"
+    pattern = json.dumps(pattern_for(path, word), ensure_ascii=False)
+    return f"set in config/config.yaml: overrides: {{{pattern}: {{{stated}}}}}"
 
 
 def pattern_for(path: str, word: str = "") -> str:

@@ -1,4 +1,4 @@
-"""How the sensor was read and the file was written: binning, colour pattern, row order, flips, the part that was read."""
+"""How the sensor was read and the file was written: binning, colour pattern, row order, flips, the part read."""
 
 import re
 
