@@ -29,6 +29,7 @@ import torch
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))
 
+from n2n.nets.device import half_precision  # noqa: E402
 from n2n.nets.loop import fit, generator_of  # noqa: E402
 from n2n.photos.corruptions import CORRUPTIONS, pair  # noqa: E402
 from n2n.photos.photographs import Photographs, find_photographs, read_photograph  # noqa: E402
@@ -96,7 +97,7 @@ def ours(network, images: list[np.ndarray], steps: int, device: torch.device) ->
         marks.append(time.monotonic())
         generator = generator_of(1, step, device)
         batch = pair(photographs.crops(BATCH, CROP, generator), CORRUPTIONS["gaussian"], generator, False)
-        with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):
+        with half_precision(device):
             output = fast(batch["source"].to(memory_format=torch.channels_last)).float()
         return (output - batch["target"]).square().mean()
 

@@ -81,15 +81,14 @@ def _oriented(model, inputs, background, band_noise, orientations) -> torch.Tens
     """Mean of what the U-Net says of an image turned in several ways; everything else does not depend on that."""
     image, depth, variance = inputs
     level = torch.full((1, 1, 1, 1), background, device=image.device)
-    with torch.autocast("cuda", torch.bfloat16, enabled=image.device.type == "cuda"):
-        seen = look(image, depth, level, variance, band_noise)
-        order = (0, 6, 1, 2, 3, 4, 5, 7)[:orientations]
-        gates, correction = torch.zeros_like(seen.bands), torch.zeros_like(image)
-        for turn in order:
-            opinion = judge(seen, restore(model.unet(orient(seen.features, turn)), turn))
-            gates += opinion[0]
-            correction += opinion[1]
-        return decide(seen, gates.div_(len(order)), correction.div_(len(order)))[0, 0].float()
+    seen = look(image, depth, level, variance, band_noise)
+    order = (0, 6, 1, 2, 3, 4, 5, 7)[:orientations]
+    gates, correction = torch.zeros_like(seen.bands), torch.zeros_like(image)
+    for turn in order:
+        opinion = judge(seen, restore(model.opinion(orient(seen.features, turn)), turn))
+        gates += opinion[0]
+        correction += opinion[1]
+    return decide(seen, gates.div_(len(order)), correction.div_(len(order)))[0, 0]
 
 
 def _context(span: slice, length: int) -> tuple[slice, slice]:

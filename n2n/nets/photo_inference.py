@@ -4,6 +4,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from n2n.nets.device import half_precision
 from n2n.nets.paper import MULTIPLE
 
 
@@ -30,7 +31,7 @@ def denoise_photograph(model: torch.nn.Module, image: torch.Tensor, tile: int = 
     total, weight = torch.zeros_like(padded), torch.zeros_like(padded[:, :1])
     for rows in _spans(padded.shape[-2], tile, overlap):
         for columns in _spans(padded.shape[-1], tile, overlap):
-            with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):
+            with half_precision(device):
                 part = model(padded[..., rows, columns].contiguous()).float()
             share = _ramp(part.shape[-2], overlap, device)[:, None] * _ramp(part.shape[-1], overlap, device)[None]
             total[..., rows, columns] += part * share

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from n2n.errors import UserError
-from n2n.nets.device import compiled
+from n2n.nets.device import compiled, half_precision
 from n2n.nets.loop import Curves, fit, generator_of
 from n2n.nets.paper import MULTIPLE, PaperUNet
 from n2n.nets.photo_losses import photo_loss
@@ -85,7 +85,7 @@ def train_on_photographs(
 
     def predict(source):
         source = source.to(memory_format=torch.channels_last)
-        with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):
+        with half_precision(device):
             return fast(source).float()
 
     def loss_of_step(step: int) -> torch.Tensor:

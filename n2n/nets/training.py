@@ -200,9 +200,7 @@ def restore(image: torch.Tensor, turn: int) -> torch.Tensor:
 
 def _predict(model: Denoiser, pair: dict, region: Exposures) -> torch.Tensor:
     background = torch.full((1, 1, 1, 1), region.background, device=region.values.device)
-    cuda = region.values.device.type == "cuda"
-    with torch.autocast("cuda", torch.bfloat16, enabled=cuda):
-        return model(pair["image"], pair["depth"], background, pair["variance"], region.band_noise)
+    return model(pair["image"], pair["depth"], background, pair["variance"], region.band_noise)
 
 
 def _validation_pairs(regions, layouts, recipe: Recipe) -> list[tuple[dict, Exposures]]:

@@ -1,8 +1,10 @@
 import logging
 import os
+import warnings
 
 import pytest
 import torch
+from fakecuda import fake_cuda
 
 from n2n.errors import UserError
 from n2n.nets.device import choose_device, compiled, device_name, set_threads
@@ -15,8 +17,14 @@ def no_gpu(monkeypatch):
 
 @pytest.fixture
 def one_gpu(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with fake_cuda() as gpu:
+        yield gpu
+
+
+@pytest.fixture(autouse=True)
+def _flags(monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
 
 
 def test_without_a_gpu_it_says_so_once_and_goes_on(no_gpu, caplog):
@@ -24,6 +32,44 @@ def test_without_a_gpu_it_says_so_once_and_goes_on(no_gpu, caplog):
         assert choose_device("auto", 1).type == "cpu"
     (record,) = caplog.records
     assert "no usable GPU" in record.getMessage() and "gpu=0" in record.getMessage()
+
+
+OLD = "CUDA initialization: The NVIDIA driver on your system is too old (found version 12020). Please update"
+
+
+def warns_of_an_old_driver():
+    warnings.warn(OLD + "\n(Triggered internally at ...)", stacklevel=1)
+    return False
+
+
+def has_no_driver():
+    raise RuntimeError("Found no NVIDIA driver on your system. Please check\nthat ...")
+
+
+def is_broken():
+    raise OSError("libcudart.so.13: cannot open shared object file")
+
+
+@pytest.mark.parametrize(
+    ("available", "init", "words"),
+    [
+        (warns_of_an_old_driver, has_no_driver, "driver on your system is too old (found version 12020)"),
+        (lambda: False, has_no_driver, "Found no NVIDIA driver"),
+        (lambda: False, torch.cuda.init, "not compiled with CUDA"),
+        (is_broken, has_no_driver, "libcudart.so.13"),
+    ],
+)
+def test_why_a_gpu_is_not_usable_is_said_in_torchs_words(available, init, words, monkeypatch, caplog, recwarn):
+    if words == "not compiled with CUDA" and torch.version.cuda:
+        pytest.skip("this torch is made for GPUs")
+    monkeypatch.setattr(torch.cuda, "is_available", available)
+    monkeypatch.setattr(torch.cuda, "init", init)
+    assert choose_device("auto", 1).type == "cpu"
+    (record,) = caplog.records
+    assert words in record.getMessage() and "\n" not in record.getMessage() and not recwarn.list
+    with pytest.raises(UserError, match=r"device: cuda.*device: auto") as error:
+        choose_device("cuda", 1)
+    assert words in str(error.value) and "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(("wanted", "gpus"), [("auto", 0), ("cpu", 0), ("cpu", 1)])
