@@ -4,14 +4,17 @@ A group takes the nearest night's master that fits, and says why it took it, or 
 refused in silence. Which masters there are and what fits is told by `n2n.masters`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
+from n2n import setups
 from n2n.formats.tables import number
-from n2n.masters import Master, enough, make_master, masters_of, misfit, same_exposure, same_setup, turn_between
+from n2n.masters import MIN_FRAMES, Master, enough, kept, make_master, masters_of, misfit, reduced, turn_between
 
 # A dark's noise, and whatever in it does not grow with time (glow of the amplifier), grow with the factor.
 MAX_DARK_SCALE = 1.5
+ZEROS = ("dark", "bias")
 
 
 @dataclass(frozen=True)
@@ -40,22 +43,46 @@ class Library:
     ----------
     nights : dict
         The rows of frames.csv by night.
+    there : callable, optional
+        Whether the raw file of a row is still there. Frames that are gone make no master; one that was made from them
+        may still be used.
+    made : callable, optional
+        Whether the file of a master, by its key, is there already.
     """
 
-    def __init__(self, nights: dict[str, list[dict]]):
+    def __init__(
+        self,
+        nights: dict[str, list[dict]],
+        there: Callable[[dict], bool] = lambda row: True,
+        made: Callable[[str], bool] = lambda key: False,
+    ):
         names = sorted(nights)
         try:
             self.day = {name: date.fromisoformat(name[:10]).toordinal() for name in names}
         except ValueError:  # folders may have any name
             self.day = {name: place for place, name in enumerate(names)}
-        made = [master for night in names for master in masters_of(night, nights[night])]
-        zeros = [master for master in made if master.kind != "flat"]
+        self.there, self.made = there, made
         self.masters: dict[str, Master] = {}
-        for master in made:
+        self._sorted: dict[tuple[str, str], list[Master]] = {}
+        found = [master for night in names for master in masters_of(night, nights[night])]
+        zeros = [usable for master in found if master.kind != "flat" if (usable := self._usable(master))]
+        for master in found:
             if master.kind == "flat":
                 zero = self._zero_for(master, zeros)
-                master = make_master("flat", master.night, list(master.rows), zero and zero.key)
-            self.masters[master.key] = master
+                master = self._usable(master, zero and zero.key)
+                if master:
+                    self.masters[master.key] = master
+        self.masters |= {master.key: master for master in zeros}
+
+    def _usable(self, master: Master, zero: str | None = None) -> Master | None:
+        """The master as it can be made, or as it is there already; None where neither is."""
+        whole = make_master(master.kind, master.night, list(master.rows), zero)
+        present = [row for row in master.rows if self.there(row)]
+        if len(present) == len(master.rows):
+            return whole
+        if len(present) < MIN_FRAMES and self.made(whole.key):
+            return kept(whole)
+        return make_master(master.kind, master.night, present, zero) if present else None
 
     def choose(self, night: str, light: dict) -> tuple[list[Decision], float]:
         """Choose the masters for a group of lights.
@@ -74,11 +101,16 @@ class Library:
         dark_scale : float
             Factor for (dark - bias); 1 where the dark is of the lights' own exposure, or where there is none.
         """
+        done = light.get("done", "")
         dark, bias, flat = (self._fitting(kind, night, light) for kind in ("dark", "bias", "flat"))
+        if "b" in done or "d" in done:
+            dark, bias = (Decision(kind, None, f"subtracted already, say the lights (done: {done})") for kind in ZEROS)
+        if "f" in done:
+            flat = Decision("flat", None, f"divided by one already, say the lights (done: {done})")
         scale = 1.0
         if dark.master:
             bias = _remark(bias, "for the read noise only: the dark contains it")
-        else:
+        elif "b" not in done and "d" not in done:
             dark, scale = self._scaled_dark(night, light, bias, dark)
             if dark.master:
                 bias = _remark(bias, "to scale the dark")
@@ -102,7 +134,10 @@ class Library:
         return sorted(masters, key=lambda master: (master.night != night, abs(self.day[master.night] - day)))
 
     def _of_kind(self, kind: str, night: str) -> list[Master]:
-        return self._near([master for master in self.masters.values() if master.kind == kind], night)
+        if (kind, night) not in self._sorted:
+            alike = [master for master in self.masters.values() if master.kind == kind]
+            self._sorted[kind, night] = self._near(alike, night)
+        return self._sorted[kind, night]
 
     def _fitting(self, kind: str, night: str, light: dict) -> Decision:
         """The nearest master without a misfit; among those of one night the one whose fit is best known."""
@@ -139,11 +174,13 @@ class Library:
 
     def _zero_for(self, flat: Master, zeros: list[Master]) -> Master | None:
         """Dark of the flat's own exposure, else the bias, of the same set-up; its own night's first."""
-        near = self._near([m for m in zeros if enough(m) and same_setup(m.rows[0], flat.rows[0])], flat.night)
+        alike = [m for m in zeros if enough(m) and not setups.differences(m.facts, flat.facts, "bias")]
+        near = self._near([m for m in alike if not reduced(m.facts)], flat.night)
         for night in dict.fromkeys(master.night for master in near):
             for kinds in (("darkflat", "dark"), ("bias",)):
                 for zero in near:
-                    suits = zero.kind == "bias" or same_exposure(zero.rows[0], flat.rows[0])
+                    times = (zero.rows[0]["exptime_s"], flat.rows[0]["exptime_s"])
+                    suits = zero.kind == "bias" or setups.same_exposure(*times)
                     if zero.night == night and zero.kind in kinds and suits:
                         return zero
         return None
@@ -158,10 +195,14 @@ def _chosen(master: Master, night: str, light: dict) -> Decision:
         if unknown:
             decision = _remark(decision, f"{unknown} temperature unknown")
     if master.kind == "flat":
-        angles = (("their", master.rows[0]["rotator_deg"]), ("the lights'", light["rotator_deg"]))
+        angles = (("their", master.facts["rotator_deg"]), ("the lights'", light["rotator_deg"]))
         unknown = [whose for whose, angle in angles if angle == ""]
         if len(unknown) == 1:  # where neither is known there is no rotator
             decision = _remark(decision, f"{unknown[0]} rotator angle unknown")
+    for remark in setups.remarks(master.facts, light, master.kind):
+        decision = _remark(decision, remark)
+    if master.kept:
+        decision = _remark(decision, "made before: their raw files are not there any more")
     return decision
 
 
@@ -172,7 +213,7 @@ def _remark(decision: Decision, text: str) -> Decision:
 def _distance(master: Master, light: dict) -> float:
     """How far a fitting master is from the light in what may differ; what is not known comes last."""
     if master.kind == "flat":
-        turned = turn_between(master.rows[0], light)
+        turned = turn_between(master.facts, light)
         return float("inf") if turned is None else turned
     if master.kind == "dark":
         ours, theirs = number(light["temperature_c"]), master.temperature

@@ -1,32 +1,45 @@
 """Masters: which of them calibration frames make, and whether one suits a light.
 
-Frames go into different masters where one of them all would be wrong for some of its users: another camera, size,
-binning, gain or offset always, another exposure or temperature for darks, another filter or angle of the rotator
-for flats. Nothing here reads a pixel.
+Frames go into different masters where one of them all would be wrong for some of its users: `n2n.setups` holds the
+table of what must agree. Nothing here reads a pixel.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from statistics import median
 
+from n2n import setups
 from n2n.formats.tables import number
+from n2n.setups import MAX_DEGREES, MAX_TURN
 
 MIN_FRAMES = 3  # frames a master needs: fewer cannot outvote a cosmic ray
-SETUP = ("camera", "width", "height", "binning", "gain_setting", "offset")
-MAX_DEGREES = 2.0  # difference of sensor temperature between dark and light; dark current doubles in about 6
-MAX_TURN = 1.0  # degrees between the rotator's angles of flat and light: dust shadows move with it
+KINDS = ("bias", "dark", "flat", "darkflat")
 
 
 @dataclass(frozen=True)
 class Master:
-    """One master frame to make: its key (also its file name), kind, frames, and what to subtract first."""
+    """One master frame to make: its key (also its file name), kind, frames, and what to subtract first.
+
+    `kept` masters are there already, and their frames are not: they can be used but not made again.
+    """
 
     key: str
     kind: str
     night: str
     rows: tuple[dict, ...]
     zero: str | None = None
+    kept: bool = False
+    facts: dict = field(default_factory=dict, compare=False)
+
+    def __post_init__(self):
+        """Let one row stand for all: the first, with what only later ones tell, at their median temperature."""
+        degrees = self.temperature
+        facts = dict(self.rows[0]) | {"temperature_c": "" if degrees is None else f"{degrees:g}"}
+        for column in setups.columns(self.kind):
+            if not facts.get(column.name, ""):
+                facts[column.name] = next((row[column.name] for row in self.rows if row.get(column.name)), "")
+        object.__setattr__(self, "facts", facts)
 
     @property
     def temperature(self) -> float | None:
@@ -42,15 +55,9 @@ class Master:
 def masters_of(night: str, rows: list[dict]) -> list[Master]:
     """Masters that the calibration frames of a night allow, also those of too few frames (`enough`)."""
     sets: dict[tuple, list[dict]] = {}
-    for row in rows:
-        if row["kind"] not in ("bias", "dark", "flat", "darkflat"):
-            continue
-        key = [row["kind"], *(row[column] for column in SETUP)]
-        if row["kind"] in ("dark", "darkflat"):
-            key.append(round(number(row["exptime_s"], 0.0), 2))
-        if row["kind"] == "flat":
-            key += [row["filter"], row["filter_bw_nm"]]
-        sets.setdefault(tuple(key), []).append(row)
+    for kind in KINDS:
+        for row, key in _keyed(kind, [row for row in rows if row["kind"] == kind]):
+            sets.setdefault(key, []).append(row)
     made = []
     for (kind, *_), members in sets.items():
         parts = [members]
@@ -59,7 +66,51 @@ def masters_of(night: str, rows: list[dict]) -> list[Master]:
         elif kind == "flat":
             parts = split(members, "rotator_deg", MAX_TURN, period=360.0)
         made += [make_master(kind, night, part) for part in parts]
-    return made
+    # In the order of the frames, whatever their kind: the first of equals is taken.
+    place = {row["path"]: index for index, row in enumerate(rows)}
+    return sorted(made, key=lambda master: place[master.rows[0]["path"]])
+
+
+def _keyed(kind: str, rows: list[dict]) -> list[tuple[dict, tuple]]:
+    """Frames of a kind, each with what must be equal within one master."""
+    exact, soft = [], []
+    for column in setups.columns(kind):
+        if column.name in ("temperature_c", "rotator_deg"):
+            continue  # these span; `split` cuts them
+        (exact if column.unknown else soft).append(column.name)
+
+    def sure(row):
+        values = [row.get(name, "") for name in exact if name != "exptime_s"]
+        if "exptime_s" in exact:
+            values.append(round(number(row["exptime_s"], 0.0), 2))
+        done = (row.get("stage", "") or "raw", row.get("done", ""), number(row.get("pedestal_adu"), 0.0))
+        return (kind, *values, *done)
+
+    # An unknown value joins the only known one there is, and is a value of its own among several.
+    told: dict[tuple, dict[str, set]] = {}
+    for row in rows:
+        for name in soft:
+            if row.get(name, ""):
+                told.setdefault(sure(row), {}).setdefault(name, set()).add(_alike(name, row[name]))
+    keyed = []
+    for row in rows:
+        base = sure(row)
+        known = told.get(base, {})
+        values = []
+        for name in soft:
+            value = row.get(name, "")
+            only = known.get(name, set())
+            values.append(_alike(name, value) if value else next(iter(only)) if len(only) == 1 else "")
+        keyed.append((row, (*base, *values)))
+    return keyed
+
+
+def _alike(name: str, value: str):
+    """What stands for all values of a column that agree."""
+    if name == "step":
+        step = number(value, 1.0)
+        return "fine" if step < 4 else "coarse" if step < 16 else "coarser"
+    return value if name == "subframe" else "".join(value.split()).casefold()
 
 
 def make_master(kind: str, night: str, rows: list[dict], zero: str | None = None) -> Master:
@@ -68,6 +119,11 @@ def make_master(kind: str, night: str, rows: list[dict], zero: str | None = None
     first = rows[0]
     words = [kind, first["camera"], first["filter"] if kind in ("flat", "defects") else "", night, digest]
     return Master("-".join(filter(None, map(safe, words))), kind, night, tuple(rows), zero)
+
+
+def kept(master: Master) -> Master:
+    """The same master, which is only used, not made again."""
+    return replace(master, kept=True)
 
 
 def split(rows: list[dict], column: str, span: float, period: float | None = None) -> list[list[dict]]:
@@ -112,41 +168,39 @@ def misfit(master: Master, light: dict, any_exposure: bool = False) -> tuple[int
     any_exposure : bool
         Let darks of other exposures pass, as for scaling.
     """
-    first, kind = master.rows[0], master.kind
-    conditions = [(same_setup(first, light), _other_setup(first, light))]
+    facts, kind = master.facts, master.kind
+    differing = {found.column.name: found for found in setups.differences(facts, light, kind)}
+    other = [found for name, found in differing.items() if name not in setups.OWN_WORDS]
+    conditions = [(other, _other_setup(other)), (reduced(facts), _reduced(facts))]
     if kind == "flat":
-        same = all(first[column] == light[column] for column in ("filter", "filter_bw_nm"))
-        turned = turn_between(first, light) or 0.0
-        angles = f"the flats have the rotator at {first['rotator_deg']} degrees, the lights at {light['rotator_deg']}"
-        conditions += [(same, f"none through {light['filter']}"), (turned <= MAX_TURN, angles)]
-    if kind == "dark":
-        times = f"there are darks of {first['exptime_s']} s, the lights have {light['exptime_s']} s"
-        ours, theirs = number(light["temperature_c"]), master.temperature
-        known = ours is not None and theirs is not None
-        degrees = f"the darks were taken at {theirs:.1f} C, the lights at {ours:.1f} C" if known else ""
+        angles = f"the flats have the rotator at {facts['rotator_deg']} degrees, the lights at {light['rotator_deg']}"
         conditions += [
-            (not known or abs(ours - theirs) <= MAX_DEGREES, degrees),
-            (any_exposure or same_exposure(first, light), times),
+            (differing.keys() & {"filter", "filter_bw_nm"}, f"none through {light['filter']}"),
+            ("rotator_deg" in differing, angles),
+        ]
+    if kind == "dark":
+        times = f"there are darks of {facts['exptime_s']} s, the lights have {light['exptime_s']} s"
+        degrees = ""
+        if "temperature_c" in differing:
+            ours, theirs = number(light["temperature_c"]), master.temperature
+            degrees = f"the darks were taken at {theirs:.1f} C, the lights at {ours:.1f} C"
+        conditions += [
+            ("temperature_c" in differing, degrees),
+            ("exptime_s" in differing and not any_exposure, times),
         ]
     few = f"only {len(master.rows)} of night {master.night}, a master needs {MIN_FRAMES}"
-    conditions.append((enough(master), few))
-    return next(((place, why) for place, (met, why) in enumerate(conditions) if not met), None)
+    conditions.append((not enough(master), few))
+    return next(((place, why) for place, (failed, why) in enumerate(conditions) if failed), None)
+
+
+def reduced(row: dict) -> bool:
+    """Whether something was done to a calibration frame already: it is no master's frame for raw lights."""
+    return row.get("stage", "") not in ("", "raw")
 
 
 def enough(master: Master) -> bool:
     """Whether there are frames enough for a master."""
     return len(master.rows) >= MIN_FRAMES
-
-
-def same_setup(one: dict, other: dict) -> bool:
-    """Whether two frames come from one camera, size, binning, gain and offset setting."""
-    return all(one[column] == other[column] for column in SETUP)
-
-
-def same_exposure(one: dict, other: dict) -> bool:
-    """Whether two exposure times agree within 0.05 s or 1 %, whichever is more."""
-    a, b = number(one["exptime_s"], 0.0), number(other["exptime_s"], 0.0)
-    return abs(a - b) <= max(0.05, 0.01 * max(a, b))
 
 
 def median_of(rows, column: str) -> float | None:
@@ -167,15 +221,19 @@ def safe(text: str) -> str:
 
 
 def turn_between(one: dict, other: dict) -> float | None:
-    """Degrees between two angles of the rotator, None where one is unknown."""
-    a, b = number(one["rotator_deg"]), number(other["rotator_deg"])
-    return None if a is None or b is None else abs((a - b + 180) % 360 - 180)
+    """Degrees between two frames' angles of the rotator, None where one is unknown."""
+    return setups.turn_between(one["rotator_deg"], other["rotator_deg"])
 
 
-def _other_setup(first: dict, light: dict) -> str:
-    differing = [
-        f"{column.replace('_', ' ')} {first[column] or 'unknown'} (lights: {light[column] or 'unknown'})"
-        for column in SETUP
-        if first[column] != light[column]
-    ]
-    return "none of this camera and setting: " + ", ".join(differing[:2])
+def _reduced(row: dict) -> str:
+    return f"its frames were calibrated before (done: {row.get('done') or 'unknown'}), the lights were not"
+
+
+def _other_setup(differing: list[setups.Difference]) -> str:
+    if not differing:
+        return ""
+    exact = [found for found in differing if found.column.unknown]
+    if exact:
+        words = [f"{d.column.words} {d.found or 'unknown'} (lights: {d.wanted or 'unknown'})" for d in exact[:2]]
+        return "none of this camera and setting: " + ", ".join(words)
+    return "; ".join(map(str, differing[:2]))
