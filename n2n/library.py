@@ -56,7 +56,7 @@ class Library:
         there: Callable[[dict], bool] = lambda row: True,
         made: Callable[[str], bool] = lambda key: False,
     ):
-        names = sorted(nights)
+        names, self.nights = sorted(nights), nights
         try:
             self.day = {name: date.fromisoformat(name[:10]).toordinal() for name in names}
         except ValueError:  # folders may have any name

@@ -7,6 +7,7 @@ night or a late frame sets off its own jobs and no others.
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,25 +15,27 @@ from pathlib import Path
 from n2n.errors import UserError
 from n2n.formats.atomic import write_text_if_changed
 from n2n.formats.tables import csv_text, number, read_csv, read_json
-from n2n.library import Decision, Library
-from n2n.masters import Master, make_master, safe, typical
+from n2n.library import Library
+from n2n.masters import Master, safe
 from n2n.palettes import composites, wanted_palettes
+from n2n.treatments import MASTER_KINDS, TREATMENT, samples, set_of, treat
 
 # Raised when a stage makes other pixels from the same input; snakemake then runs it again.
 RECIPES = {
-    "master": 4,
-    "measure": 4,
+    "master": 5,
+    "vet": 1,
+    "measure": 5,
     "reference": 2,
-    "register": 5,
+    "register": 6,
     "pairs": 7,
     "stack": 6,
     "train": 6,
     "denoise": 8,
     "frames": 7,
     "inject": 2,
-    "assess": 13,
+    "assess": 14,
     "colour": 1,
-    "report": 6,
+    "report": 7,
     "crate": 1,
     "photo": 1,
     "study": 1,
@@ -54,6 +57,7 @@ class Group:
     calibration: dict
     model: str | None
     choice: str  # of calibration, in one line
+    vetted: dict[str, list[dict]] = field(default_factory=dict)  # set of masters: exposures it is looked at on
 
     @property
     def lights(self) -> int:
@@ -65,6 +69,16 @@ class Group:
         """Pixels of an exposure."""
         row = next(row for rows in self.chunks.values() for row in rows)
         return int(row["width"]) * int(row["height"])
+
+    def masters(self, chunks) -> list[str]:
+        """Keys of the masters that exposures of some chunks need, and of those the group's gain comes from."""
+        rows = [self.calibration, *(row for chunk in chunks for row in self.chunks[chunk])]
+        return list(dict.fromkeys(row[kind] for row in rows for kind in MASTER_KINDS if row[kind]))
+
+    def sets(self, chunks) -> list[str]:
+        """Sets of masters that exposures of some chunks need, the group's own first."""
+        rows = [self.calibration, *(row for chunk in chunks for row in self.chunks[chunk])]
+        return [name for name in dict.fromkeys(map(set_of, rows)) if name in self.vetted]
 
 
 @dataclass
@@ -138,28 +152,69 @@ def make_plan(config: dict, nights: list[str]) -> Plan:
     """
     results = Path(config["results"])
     plan = Plan(nights)
+    there = Files(Path(config["raw"]))
     everything = {path.parent.name: read_csv(path) for path in sorted(results.glob("*/frames.csv"))}
-    library = Library(everything)
+    library = Library(everything, there.has, lambda key: (results / "masters" / f"{key}.fits").is_file())
+    archived = set()  # nights of which frames are listed that are no longer there
     for night in nights:
         lights = [row for row in everything.get(night, []) if row["kind"] == "light"]
+        if lights and not any(map(there.has, everything[night])):
+            plan.notes.append(
+                f"night {night}: none of its {len(everything[night])} listed frames is in {config['raw']}/{night} any "
+                "more; its products stay as they are"
+            )
+            archived.add(night)
+            continue
         named: dict[str, list[dict]] = {}
         for row in lights:
             named.setdefault(row["group"], []).append(row)
-        for name, rows in sorted(named.items()):
-            if len(rows) < 2:
+        for name, listed in sorted(named.items()):
+            rows = [row for row in listed if there.has(row)]
+            if note := _missing(len(listed), len(rows)):
+                plan.notes.append(f"{night}/{name}: {note}")
+                archived.add(night)
+            elif len(rows) < 2:
                 plan.notes.append(
                     f"{night}/{name}: only one light; at least two exposures of a target are needed, it is left out"
                 )
-                continue
-            plan.groups[night, name] = _group(config, night, name, rows, library, plan)
-        if not plan.of_night(night):
+            if len(rows) >= 2:
+                plan.groups[night, name] = _group(config, night, name, listed, rows, library, plan)
+        if not plan.of_night(night) and night not in archived:
             plan.notes.append(_nothing(config, night, everything.get(night, []), results))
-    if not plan.groups:
+    if not plan.groups and len(archived) < len(nights):
         raise UserError("; ".join(plan.notes) or "nothing to do")
     plan.nights = [night for night in nights if plan.of_night(night)]
     plan.composites = composites(plan.groups.values(), wanted_palettes(config["palettes"]))
     _assign_training(config, plan)
     return plan
+
+
+class Files:
+    """Which raw files are there: every folder is listed once."""
+
+    def __init__(self, raw: Path):
+        self.raw, self.names = raw, {}
+
+    def has(self, row: dict) -> bool:
+        """Whether the file of a row of frames.csv is there."""
+        folder, _, name = row["path"].rpartition("/")
+        if folder not in self.names:
+            try:
+                with os.scandir(self.raw / folder) as entries:
+                    self.names[folder] = {entry.name for entry in entries}
+            except OSError:
+                self.names[folder] = set()
+        return name in self.names[folder]
+
+
+def _missing(listed: int, there: int) -> str:
+    """What to say of exposures that are listed but no longer there; empty where all are."""
+    if there == listed:
+        return ""
+    if there == 0:
+        return f"none of its {listed} listed exposures is there any more; its products stay as they are"
+    gone = f"{listed - there} of {listed} listed exposures {'is' if listed - there == 1 else 'are'} not there any more"
+    return f"{gone}; left out" + ("; one is too few, its products stay as they are" if there == 1 else "")
 
 
 def write_plan(config: dict, plan: Plan) -> None:
@@ -170,11 +225,18 @@ def write_plan(config: dict, plan: Plan) -> None:
     """
     from n2n.formats.frametable import FRAME_COLUMNS
 
-    results = Path(config["results"])
+    results, columns = Path(config["results"]), [*FRAME_COLUMNS, *TREATMENT]
     for group in plan.groups.values():
         folder = results / group.night / group.name
+        left_out = []
         for chunk, rows in group.chunks.items():
-            write_text_if_changed(folder / "chunks" / f"{chunk}.csv", csv_text(rows, list(FRAME_COLUMNS)))
+            if write_text_if_changed(folder / "chunks" / f"{chunk}.csv", csv_text(rows, columns)):
+                left_out += [row["left_out"] for row in rows if row["left_out"]]
+        if left_out:
+            exposures = "1 exposure is" if len(left_out) == 1 else f"{len(left_out)} exposures are"
+            plan.notes.append(f"{group.night}/{group.name}: {exposures} left out: {left_out[0]}")
+        for name, rows in group.vetted.items():
+            write_text_if_changed(folder / "vetting" / f"{name}.csv", csv_text(rows, columns))
         if write_text_if_changed(folder / "calibration.json", json.dumps(group.calibration, indent=1) + "\n"):
             plan.notes.append(f"{group.night}/{group.name}: {group.choice}")
     settings = json.dumps(acting(config), indent=1, sort_keys=True) + "\n"
@@ -209,40 +271,40 @@ def _nothing(config, night: str, rows: list[dict], results: Path) -> str:
     return text
 
 
-def _group(config, night, name, rows, library, plan: Plan) -> Group:
-    chunks: dict[str, list[dict]] = {}
-    for row in rows:
-        chunks.setdefault(f"{int(row['chunk']):03d}", []).append(row)
-    reference, counted = [], 0
-    for batch in sorted({int(row["batch"]) for row in rows}):
+def _group(config, night, name, listed, rows, library, plan: Plan) -> Group:
+    reference, counted = set(), 0
+    for batch in sorted({int(row["batch"]) for row in listed}):
         if counted >= REFERENCE_EXPOSURES:
             break
-        inside = [row for row in rows if int(row["batch"]) == batch]
-        reference += sorted({f"{int(row['chunk']):03d}" for row in inside})
+        inside = [row for row in listed if int(row["batch"]) == batch]
+        reference |= {int(row["chunk"]) for row in inside}
         counted += len(inside)
-    first, members = rows[0], [row for chunk in sorted(set(reference)) for row in chunks[chunk]]
-    decisions, scale = library.choose(night, typical(members))
-    if not decisions[0].master:
-        why = "found from the lights themselves, there being no dark"
-        decisions.append(Decision("defects", make_master("defects", night, members), why))
-    plan.masters |= library.needed(decisions)
+    there = {int(row["chunk"]) for row in rows}
+    reference = reference & there or there  # a chunk of which nothing is left tells nothing
+    first = [row for chunk in sorted(reference) for row in rows if int(row["chunk"]) == chunk]
+    treated = treat(night, rows, first, library)
+    plan.masters |= treated.masters
     calibration = dict.fromkeys(("bias", "dark", "flat", "defects"))
-    calibration |= {decision.kind: decision.master.key for decision in decisions if decision.master}
+    calibration |= {decision.kind: decision.master.key for decision in treated.decisions if decision.master}
     calibration |= {
-        "dark_scale": scale,
-        "e_per_adu": number(first["e_per_adu"]),
-        "e_per_adu_by_user": _by_user(first, "e_per_adu"),
-        "read_noise_e": number(first["read_noise_e"]),
-        "reasons": [decision.sentence for decision in decisions],
+        "dark_scale": treated.scale,
+        "e_per_adu": number(first[0]["e_per_adu"]),
+        "e_per_adu_by_user": _by_user(first[0], "e_per_adu"),
+        "read_noise_e": number(first[0]["read_noise_e"]),
+        "reasons": [decision.sentence for decision in treated.decisions],
     }
+    chunks: dict[str, list[dict]] = {}
+    for row in treated.rows:
+        chunks.setdefault(f"{int(row['chunk']):03d}", []).append(row)
     return Group(
         night,
         name,
         dict(sorted(chunks.items())),
-        tuple(sorted(set(reference))),
+        tuple(f"{chunk:03d}" for chunk in sorted(reference)),
         calibration,
-        model_id(config, first) if len(rows) >= config["model"]["min_exposures"] else None,
-        "; ".join(decision.brief for decision in decisions),
+        model_id(config, rows[0]) if len(rows) >= config["model"]["min_exposures"] else None,
+        "; ".join(decision.brief for decision in treated.decisions),
+        samples(treated.rows),
     )
 
 

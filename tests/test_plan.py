@@ -56,6 +56,8 @@ class Library:
             )
         write_table(self.root / "results" / night / "frames.csv", FRAME_COLUMNS, rows)
         (self.root / "raw" / night).mkdir(parents=True, exist_ok=True)
+        for row in rows:
+            (self.root / "raw" / row["path"]).touch()
         return self
 
     def calibrated(self, night=NIGHT, **facts):

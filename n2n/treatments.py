@@ -1,0 +1,262 @@
+"""Which masters each exposure of a group is treated with, and which exposures cannot be treated as the others are.
+
+Masters are chosen for every exposure by its own values: the rotator may turn in the night, the sensor may warm up.
+But all exposures of a group get the same *kinds* of master, since a sky with its vignetting and one without cannot be
+averaged. Late exposures change nothing that was decided about earlier ones while most are treated alike.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass
+from itertools import pairwise
+
+from n2n import setups
+from n2n.formats.overrides import matches
+from n2n.formats.tables import number
+from n2n.library import Decision, Library
+from n2n.masters import Master, make_master, split, turn_between, typical
+
+MASTER_KINDS = ("dark", "bias", "flat", "defects")
+TREATMENT = (*MASTER_KINDS, "dark_scale", "left_out")  # columns that a chunk's table has beside those of frames.csv
+FROM_LIGHTS = "found from the lights themselves, there being no dark"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Masters for one exposure: dark, bias and flat, and the factor of the dark."""
+
+    decisions: tuple[Decision, ...]
+    scale: float
+
+    @property
+    def kinds(self) -> tuple[bool, bool]:
+        """Whether there is a zero (dark or bias), whether there is a flat."""
+        dark, bias, flat = (bool(decision.master) for decision in self.decisions)
+        return dark or bias, flat
+
+    @property
+    def keys(self) -> tuple:
+        """Names of the masters, and the factor: what makes two choices the same."""
+        return (*(decision.master and decision.master.key for decision in self.decisions), self.scale)
+
+    def without(self, zero: bool, flat: bool) -> "Choice":
+        """The same choice without kinds of master that most exposures do not have."""
+        why = "not used: most exposures of this group have none that fits"
+        keep = (zero, zero, flat)
+        decisions = tuple(
+            decision if kept else Decision(decision.kind, None, why if decision.master else decision.why)
+            for decision, kept in zip(self.decisions, keep, strict=True)
+        )
+        return Choice(decisions, self.scale if zero else 1.0)
+
+
+@dataclass(frozen=True)
+class Treated:
+    """What was decided for a group: its rows with the columns `TREATMENT`, and what most of them get."""
+
+    rows: list[dict]
+    decisions: list[Decision]
+    scale: float
+    masters: dict[str, Master]
+
+
+def treat(night: str, rows: list[dict], first: list[dict], library: Library) -> Treated:
+    """Choose masters for every exposure of a group.
+
+    Parameters
+    ----------
+    night : str
+    rows : list of dict
+        The group's lights, in the order in which they arrived.
+    first : list of dict
+        Those of them that the reference rests on: what most are like is told by them.
+    library : Library
+    """
+    choices = _choices(night, rows, first, library)
+    votes = Counter(choice.kinds for choice in choices)
+    zero, flat = max(votes, key=lambda kinds: (votes[kinds], kinds[1], kinds[0]))
+    served = [choice.without(zero, flat) for choice in choices if _serves(choice, zero, flat)]
+    # Counted where the reference rests, that late exposures do not change it; the first of equals.
+    early = {row["path"] for row in first}
+    counted = [c for row, c in zip(rows, choices, strict=True) if row["path"] in early and _serves(c, zero, flat)]
+    counted = [choice.without(zero, flat) for choice in counted] or served
+    counts = Counter(choice.keys for choice in counted)
+    most = max(counted, key=lambda choice: counts[choice.keys])
+    usual = library.choose(night, typical(first))
+    usual = Choice(tuple(usual[0]), usual[1]).without(zero, flat)
+    if usual.keys == most.keys:
+        most = usual  # its reasons do not hang on any one exposure
+    defects = None
+    if not all(choice.decisions[0].master for choice in served):
+        raw = [row for row in first if row.get("stage", "") != "registered"]  # whose pixels are the detector's
+        defects = make_master("defects", night, raw) if raw else None
+    decisions = list(most.decisions)
+    if defects and not decisions[0].master:
+        decisions.append(Decision("defects", defects, FROM_LIGHTS))
+    masters, treated = {}, []
+    for row, choice in zip(rows, choices, strict=True):
+        left_out = "" if _serves(choice, zero, flat) else _left_out(choice, zero, most, library)
+        used = choice.without(zero, flat)
+        own = [*used.decisions]
+        if defects and not own[0].master:
+            own.append(Decision("defects", defects, FROM_LIGHTS))
+        if not left_out:
+            masters |= library.needed(own)
+        keys = {decision.kind: decision.master.key for decision in own if decision.master and not left_out}
+        treated.append(
+            row
+            | {kind: keys.get(kind, "") for kind in MASTER_KINDS}
+            | {"dark_scale": f"{used.scale:.10g}" if keys.get("dark") else "", "left_out": left_out}
+        )
+    return Treated(treated, decisions, most.scale, masters | library.needed(decisions))
+
+
+def set_of(row: dict) -> str:
+    """Name of the set of masters of an exposure, or of calibration.json; empty where nothing can be wrong with it."""
+    if not any(row.get(kind) for kind in ("dark", "bias", "flat")):
+        return ""
+    keys = [row.get(kind) or "" for kind in MASTER_KINDS]
+    content = json.dumps([*keys, round(number(row.get("dark_scale"), 1.0), 6)])
+    return hashlib.sha256(content.encode()).hexdigest()[:10]
+
+
+def samples(rows: list[dict], number_of: int = 3) -> dict[str, list[dict]]:
+    """For every set of masters some exposures of the earliest batch that uses it, on which it is looked at."""
+    found: dict[str, list[dict]] = {}
+    for row in rows:
+        if not row["left_out"] and (name := set_of(row)):
+            found.setdefault(name, []).append(row)
+    for name, members in found.items():
+        batch = min(int(row["batch"]) for row in members)
+        members = [row for row in members if int(row["batch"]) == batch]
+        last = len(members) - 1
+        places = sorted({round(last * part / max(number_of - 1, 1)) for part in range(number_of)})
+        found[name] = [members[place] for place in places]
+    return found
+
+
+def _serves(choice: Choice, zero: bool, flat: bool) -> bool:
+    return choice.kinds[0] >= zero and choice.kinds[1] >= flat
+
+
+def _choices(night: str, rows: list[dict], first: list[dict], library: Library) -> list[Choice]:
+    """Each exposure's own choice, and its cluster's where its own values fit nothing."""
+    known: dict[tuple, Choice] = {}
+    names = sorted({column.name for kind in setups.MASTERS for column in setups.columns(kind)} | {"done", "stage"})
+
+    def choose(row: dict) -> Choice:
+        values = tuple(row.get(name, "") for name in names)
+        if values not in known:
+            decisions, scale = library.choose(night, row)
+            known[values] = Choice(tuple(decisions), scale)
+        return known[values]
+
+    found = []
+    for row, alike in zip(rows, _typical_rows(rows, first), strict=True):
+        own, cluster = choose(row), choose(alike)
+        dark, bias, flat = own.decisions
+        scale = own.scale
+        if not dark.master and cluster.decisions[0].master:
+            (dark, bias, _), scale = cluster.decisions, cluster.scale
+        elif not dark.master and not bias.master and cluster.decisions[1].master:
+            bias = cluster.decisions[1]
+        if not flat.master:
+            flat = cluster.decisions[2] if cluster.decisions[2].master else flat
+        found.append(Choice((dark, bias, flat), scale))
+    return found
+
+
+def _typical_rows(rows: list[dict], first: list[dict]) -> list[dict]:
+    """For every row the one that stands for its cluster, which was formed when the cluster's first rows arrived."""
+    clusters: list[dict] = []
+    standing: dict[str, dict] = {}
+    early = {row["path"] for row in first}
+    batches = [first] + [
+        [row for row in rows if int(row["batch"]) == batch and row["path"] not in early]
+        for batch in sorted({int(row["batch"]) for row in rows})
+    ]
+    for batch in batches:
+        fresh = []
+        for row in batch:
+            home = next((stands for stands in clusters if _like(stands, row)), None)
+            if home is None:
+                fresh.append(row)
+            else:
+                standing[row["path"]] = home
+        for members in _clusters(fresh):
+            stands = typical(members)
+            clusters.append(stands)
+            standing |= {row["path"]: stands for row in members}
+    return [standing[row["path"]] for row in rows]
+
+
+def _clusters(rows: list[dict]) -> list[list[dict]]:
+    """Exposures of like rotator angle and setting, whose temperatures have no gap larger than darks allow."""
+    parts = []
+    for turned in split(rows, "rotator_deg", setups.MAX_TURN, period=360.0) if rows else []:
+        sets: dict[tuple, list[dict]] = {}
+        for row in turned:
+            sets.setdefault(tuple(row.get(name, "") for name in _LIKE), []).append(row)
+        for members in sets.values():
+            known = sorted({v for row in members if (v := number(row["temperature_c"])) is not None})
+            edges = [high for low, high in pairwise(known) if high - low > setups.MAX_DEGREES]
+            by_gap: dict[object, list[dict]] = {}
+            for row in members:
+                value = number(row["temperature_c"])
+                place = None if value is None else sum(edge <= value for edge in edges)
+                by_gap.setdefault(place, []).append(row)
+            unknown = by_gap.pop(None, [])
+            if len(by_gap) == 1:  # what tells no temperature is like the rest
+                next(iter(by_gap.values())).extend(unknown)
+            elif unknown:
+                by_gap[None] = unknown
+            parts += by_gap.values()
+    return parts
+
+
+_SPAN = {"temperature_c", "rotator_deg", "exptime_s", "step"}  # these vary within a cluster
+_LIKE = sorted({column.name for kind in setups.MASTERS for column in setups.columns(kind)} - _SPAN)
+
+
+def _like(stands: dict, row: dict) -> bool:
+    if any(stands.get(name, "") != row.get(name, "") for name in _LIKE):
+        return False
+    turned = turn_between(stands, row)
+    if turned is None:
+        if stands["rotator_deg"] != row["rotator_deg"]:
+            return False
+    elif turned > setups.MAX_TURN:
+        return False
+    ours, theirs = number(row["temperature_c"]), number(stands["temperature_c"])
+    return ours is None or theirs is None or abs(ours - theirs) <= setups.MAX_DEGREES
+
+
+def _left_out(choice: Choice, zero: bool, most: Choice, library: Library) -> str:
+    """Why an exposure cannot be treated as most are, and what to do."""
+    lacks_zero = zero and not choice.kinds[0]
+    lacking = [choice.decisions[0], choice.decisions[1]] if lacks_zero else [choice.decisions[2]]
+    name = "dark or bias" if lacks_zero else "flat"
+    words = "darks or bias frames" if lacks_zero else "flats"
+    why = "; ".join(dict.fromkeys(decision.why for decision in lacking))
+    used = [d.master for d in most.decisions if d.master and (d.kind == "flat") != lacks_zero]
+    patterns = dict.fromkeys(_pattern(master, library.nights[master.night]) for master in used)
+    skip = ", ".join(f"{json.dumps(pattern, ensure_ascii=False)}: {{skip: true}}" for pattern in patterns)
+    return (
+        f"no {name} fits this exposure, while most of its group have one ({why}); take {words} that fit it, "
+        f"or go without for all: overrides: {{{skip}}}"
+    )
+
+
+def _pattern(master: Master, rows: list[dict]) -> str:
+    """A pattern of `overrides` that means the frames of a master, and no other kind's."""
+    paths = [row["path"] for row in master.rows]
+    strangers = [row["path"] for row in rows if row["kind"] != master.kind]
+    folder = paths[0].rpartition("/")[0]
+    stem = paths[0]
+    while stem and not all(path.startswith(stem) for path in paths):
+        stem = stem[:-1]
+    for pattern in (folder, f"{stem}*"):
+        if "/" in pattern and not any(matches(pattern, path) for path in strangers):
+            return pattern
+    return paths[0]
