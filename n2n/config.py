@@ -4,6 +4,9 @@ import copy
 import datetime
 import difflib
 import functools
+import os
+import re
+import shlex
 from importlib import resources
 from pathlib import Path
 
@@ -19,6 +22,13 @@ def schema() -> dict:
     return yaml.safe_load(resources.files("n2n").joinpath("config.schema.yaml").read_text(encoding="utf-8"))
 
 
+def read_settings(path: Path) -> dict:
+    """Read what a settings file states; not checked, no defaults (`n2n.settings_file.read_settings`)."""
+    from n2n import settings_file
+
+    return settings_file.read_settings(path, schema())
+
+
 def load_config(path: Path | None = None) -> dict:
     """Read and check a configuration file; None gives the defaults.
 
@@ -29,15 +39,7 @@ def load_config(path: Path | None = None) -> dict:
     """
     if path is None:
         return check_config({})
-    try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the configuration {path}: {error}") from error
-    except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        line = f", line {where.line + 1}" if where else ""
-        raise UserError(f"{path}{line}: not valid YAML ({getattr(error, 'problem', error)})") from error
-    return check_config(values)
+    return check_config(read_settings(path))
 
 
 def check_config(values: dict) -> dict:
@@ -65,22 +67,93 @@ def check_config(values: dict) -> dict:
     }
     if "nights" in values:
         values["nights"] = _names(values["nights"])
+    if isinstance(values.get("overrides"), dict):
+        values["overrides"] = _as_meant(values["overrides"])
     _known_keys(values, schema(), "")
     errors = sorted(jsonschema.Draft202012Validator(schema()).iter_errors(values), key=lambda e: list(e.path))
     if errors:
         error = errors[0]
-        key = ".".join(map(str, error.absolute_path)) or "configuration"
+        key = _place(error.absolute_path)
         raise UserError(f"config: {key}: {_plain_words(error)}")
     values = _defaults(values, schema())
     wanted_palettes(values["palettes"])
+    for name in ("raw", "results", "models"):
+        values[name] = folder(name, values[name])
+    photos = values["photos"]
+    for name, value in photos.items():
+        many = isinstance(value, list)
+        photos[name] = [folder(f"photos.{name}", one) for one in value] if many else value and folder(name, value)
     return values
+
+
+def folder(name: str, path: str) -> str:
+    """A folder's name as commands and snakemake can take it: no `~`, no leading ``-`` or ``./``, no doubled slashes.
+
+    Raises
+    ------
+    UserError
+        For an empty name, or characters that no folder can have.
+    """
+    if not path.strip() or "\0" in path:
+        raise UserError(f"config: {name}: {path!r} is no folder; name one, such as data/raw")
+    path = re.sub("(?<=.)/+$", "", re.sub("//+", "/", os.path.expanduser(path)))
+    path = re.sub(r"^(\./)+(?=.)", "", path)
+    # A command would take it for an option, and ~ at the start is taken for a home folder by others.
+    return os.path.abspath(path) if path.startswith(("-", "~")) else path
+
+
+def _place(path) -> str:
+    """Where in the settings an error is, in words; the pattern of an override stands in quotes."""
+    first, *rest = path or ["configuration"]
+    if first == "overrides" and rest:
+        rest[0] = f'"{rest[0]}"'
+        return ": ".join(map(str, [first, *rest]))
+    return ".".join(map(str, [first, *rest]))
 
 
 def _names(value):
     """Night names as text: YAML takes an unquoted 2026-10-03 for a date and 20261003 for a number."""
     if isinstance(value, list):
         return [_names(item) for item in value]
-    return str(value) if isinstance(value, datetime.date | int) and not isinstance(value, bool) else value
+    return str(value) if _is_text_to_people(value) else value
+
+
+def _is_text_to_people(value) -> bool:
+    return isinstance(value, datetime.date | int | float) and not isinstance(value, bool)
+
+
+def _as_meant(overrides: dict) -> dict:
+    """Patterns and fields of text as text; a `?` that stands for a value only the user knows is refused.
+
+    Raises
+    ------
+    UserError
+        Naming the pattern, the field and its unit.
+    """
+    rules = schema()["properties"]["overrides"]["additionalProperties"]["properties"]
+    meant = {}
+    for pattern, fields in overrides.items():
+        if isinstance(pattern, bool) or pattern is None:
+            raise UserError(f"config: overrides: the pattern {pattern!r} must be written in quotes")
+        pattern = str(pattern)
+        fields = dict(fields) if isinstance(fields, dict) else fields
+        for name, value in fields.items() if isinstance(fields, dict) else ():
+            rule = rules.get(name, {})
+            if value == "?":
+                raise UserError(
+                    f'config: overrides: "{pattern}": {name}: replace ? by the real value: '
+                    f"{rule.get('description', 'see config/README.md')}"
+                )
+            if rule.get("type") == "string" and _is_text_to_people(value):
+                fields[name] = str(value)
+            elif rule.get("type") == "string" and isinstance(value, bool):
+                word = "NO or on" if name == "filter" else "yes or no"
+                raise UserError(
+                    f'config: overrides: "{pattern}": {name}: {str(value).lower()} is no text; '
+                    f"write a name such as {word} in quotes"
+                )
+        meant[pattern] = fields
+    return meant
 
 
 def _known_keys(values: dict, part: dict, prefix: str) -> None:
@@ -115,8 +188,16 @@ def _plain_words(error) -> str:
         "exclusiveMinimum": lambda: f"{value} must be above {rule}",
         "multipleOf": lambda: f"{value} is not a multiple of {rule}",
         "oneOf": lambda: f"{value!r} must be one name or a list of names",
+        "additionalProperties": lambda: _unknown_field(value, error.schema["properties"]),
     }
     return words.get(error.validator, lambda: error.message)()
+
+
+def _unknown_field(fields: dict, known: dict) -> str:
+    name = next(str(key) for key in fields if key not in known)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}"
+    return f"unknown field {name!r}; {hint}"
 
 
 def _article(kinds) -> str:
@@ -127,6 +208,7 @@ def _article(kinds) -> str:
         "string": "text",
         "boolean": "true or false",
         "object": "a section with `key: value` lines",
+        "array": "a list",
     }
     return " or ".join(names.get(kind, f"an {kind}") for kind in kinds)
 
@@ -164,7 +246,9 @@ def options(config: dict, section: str) -> str:
 
     In the schema's order: writing the settings in another order changes nothing, and must set nothing off.
     """
-    return " ".join(f"--{key.replace('_', '-')} {config[section][key]}" for key in _for_commands(section))
+    return shlex.join(
+        word for key in _for_commands(section) for word in (f"--{key.replace('_', '-')}", str(config[section][key]))
+    )
 
 
 def _for_commands(section: str) -> dict:

@@ -11,6 +11,7 @@ from statistics import median
 
 from n2n import setups
 from n2n.formats.tables import number
+from n2n.names import LONGEST, shortened
 from n2n.setups import MAX_DEGREES, MAX_TURN
 
 MIN_FRAMES = 3  # frames a master needs: fewer cannot outvote a cosmic ray
@@ -117,8 +118,11 @@ def make_master(kind: str, night: str, rows: list[dict], zero: str | None = None
     """Name a master after its camera, filter, night and frames."""
     digest = hashlib.sha256("".join([*(row["sha256"] for row in rows), zero or ""]).encode()).hexdigest()[:10]
     first = rows[0]
-    words = [kind, first["camera"], first["filter"] if kind in ("flat", "defects") else "", night, digest]
-    return Master("-".join(filter(None, map(safe, words))), kind, night, tuple(rows), zero)
+    set_up = [kind, first["camera"], first["filter"] if kind in ("flat", "defects") else ""]
+    before = [shortened(safe(word), 60) for word in set_up]
+    room = LONGEST - len(".fits") - len("-".join([*before, "", digest]).encode())
+    key = "-".join(filter(None, [*before, shortened(safe(night), room).rstrip("-."), digest]))
+    return Master(key, kind, night, tuple(rows), zero)
 
 
 def kept(master: Master) -> Master:

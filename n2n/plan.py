@@ -17,6 +17,7 @@ from n2n.formats.atomic import write_text_if_changed
 from n2n.formats.tables import csv_text, number, read_csv, read_json
 from n2n.library import Library
 from n2n.masters import Master, safe
+from n2n.names import shortened, shown, why_unusable
 from n2n.palettes import composites, wanted_palettes
 from n2n.treatments import MASTER_KINDS, TREATMENT, samples, set_of, treat
 
@@ -97,13 +98,22 @@ class Plan:
         return [group for group in self.groups.values() if group.night == night]
 
 
-def find_nights(raw: Path, wanted, results: Path) -> list[str]:
+def find_nights(
+    raw: Path, wanted, results: Path, leave_out: Callable[[str], None] = lambda text: None, literal: bool = True
+) -> list[str]:
     """Names of the nights to process.
+
+    Parameters
+    ----------
+    leave_out : callable
+        Receives a line for every night whose name cannot be used (`n2n.names`); the others go on.
+    literal : bool
+        Whether braces in names mean themselves.
 
     Raises
     ------
     UserError
-        When the raw folder or a named night does not exist.
+        When the raw folder or a named night does not exist, or no night is left.
     """
     raw = Path(raw)
     if not raw.is_dir():
@@ -118,12 +128,20 @@ def find_nights(raw: Path, wanted, results: Path) -> list[str]:
     if wanted == "all":
         if not there:
             raise UserError(f"no night in {raw}; put your frames into {raw}/<night>/, one folder a night")
-        return there
-    wanted = [str(night) for night in (wanted if isinstance(wanted, list) else [wanted])]
-    for night in wanted:
+        nights = there
+    else:
+        nights = list(dict.fromkeys(map(str, wanted if isinstance(wanted, list) else [wanted])))
+    for night in nights:
         if night not in known:
-            raise UserError(f"night {night!r} is not in {raw}; there: {', '.join(there) or 'nothing'}")
-    return wanted
+            others = ", ".join(map(shown, there)) or "nothing"
+            raise UserError(f"night {shown(night)!r} is not in {raw}; there: {others}")
+    refused = {night: why for night in nights if (why := why_unusable(night, literal))}
+    lines = [f"night {shown(night)} is left out: its name {why}; rename its folder" for night, why in refused.items()]
+    if len(refused) == len(nights):
+        raise UserError("; ".join(lines) or f"no night to process: nights is empty; there: {', '.join(there)}")
+    for line in lines:
+        leave_out(line)
+    return [night for night in nights if night not in refused]
 
 
 def ingest_nights(config: dict, nights: list[str], report: Callable[[str], None]) -> None:
@@ -320,7 +338,7 @@ def model_id(config: dict, light: dict) -> str:
     setup = [light["camera"], band, light["binning"], light["gain_setting"]]
     content = json.dumps({"setup": setup, "train": config["train"], "recipe": RECIPES["train"]}, sort_keys=True)
     digest = hashlib.sha256(content.encode()).hexdigest()[:12]
-    return f"{safe(light['camera']) or 'camera'}_{safe(band)}/{digest}"
+    return f"{shortened(safe(light['camera']), 100) or 'camera'}_{shortened(safe(band), 60)}/{digest}"
 
 
 def model_state(config: dict, model: str) -> str:

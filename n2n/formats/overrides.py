@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-from n2n.errors import UserError
-
 KINDS = ("light", "bias", "dark", "flat", "darkflat")
 FIELDS = (
     "kind",
@@ -22,27 +20,21 @@ FIELDS = (
     "checksum",
     "skip",
 )
-_POSITIVE = ("exptime_s", "e_per_adu", "read_noise_e", "saturate_adu")
-_PATTERNS = ("RGGB", "BGGR", "GRBG", "GBRG", "none")
-_STAGES = ("raw", "calibrated")
 
 
 def check(overrides: dict[str, dict] | None) -> dict[str, dict]:
-    """Return the overrides, or say which one cannot be meant.
+    """Return the overrides as they are meant, names as text, or say which one cannot be.
+
+    What fields may hold stands in one place, `n2n/config.schema.yaml`.
 
     Raises
     ------
     UserError
         For an unknown field or a value that the field cannot have.
     """
-    for pattern, fields in (overrides or {}).items():
-        where = f'overrides: "{pattern}"'
-        if not isinstance(fields, dict):
-            raise UserError(f"{where}: expected fields such as {{kind: light}}, found {fields!r}")
-        for name, value in fields.items():
-            if problem := _problem(name, value):
-                raise UserError(f"{where}: {problem}")
-    return overrides or {}
+    from n2n.config import check_config
+
+    return check_config({"overrides": overrides or {}})["overrides"]
 
 
 def applying(overrides: dict[str, dict], path: str) -> dict:
@@ -69,24 +61,3 @@ def idle(overrides: dict[str, dict], paths: Iterable[str]) -> list[str]:
     """Patterns that match none of the paths, as a misspelled one does."""
     paths = list(paths)
     return [pattern for pattern in overrides if not any(matches(pattern, path) for path in paths)]
-
-
-def _problem(name: str, value: object) -> str:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if name not in FIELDS:
-        return f"unknown field {name!r}; known are {', '.join(FIELDS)}"
-    if name == "kind" and value not in KINDS:
-        return f"kind {value!r} is none of {', '.join(KINDS)}"
-    if name in _POSITIVE and not (number and value > 0):
-        return f"{name} must be a positive number, not {value!r}"
-    if name in ("gain_setting", "temperature_c") and not number:
-        return f"{name} must be a number, not {value!r}"
-    if name == "bayer" and value not in _PATTERNS:
-        return f"bayer {value!r} is none of {', '.join(_PATTERNS)}"
-    if name == "stage" and value not in _STAGES:
-        return f"stage {value!r} is none of {', '.join(_STAGES)}"
-    if name == "checksum" and value != "ignore":
-        return f"checksum {value!r} can only be: ignore"
-    if name == "skip" and not isinstance(value, bool):
-        return f"skip must be true or false, not {value!r}"
-    return ""

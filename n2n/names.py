@@ -1,0 +1,73 @@
+"""Names from outside, of nights above all: which of them can be used, and how they fit into a file's name."""
+
+import re
+
+RESERVED = ("logs", "masters", "models", "season", "study")  # n2n's own folders in results
+LONGEST = 255  # bytes a file's name may have
+
+# What rules/*.smk call the changing parts of a path; `n` is snakemake's own, for its locks.
+WILDCARDS = (
+    *("night", "group", "chunk", "key", "target", "palette", "model", "id"),
+    *("noise", "activation", "targets", "seed", "n"),
+)
+_WILDCARD = re.compile(rf"\{{\s*(?:{'|'.join(WILDCARDS)})\s*(?:,|\}})")
+_ANY_WILDCARD = re.compile(r"\{\s*[.\w]+\s*(?:,|\})|<[a-z][a-z0-9_]*>")
+
+
+def why_unusable(name: str, literal: bool = True) -> str:
+    """Tell why a folder's name, or a path, cannot be used in a workflow; an empty text where it can.
+
+    Parameters
+    ----------
+    name : str
+        As the system gives it.
+    literal : bool
+        Whether braces mean themselves (`braces_mean_themselves`).
+    """
+    if not name.isprintable():
+        return "has characters that cannot be printed"
+    if name in RESERVED:
+        return f"is the name of a folder that n2n keeps in the results ({', '.join(RESERVED)})"
+    if found := (_WILDCARD if literal else _ANY_WILDCARD).search(name):
+        return f"contains {found[0].rstrip(',')!r}, which snakemake takes for a part that changes"
+    return ""
+
+
+def shown(name: str) -> str:
+    """The name with what cannot be printed written as an escape, for messages."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
+
+
+def shortened(text: str, most: int) -> str:
+    """The beginning of a text that takes at most `most` bytes of UTF-8."""
+    return text.encode("utf-8", "surrogateescape")[: max(most, 0)].decode("utf-8", "ignore")
+
+
+def braces_mean_themselves() -> bool:
+    """Keep snakemake from taking every ``{word}`` in a path for a wildcard, and every ``<word>`` for a variable.
+
+    Folders of nights, results and models may be called so, and snakemake has no way of writing a brace that is one:
+    names from input functions, too, are read as patterns. Afterwards only the names in `WILDCARDS` are special.
+    To be called before any rule is defined, in every process of a run.
+
+    Returns
+    -------
+    bool
+        False where this version of snakemake is built otherwise; nothing has been changed then.
+    """
+    try:
+        import snakemake.io
+        from snakemake import pathvars
+        from snakemake_interface_storage_plugins import io as patterns
+
+        general = patterns.WILDCARD_REGEX.pattern
+        place = r"(?P<name>[.\w]+)"
+        known = place in general and snakemake.io.WILDCARD_REGEX.pattern == general and pathvars.PATHVAR_REGEX
+    except (ImportError, AttributeError):
+        return False
+    if not known:
+        return snakemake.io.WILDCARD_REGEX.pattern == general and f"(?P<name>{'|'.join(WILDCARDS)})" in general
+    special = re.compile(general.replace(place, f"(?P<name>{'|'.join(WILDCARDS)})"), patterns.WILDCARD_REGEX.flags)
+    patterns.WILDCARD_REGEX = snakemake.io.WILDCARD_REGEX = special
+    pathvars.PATHVAR_REGEX = re.compile(r"(?!)")
+    return True
