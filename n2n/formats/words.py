@@ -85,9 +85,10 @@ def _said(part: str, named: bool) -> dict[str, str]:
     text = _ENDINGS.sub("", unicodedata.normalize("NFC", part)) if named else unicodedata.normalize("NFC", part)
     words = _words(text)
     lower = [word.lower() for word, _ in words]
-    if phrase := known.NOT_SCIENCE.search(" ".join(word for word in lower if not word.isdigit())):
-        if not (known.BESIDE_KINDS.search(phrase[0]) and any(word in known.KINDS for word in lower)):
-            return {"not_science": phrase[0].strip()}
+    phrase = known.NOT_SCIENCE.search(" ".join(word for word in lower if not word.isdigit()))
+    # Beside a kind, focus is the position of the focuser.
+    if phrase and not (known.BESIDE_KINDS.search(phrase[0]) and any(word in known.KINDS for word in lower)):
+        return {"not_science": phrase[0].strip()}
     found: list[tuple[str, str, int]] = []
     for at in range(len(words) - 1, -1, -1):
         kind = known.KINDS.get(lower[at]) or known.CAPITALS.get(words[at][0])
@@ -173,9 +174,9 @@ def _plain(word: str, kind: str) -> bool:
 def _alone(words: list, lower: list[str]) -> dict[str, str]:
     """Words that tell a kind only where nothing else stands beside them."""
     letters = [(word, small) for (word, _), small in zip(words, lower, strict=True) if small.isalpha()]
-    if letters and all(small in known.MASTERS or small in known.NEUTRAL for _, small in letters):
-        if master := next((word for word, small in letters if small in known.MASTERS), None):
-            return {"master": master}
+    master = [word for word, small in letters if small in known.MASTERS]
+    if master and all(small in known.MASTERS or small in known.NEUTRAL for _, small in letters):
+        return {"master": master[0]}
     weak = [word for word, small in letters if small in known.WEAK_LIGHT]
     return {"weak light": weak[0]} if weak else {}
 
