@@ -15,7 +15,7 @@ _ANY_WILDCARD = re.compile(r"\{\s*[.\w]+\s*(?:,|\})|<[a-z][a-z0-9_]*>")
 
 
 def why_unusable(name: str, literal: bool = True) -> str:
-    """Tell why a folder's name, or a path, cannot be used in a workflow; an empty text where it can.
+    """Tell why a path, or a part of one, cannot be used in a workflow; an empty text where it can.
 
     Parameters
     ----------
@@ -26,11 +26,16 @@ def why_unusable(name: str, literal: bool = True) -> str:
     """
     if not name.isprintable():
         return "has characters that cannot be printed"
-    if name in RESERVED:
-        return f"is the name of a folder that n2n keeps in the results ({', '.join(RESERVED)})"
     if found := (_WILDCARD if literal else _ANY_WILDCARD).search(name):
         return f"contains {found[0].rstrip(',')!r}, which snakemake takes for a part that changes"
     return ""
+
+
+def why_no_night(name: str, literal: bool = True) -> str:
+    """Tell why a folder of this name cannot be a night, as `why_unusable` does."""
+    if name in RESERVED:
+        return f"is that of a folder which n2n keeps in the results ({', '.join(RESERVED)})"
+    return why_unusable(name, literal)
 
 
 def shown(name: str) -> str:

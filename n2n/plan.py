@@ -17,7 +17,7 @@ from n2n.formats.atomic import write_text_if_changed
 from n2n.formats.tables import csv_text, number, read_csv, read_json
 from n2n.library import Library
 from n2n.masters import Master, safe
-from n2n.names import shortened, shown, why_unusable
+from n2n.names import shortened, shown, why_no_night
 from n2n.palettes import composites, wanted_palettes
 from n2n.treatments import MASTER_KINDS, TREATMENT, samples, set_of, treat
 
@@ -135,7 +135,7 @@ def find_nights(
         if night not in known:
             others = ", ".join(map(shown, there)) or "nothing"
             raise UserError(f"night {shown(night)!r} is not in {raw}; there: {others}")
-    refused = {night: why for night in nights if (why := why_unusable(night, literal))}
+    refused = {night: why for night in nights if (why := why_no_night(night, literal))}
     lines = [f"night {shown(night)} is left out: its name {why}; rename its folder" for night, why in refused.items()]
     if len(refused) == len(nights):
         raise UserError("; ".join(lines) or f"no night to process: nights is empty; there: {', '.join(there)}")

@@ -26,7 +26,7 @@ include: "rules/crate.smk"
 rule all:
     default_target: True
     input:
-        final_outputs(),
+        products,
     localrule: True
 
 

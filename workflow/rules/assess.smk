@@ -36,9 +36,9 @@ rule assess:
         mem_mb=megabytes(190, 2000),
     params:
         options=options(CONFIG, "gates"),
-        injected=lambda wildcards, input: f"--injected '{input.injected}'" if input.injected else "",
+        injected=lambda wildcards, input: ["--injected", input.injected] if input.injected else [],
         recipe=planning.RECIPES["assess"],
     shell:
-        "n2n assess '{input.pairs}' --stack '{input.stack}' --candidate '{input.candidate}'"
-        " --calibration '{input.calibration}'"
-        " {params.injected} {params.options} --output '{output.denoised}' --log '{log}'"
+        "n2n assess {input.pairs:q} --stack {input.stack:q} --candidate {input.candidate:q}"
+        " --calibration {input.calibration:q}"
+        " {params.injected:q} {params.options} --output {output.denoised:q} --log {log:q}"

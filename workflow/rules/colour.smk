@@ -19,4 +19,4 @@ rule colour:
         options=options(CONFIG, "colour"),
         recipe=planning.RECIPES["colour"],
     shell:
-        "n2n colour {input:q} --palette {wildcards.palette} {params.options} --output '{output}' --log '{log}'"
+        "n2n colour {input:q} --palette {wildcards.palette} {params.options} --output {output:q} --log {log:q}"

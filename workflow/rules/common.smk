@@ -1,17 +1,27 @@
 # Configuration, and the paths every rule is made of.
+import os
 import shlex
 import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from n2n import names
 from n2n import plan as planning
 from n2n.config import check_config, options
 from n2n.errors import UserError
 from n2n.palettes import PALETTES
 
+# A brace in a folder's name is a brace; only the wildcards of these rules are wildcards.
+LITERAL = names.braces_mean_themselves()
+
 try:
     CONFIG = check_config(config)
+    for place in ("results", "models"):
+        if why := names.why_unusable(CONFIG[place], LITERAL):
+            raise UserError(
+                f"config: {place}: the folder's name {why}; choose another: {names.shown(CONFIG[place])}"
+            )
 except UserError as error:
     raise WorkflowError(str(error))
 
@@ -20,8 +30,19 @@ MEMORY_MB = round(1000 * CONFIG["memory_gb"])
 GROUP = f"{RESULTS}/{{night}}/{{group}}"
 LOGS = f"{RESULTS}/logs/{{night}}/{{group}}"
 
-# Jobs find the n2n that belongs to this snakemake, also when its environment is not activated.
-shell.prefix(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"; ')
+# Jobs run the n2n that belongs to this snakemake, also when its environment is not activated. By its path, whatever
+# letters that has: on PATH a colon would part it. Snakemake formats this text, so its braces are doubled.
+N2N = f'n2n() {{ {shlex.quote(sys.executable)} -P -m n2n "$@"; }}; '
+shell.prefix(N2N.replace("{", "{{").replace("}", "}}"))
+
+# What a person finds in the end.
+OF_GROUP = [
+    *("denoised.fits", "stack.fits", "assessment.json", "preview.png", "before_after.png"),
+    *("changed_sources.csv", "changed_sources.png"),
+    *(["frames"] if "frames" in CONFIG["denoise"]["products"] else []),
+]
+OF_NIGHT = ["report.html", "summary.csv", "ro-crate-metadata.json"]
+OF_NIGHT += ["verdict"] if CONFIG["gates"]["strict"] else []
 
 # For jobs in which whole frames come and go: given back to the system each time, their pages would cost a tenth of
 # the work. Networks would only grow by it.
@@ -79,14 +100,12 @@ def pictures_in_colour(wildcards):
     return [f"{RESULTS}/{night}/{target}_{palette}.png" for night, target, palette in chosen]
 
 
-def each_chunk(pattern):
-    """Input function: `pattern` for every chunk of the group."""
-    return lambda wildcards: expand(
-        f"{GROUP}/{pattern}",
-        night=wildcards.night,
-        group=wildcards.group,
-        chunk=the_group(wildcards).chunks,
-    )
+def of_chunks(before, after, chunks=lambda group: group.chunks):
+    """Input function: a file for every chunk of the group, or for those that `chunks` chooses."""
+    return lambda wildcards: [
+        f"{RESULTS}/{wildcards.night}/{wildcards.group}/{before}{chunk}{after}"
+        for chunk in chunks(the_group(wildcards))
+    ]
 
 
 def the_model(wildcards):
@@ -98,13 +117,15 @@ def the_model(wildcards):
     return path if model in PLAN.training else ancient(path)
 
 
-def final_outputs():
-    wanted = [f"{RESULTS}/{night}/ro-crate-metadata.json" for night in PLAN.nights]
-    if "frames" in CONFIG["denoise"]["products"]:
-        wanted += [f"{RESULTS}/{group.night}/{group.name}/frames" for group in PLAN.groups.values()]
-    return wanted + (
-        [f"{RESULTS}/{night}/verdict" for night in PLAN.nights] if CONFIG["gates"]["strict"] else []
-    )
+def products(wildcards):
+    """Every file that people look at: a deleted one is made again. What lies between may be deleted to save space."""
+    wanted = []
+    for group in PLAN.groups.values():
+        wanted += [f"{RESULTS}/{group.night}/{group.name}/{name}" for name in OF_GROUP]
+    for night in PLAN.nights:
+        wanted += [f"{RESULTS}/{night}/{name}" for name in OF_NIGHT]
+    wanted += [f"{RESULTS}/{night}/{target}_{palette}.png" for night, target, palette in PLAN.composites]
+    return wanted
 
 
 def summary():

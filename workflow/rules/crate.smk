@@ -20,5 +20,5 @@ rule crate:
     params:
         recipe=planning.RECIPES["crate"],
     shell:
-        "n2n crate {input.assessments:q} --frames '{input.frames}' --colour {input.colour:q} --output '{output}'"
-        " --log '{log}'"
+        "n2n crate {input.assessments:q} --frames {input.frames:q} --colour {input.colour:q} --output {output:q}"
+        " --log {log:q}"

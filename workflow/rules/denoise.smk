@@ -17,7 +17,7 @@ rule denoise:
     params:
         options=options(CONFIG, "denoise"),
         recipe=planning.RECIPES["denoise"],
-        model=lambda wildcards, input: f"--model '{input.model}'" if input.model else "",
+        model=lambda wildcards, input: ["--model", input.model] if input.model else [],
     shell:
-        "n2n denoise '{input.pairs}' {params.model} {params.options}"
-        " --device {resources.device} --gpus {resources.gpu} --threads {threads} --output '{output}' --log '{log}'"
+        "n2n denoise {input.pairs:q} {params.model:q} {params.options}"
+        " --device {resources.device} --gpus {resources.gpu} --threads {threads} --output {output:q} --log {log:q}"

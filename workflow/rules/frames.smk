@@ -17,5 +17,5 @@ rule frames:
         options=options(CONFIG, "denoise"),
         recipe=planning.RECIPES["frames"],
     shell:
-        "n2n frames '{input}' {params.options}"
-        " --device {resources.device} --gpus {resources.gpu} --threads {threads} --output '{output}' --log '{log}'"
+        "n2n frames {input:q} {params.options}"
+        " --device {resources.device} --gpus {resources.gpu} --threads {threads} --output {output:q} --log {log:q}"

@@ -4,8 +4,14 @@ def _say(text):
     print(text, file=sys.stderr, flush=True)
 
 
+def _say_once(text):
+    """Only the process that people started speaks."""
+    if workflow.is_main_process:
+        _say(f"note: {text}")
+
+
 try:
-    NIGHTS = planning.find_nights(RAW, CONFIG["nights"], RESULTS)
+    NIGHTS = planning.find_nights(RAW, CONFIG["nights"], RESULTS, _say_once, LITERAL)
     if workflow.is_main_process:
         planning.ingest_nights(CONFIG, NIGHTS, _say)
     PLAN = planning.make_plan(CONFIG, NIGHTS)
@@ -13,6 +19,5 @@ try:
 except UserError as error:
     raise WorkflowError(str(error))
 
-if workflow.is_main_process:
-    for note in PLAN.notes:
-        _say(f"note: {note}")
+for note in PLAN.notes:
+    _say_once(note)

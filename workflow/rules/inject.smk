@@ -18,7 +18,7 @@ rule inject:
     params:
         options=f"{options(CONFIG, 'inject')} {options(CONFIG, 'pairs')}",
         recipe=planning.RECIPES["inject"],
-        model=lambda wildcards, input: f"--model '{input.model}'" if input.model else "",
+        model=lambda wildcards, input: ["--model", input.model] if input.model else [],
     shell:
-        "n2n inject '{input.pairs}' --candidate '{input.candidate}' {params.model} {params.options}"
-        " --device {resources.device} --gpus {resources.gpu} --threads {threads} --output '{output}' --log '{log}'"
+        "n2n inject {input.pairs:q} --candidate {input.candidate:q} {params.model:q} {params.options}"
+        " --device {resources.device} --gpus {resources.gpu} --threads {threads} --output {output:q} --log {log:q}"

@@ -12,12 +12,10 @@ rule measure:
         "../envs/n2n.yaml"
     resources:
         mem_mb=megabytes(40, 1500),
-        raw=RAW,
-        results=RESULTS,
     params:
         environment=KEEP_PAGES,
         options=options(CONFIG, "measure"),
         recipe=planning.RECIPES["measure"],
     shell:
-        "{params.environment} n2n measure '{input.frames}' --raw '{resources.raw}' --results '{resources.results}' --calibration '{input.calibration}'"
-        " {params.options} --output '{output}' --log '{log}'"
+        "{params.environment} n2n measure {input.frames:q} --raw {RAW:q} --results {RESULTS:q} --calibration {input.calibration:q}"
+        " {params.options} --output {output:q} --log {log:q}"

@@ -1,7 +1,7 @@
 # pairs: one view over all chunks of a group, split into A, B and the held-out C.
 rule pairs:
     input:
-        each_chunk("registered-{chunk}.h5"),
+        of_chunks("registered-", ".h5"),
     output:
         f"{GROUP}/pairs.h5",
     log:
@@ -16,4 +16,4 @@ rule pairs:
         options=options(CONFIG, "pairs"),
         recipe=planning.RECIPES["pairs"],
     shell:
-        "{params.environment} n2n pairs {input:q} {params.options} --threads {threads} --memory-mb {resources.mem_mb} --output '{output}' --log '{log}'"
+        "{params.environment} n2n pairs {input:q} {params.options} --threads {threads} --memory-mb {resources.mem_mb} --output {output:q} --log {log:q}"

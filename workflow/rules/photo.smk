@@ -17,10 +17,10 @@ rule photo:
         device=CONFIG["device"],
         mem_mb=3000,
     params:
-        photographs=grid.photograph_options(CONFIG["photos"]),
+        photographs=lambda wildcards: grid.photograph_options(CONFIG["photos"]),
         recipe=grid.recipe_options(SIZE),
         version=planning.RECIPES["photo"],
     shell:
-        "n2n photo --log '{log}' train --noise {wildcards.noise} --activation {wildcards.activation}"
+        "n2n photo --log {log:q} train --noise {wildcards.noise} --activation {wildcards.activation}"
         " --targets {wildcards.targets} --seed {wildcards.seed} {params.recipe} {params.photographs}"
-        " --device {resources.device} --gpus {resources.gpu} --threads {threads} --output '{output}'"
+        " --device {resources.device} --gpus {resources.gpu} --threads {threads} --output {output:q}"

@@ -1,12 +1,7 @@
 # reference: the exposure all others are brought to, and the limits of quality; frozen after the first batch.
 rule reference:
     input:
-        lambda wildcards: expand(
-            f"{GROUP}/measured-{{chunk}}.json",
-            night=wildcards.night,
-            group=wildcards.group,
-            chunk=the_group(wildcards).reference_chunks,
-        ),
+        of_chunks("measured-", ".json", lambda group: group.reference_chunks),
     output:
         f"{GROUP}/reference.json",
     log:
@@ -17,4 +12,4 @@ rule reference:
         options=options(CONFIG, "reference"),
         recipe=planning.RECIPES["reference"],
     shell:
-        "n2n reference {input:q} {params.options} --output '{output}' --log '{log}'"
+        "n2n reference {input:q} {params.options} --output {output:q} --log {log:q}"

@@ -14,13 +14,11 @@ rule register:
         "../envs/n2n.yaml"
     resources:
         mem_mb=megabytes(60, 2000),
-        raw=RAW,
-        results=RESULTS,
     params:
         environment=KEEP_PAGES,
         options=options(CONFIG, "register"),
         recipe=planning.RECIPES["register"],
     shell:
-        "{params.environment} n2n register '{input.frames}' --raw '{resources.raw}' --results '{resources.results}' --calibration '{input.calibration}'"
-        " --measured '{input.measured}' --reference '{input.reference}'"
-        " {params.options} --output '{output}' --log '{log}'"
+        "{params.environment} n2n register {input.frames:q} --raw {RAW:q} --results {RESULTS:q} --calibration {input.calibration:q}"
+        " --measured {input.measured:q} --reference {input.reference:q}"
+        " {params.options} --output {output:q} --log {log:q}"

@@ -22,14 +22,12 @@ rule report:
         f"{RESULTS}/logs/{{night}}/report.log",
     conda:
         "../envs/n2n.yaml"
-    resources:
-        models=MODELS,
     params:
         recipe=planning.RECIPES["report"],
     shell:
-        "n2n report {input.assessments:q} --frames '{input.frames}' --quarantine '{input.quarantine}'"
-        " --models '{resources.models}' --colour {input.colour:q} --output '{output.page}' --summary '{output.summary}'"
-        " --log '{log}'"
+        "n2n report {input.assessments:q} --frames {input.frames:q} --quarantine {input.quarantine:q}"
+        " --models {MODELS:q} --colour {input.colour:q} --output {output.page:q} --summary {output.summary:q}"
+        " --log {log:q}"
 
 
 # Only asked for with gates.strict: ends the run with an error when a product failed, after the report is there.
@@ -44,4 +42,4 @@ rule verdict:
     conda:
         "../envs/n2n.yaml"
     shell:
-        "n2n report {input.assessments:q} --strict --log '{log}'"
+        "n2n report {input.assessments:q} --strict --log {log:q}"

@@ -13,4 +13,4 @@ rule stack:
     params:
         recipe=planning.RECIPES["stack"],
     shell:
-        "n2n stack '{input}' --output '{output}' --log '{log}'"
+        "n2n stack {input:q} --output {output:q} --log {log:q}"

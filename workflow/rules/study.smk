@@ -10,10 +10,10 @@ include: "photo.smk"
 
 rule study:
     input:
-        expand(
-            f"{STUDY}/runs/{{cell[noise]}}-{{cell[activation]}}-{{cell[targets]}}-{{cell[seed]}}/model.json",
-            cell=grid.cells(SIZE),
-        ),
+        [
+            f"{STUDY}/runs/{cell['noise']}-{cell['activation']}-{cell['targets']}-{cell['seed']}/model.json"
+            for cell in grid.cells(SIZE)
+        ],
     output:
         verdict=report(f"{STUDY}/verdict.md", caption="../report/verdict.rst", category="Study"),
         scores=report(f"{STUDY}/scores.csv", caption="../report/scores.rst", category="Study"),
@@ -27,4 +27,4 @@ rule study:
     params:
         version=planning.RECIPES["study"],
     shell:
-        "n2n study {input:q} --output '{output.verdict}' --log '{log}'"
+        "n2n study {input:q} --output {output.verdict:q} --log {log:q}"

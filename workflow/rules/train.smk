@@ -25,4 +25,4 @@ rule train:
         recipe=planning.RECIPES["train"],
     shell:
         "n2n train {input:q} {params.options} --device {resources.device} --gpus {resources.gpu} --threads {threads}"
-        " --output '{output}' --log '{log}'"
+        " --output {output:q} --log {log:q}"
