@@ -71,8 +71,10 @@ def read_header(
 
 
 @guarded
-def examine(path: str | os.PathLike, max_bytes: int = MAX_BYTES, *, min_side: int = MIN_SIDE) -> Examined:
-    """Read the header and judge the data: checksums, undefined and clipped pixels.
+def examine(
+    path: str | os.PathLike, max_bytes: int = MAX_BYTES, *, min_side: int = MIN_SIDE, checksums: bool = True
+) -> Examined:
+    """Read the header and judge the data: checksums (unless they are to be ignored), undefined and clipped pixels.
 
     Raises
     ------
@@ -85,16 +87,14 @@ def examine(path: str | os.PathLike, max_bytes: int = MAX_BYTES, *, min_side: in
     notes = [note for hdu in hdus for note in hdu.notes]
     if image.index:
         notes.append(f"image in HDU {image.index}")
-    verified = _verify_checksums(path, hdus[0], image, notes)
+    verified = _verify_checksums(path, hdus[0], image, notes) if checksums else False
     if image.bitpix < 0 or "BLANK" in image.cards or (image.compressed and not verified):
-        pixels, invalid = physical(path, image)
+        _, invalid = physical(path, image)
         fraction = float(invalid.mean())
         if fraction > MAX_NONFINITE:
             raise BadFrame("nonfinite", f"{fraction:.0%} of the pixels are NaN, infinite or BLANK")
         if fraction:
             notes.append(f"{int(invalid.sum())} undefined pixels masked")
-        if image.bitpix < 0 and pixels.min() >= 0 and pixels.max() <= 1:
-            notes.append("values between 0 and 1, not ADU")
     elif not image.compressed and _clipped_fraction(path, image) > MAX_CLIPPED:
         notes.append("clipped at the bottom of the range: not for training")
     return Examined(_merge(hdus[0], image), image.index, tuple(notes))

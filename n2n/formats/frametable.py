@@ -39,7 +39,8 @@ FRAME_COLUMNS = (
     "rotator_deg",
     "ra_deg",
     "dec_deg",
-    "hdu",
+    "field_deg",
+    "panel",
     "stage",
     "done",
     "stored",
@@ -50,6 +51,7 @@ FRAME_COLUMNS = (
     "step",
     "pixel_id",
     "evidence",
+    "hdu",
     "notes",
 )
 QUARANTINE_COLUMNS = ("path", "reason_code", "reason")

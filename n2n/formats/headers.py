@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from n2n.errors import BadFrame
 from n2n.formats import done, readout, times
 from n2n.formats.filters import Filter, canonical_filter, filter_in_path, sanitise
+from n2n.formats.optics import field_deg
 from n2n.formats.overrides import KINDS
 from n2n.formats.profiles import Cards, Profile, first_number, first_text, keys_of, profile_of
 from n2n.formats.questions import UNKNOWN, ask
@@ -146,6 +147,7 @@ def normalise(
         "temperature_c": _temperature(cards, profile, notes),
         **_gains(cards, profile, exptime, notes),
         **_position(cards, profile),
+        "field_deg": field_deg(cards),
         "offset": first_number(cards, profile, "offset"),
         "pedestal_adu": first_number(cards, profile, "pedestal_adu"),
         "rotator_deg": first_number(cards, profile, "rotator_deg"),
@@ -179,7 +181,7 @@ def _exposure(cards: Cards, profile: Profile, notes: list[str]) -> float | None:
 
 
 def _stage(cards, profile, path, exptime, override, notes) -> tuple[str, str]:
-    """What was done before: ``stage`` and ``done`` of the row; raises `BadFrame` for stacks, and where a user must say."""
+    """What was done before: ``stage`` and ``done``; raises `BadFrame` for stacks, and where a user must say."""
     stated = override.get("stage")
     if stated != done.CALIBRATED:
         done.refuse_stacks(cards, profile, exptime)

@@ -32,6 +32,8 @@ def check(overrides: dict[str, dict] | None) -> dict[str, dict]:
     UserError
         For an unknown field or a value that the field cannot have.
     """
+    if not overrides:
+        return {}
     from n2n.config import check_config
 
     return check_config({"overrides": overrides or {}})["overrides"]

@@ -33,10 +33,10 @@ def ask(code: str, what: str, path: str, fields: dict, *, word: str = "") -> Bad
     return BadFrame(code, f"{what}; {hint(path, fields, word)}")
 
 
-def hint(path: str, fields: dict, word: str = "") -> str:
-    """The line of configuration, for the frame's folder, or for those files in it whose names hold `word`."""
+def hint(path: str, fields: dict, word: str = "", whole: bool = False) -> str:
+    """The line of configuration: for the frame's folder, for files in it whose names hold `word`, or for it alone."""
     stated = ", ".join(f"{key}: {_value(fields[key])}" for key in FIELDS if key in fields)
-    pattern = json.dumps(pattern_for(path, word), ensure_ascii=False)
+    pattern = json.dumps(escaped(path) if whole else pattern_for(path, word), ensure_ascii=False)
     return f"set in config/config.yaml: overrides: {{{pattern}: {{{stated}}}}}"
 
 

@@ -6,7 +6,7 @@ from n2n.fidelity.astrometry import place_gates
 from n2n.fidelity.correlation import correlation_gates
 from n2n.fidelity.evenness import evenness_gate
 from n2n.fidelity.evidence import Evidence
-from n2n.fidelity.gates import Gate, at_least, exactly, two_errors, within
+from n2n.fidelity.gates import Gate, exactly, gain_gate, two_errors, within
 from n2n.fidelity.light import light_gates
 from n2n.fidelity.photometry import BORROWED, aperture_flux, find_stars, moment_width, robust_mean, star_variance
 from n2n.fidelity.residual import residual_gate
@@ -25,19 +25,19 @@ def gain_gates(facts: dict, limits) -> list[Gate]:
     """G1, over all and zone by zone."""
     gain = facts["exposure_gain"]
     gates = [
-        at_least(
-            "G1", "Gain", gain["value"], gain["standard_error"], limits.min_gain,
+        gain_gate(
+            "Gain", gain["value"], gain["standard_error"], limits.min_gain,
             "How many times the exposures a plain stack would need for the same error. Judged on exposures the "
-            "network has not seen.",
+            "network has not seen; it must be above the limit by two standard errors.", proven=True,
         )
     ]  # fmt: skip
     words = {"background": "empty sky", "extended": "nebulae and galaxies", "stars": "stars"}
     for name in ZONES:
         zone = facts["zones"][name]
         gates.append(
-            at_least(
-                "G1", f"Gain in {words[name]}", zone["value"], zone["standard_error"], limits.min_zone_gain,
-                f"The same for {words[name]} alone: below 1 the denoiser would have done harm there.",
+            gain_gate(
+                f"Gain in {words[name]}", zone["value"], zone["standard_error"], limits.min_zone_gain,
+                f"The same for {words[name]} alone: below 1 the denoiser would have done harm there.", proven=False,
             )
         )  # fmt: skip
     return gates

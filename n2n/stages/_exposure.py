@@ -1,6 +1,7 @@
-"""Read and calibrate one exposure in memory: shared by `measure` and `register`.
+"""Read and calibrate exposures in memory: shared by `measure`, `register` and `vet`.
 
-Calibrated frames never hit the disk; the raw frame is read again instead.
+Calibrated frames never hit the disk; the raw frame is read again instead. Every row of a chunk names its own masters.
+What `vet` found about a set of masters is obeyed here, so that all stages treat an exposure alike.
 """
 
 from pathlib import Path
@@ -8,56 +9,178 @@ from pathlib import Path
 import numpy as np
 
 from n2n.errors import BadFrame
-from n2n.formats.pixels import read_pixels, read_planes
+from n2n.formats.pixels import read_planes
+from n2n.formats.rawframe import read_frame
 from n2n.formats.tables import number, read_json
 from n2n.log import logger
 from n2n.sky.calibrate import Calibration, calibrate, fill_flagged
 from n2n.sky.gain import Measured, settle
+from n2n.treatments import MASTER_KINDS, set_of
 
 
 def add_arguments(parser) -> None:
     """Declare the arguments that say where an exposure and its calibration lie."""
-    parser.add_argument("frames", type=Path, help="CSV of the exposures of one chunk")
+    parser.add_argument("frames", type=Path, help="CSV of the exposures of one chunk, with their masters")
     parser.add_argument("--raw", type=Path, default=Path("data/raw"), help="folder of the raw nights")
     parser.add_argument("--calibration", type=Path, required=True, help="calibration.json of the group")
+    parser.add_argument("--vetted", type=Path, nargs="*", default=[], help="what `n2n vet` found about their masters")
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of the results")
 
 
+class Masters:
+    """Masters in the folder of the results, each read when it is first wanted and kept while one set is in use."""
+
+    def __init__(self, results: Path):
+        self.folder = results / "masters"
+        self.headers: dict[str, dict] = {}
+        self.planes: dict[str, dict[str, np.ndarray]] = {}
+
+    def header(self, key: str) -> dict:
+        """Cards of a master; empty without a key."""
+        if key and key not in self.headers:
+            self.headers[key], _ = read_planes(self.folder / f"{key}.fits")
+        return self.headers.get(key, {})
+
+    def void(self, key: str) -> str:
+        """Why a master could not be made of its frames; empty where it was."""
+        return str(self.header(key).get("VOID") or "").strip()
+
+    def image(self, key: str, plane: str = "IMAGE") -> np.ndarray:
+        """A plane of a master."""
+        if key not in self.planes:
+            self.headers[key], self.planes[key] = read_planes(self.folder / f"{key}.fits", "IMAGE", "DEFECTS")
+        return self.planes[key][plane]
+
+    def forget(self, but: set[str]) -> None:
+        """Free the memory of all masters but some."""
+        self.planes = {key: planes for key, planes in self.planes.items() if key in but}
+
+
+class Calibrations:
+    """Calibrations of a group's exposures.
+
+    Parameters
+    ----------
+    group : dict
+        Content of calibration.json: the masters of most exposures, and what is known of the gain.
+    results : Path
+    vetted : list of dict
+        What `vet` found, a set of masters each; a set that is not among them is used as planned.
+    """
+
+    def __init__(self, group: dict, results: Path, vetted: list[dict] = ()):
+        self.group, self.masters = group, Masters(results)
+        self.vetted = {found["set"]: found for found in vetted}
+        usual = self._accepted(group)
+        self.kinds = bool(usual["dark"] or usual["bias"]), bool(usual["flat"])
+        self.gain, self.note, self.read_noise_e = self._settle()
+        self._last: tuple = ()
+
+    @classmethod
+    def load(cls, args) -> "Calibrations":
+        """From the arguments that `add_arguments` declares."""
+        return cls(read_json(args.calibration), args.results, [read_json(path) for path in args.vetted])
+
+    @property
+    def unit(self) -> str:
+        """``"electron"`` or ``"adu"``, the same for all exposures of a group."""
+        return "electron" if self.gain else "adu"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about the choice of the gain."""
+        return (self.note,) if self.note else ()
+
+    def of(self, row: dict) -> Calibration:
+        """Calibration of one exposure.
+
+        Raises
+        ------
+        BadFrame
+            When it cannot be treated as most of its group are.
+        """
+        if row.get("left_out"):
+            raise BadFrame("calibration", row["left_out"])
+        zero, flat = self.kinds
+        used = self._accepted(row)
+        for wanted, kinds, words in ((zero, ("dark", "bias"), "dark or bias"), (flat, ("flat",), "flat")):
+            if wanted and not any(used[kind] for kind in kinds):
+                why = "; ".join(used["refused"]) or "there is none"
+                raise BadFrame(
+                    "calibration", f"its {words} cannot be used, that of most exposures of its group can ({why})"
+                )
+        if not zero:
+            used |= {"dark": None, "bias": None}
+        if not flat:
+            used["flat"] = None
+        key = tuple(sorted((name, str(value)) for name, value in used.items()))
+        if not self._last or self._last[0] != key:
+            self._last = ()  # before another one is read
+            self.masters.forget({used[kind] for kind in MASTER_KINDS if used[kind]})
+            self._last = (key, self._build(used))
+        return self._last[1]
+
+    def _accepted(self, row: dict) -> dict:
+        """Masters of an exposure, or of calibration.json, that may be used; what was refused, in words."""
+        used = {kind: row.get(kind) or None for kind in MASTER_KINDS} | {"refused": []}
+        used["scale"] = number(row.get("dark_scale"), 1.0)
+        found = self.vetted.get(set_of(row))
+        if found:
+            used |= {kind: used[kind] if found["accepted"].get(kind) else None for kind in ("dark", "bias", "flat")}
+            used["refused"] = list(found["refused"])
+        else:
+            for kind in ("dark", "bias", "flat"):
+                if used[kind] and (why := self.masters.void(used[kind])):
+                    used["refused"].append(f"{kind}: refused: {why}")
+                    used[kind] = None
+        if used["dark"] and used["scale"] != 1 and not used["bias"]:
+            used["dark"] = None  # it was to be scaled above the bias
+        # The detector's bad pixels stay where they are, whatever is wrong with the level of a dark.
+        used["map"] = row.get("dark") if not self.masters.void(row.get("dark") or "") else None
+        return used
+
+    def _build(self, used: dict) -> Calibration:
+        merged = None
+        for key in (used["map"], used["flat"], used["defects"]):
+            if key:
+                plane = self.masters.image(key, "DEFECTS") > 0
+                merged = plane if merged is None else merged | plane
+        return Calibration(
+            zero=zero_of(self.masters, used["dark"], used["bias"], used["scale"]),
+            flat=self.masters.image(used["flat"]) if used["flat"] else None,
+            defects=merged,
+            gain=self.gain or 1.0,
+            unit=self.unit,
+            notes=self.notes,
+            read_noise_e=self.read_noise_e,
+        )
+
+    def _settle(self) -> tuple[float | None, str, float | None]:
+        """The group's gain, what to say of it, and its read noise in electrons."""
+        chosen = self.group
+        vetted = self.vetted.get(set_of(chosen), {})
+        flats = _measured(self.masters.header(chosen.get("flat"))) if vetted.get("gain_of_flat", True) else None
+        lights = _measured(self.masters.header(chosen.get("defects")))
+        gain, note = settle(chosen.get("e_per_adu"), flats, lights, binding=bool(chosen.get("e_per_adu_by_user")))
+        if note:
+            logger.warning(note)
+        noise = number(self.masters.header(chosen.get("bias")).get("NOISEADU"))
+        return gain, note, noise * gain if noise and gain else chosen.get("read_noise_e")
+
+
+def zero_of(masters: Masters, dark: str | None, bias: str | None, scale: float = 1.0) -> np.ndarray | None:
+    """What is subtracted: of dark and bias only one, since the dark contains the bias, or the dark scaled above it."""
+    if not dark:
+        return masters.image(bias) if bias else None
+    if scale == 1:
+        return masters.image(dark)
+    return masters.image(bias) + np.float32(scale) * (masters.image(dark) - masters.image(bias))
+
+
 def load_calibration(path: Path, results: Path) -> Calibration:
-    """Read the masters that `calibration.json` names, and settle gain and read noise."""
-    chosen = read_json(path)
-    scale = chosen.get("dark_scale", 1.0)
-    headers, images, merged = {}, {}, None
-    for kind in ("dark", "bias", "flat", "defects"):
-        if not chosen.get(kind):
-            continue
-        path = results / "masters" / f"{chosen[kind]}.fits"
-        if kind == "bias" and "dark" in images and scale == 1:
-            headers[kind], _ = read_planes(path)  # the dark contains the bias
-            continue
-        headers[kind], arrays = read_planes(path, "IMAGE", "DEFECTS")
-        images[kind] = arrays["IMAGE"]
-        if kind != "bias":
-            plane = arrays["DEFECTS"] > 0
-            merged = plane if merged is None else merged | plane
-    # Of dark and bias only one is subtracted, or the dark scaled above the bias.
-    zero = images.get("dark", images.get("bias"))
-    if scale != 1 and "dark" in images:
-        zero = images["bias"] + np.float32(scale) * (zero - images["bias"])
-    flats, lights = _measured(headers.get("flat")), _measured(headers.get("defects"))
-    gain, note = settle(chosen.get("e_per_adu"), flats, lights, binding=bool(chosen.get("e_per_adu_by_user")))
-    if note:
-        logger.warning(note)
-    noise = number(headers["bias"].get("NOISEADU")) if "bias" in headers else None
-    return Calibration(
-        zero=zero,
-        flat=images.get("flat"),
-        defects=merged,
-        gain=gain or 1.0,
-        unit="electron" if gain else "adu",
-        notes=(note,) if note else (),
-        read_noise_e=noise * gain if noise and gain else chosen.get("read_noise_e"),
-    )
+    """Calibration of most exposures of a group: of the masters that `calibration.json` names."""
+    group = read_json(path)
+    return Calibrations(group, results).of(group)
 
 
 def _measured(header) -> Measured | None:
@@ -80,7 +203,7 @@ def load_exposure(row: dict, raw: Path, calibration: Calibration):
     BadFrame
         When the file has become unreadable or does not fit its calibration.
     """
-    pixels, invalid = read_pixels(raw / row["path"], counts=True)
+    pixels, invalid = read_frame(row, raw)
     for name in ("zero", "flat", "defects"):
         image = getattr(calibration, name)
         if image is not None and image.shape != pixels.shape:

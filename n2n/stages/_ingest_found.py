@@ -17,6 +17,17 @@ from n2n.formats.atomic import write_text_if_changed
 from n2n.formats.frametable import FRAME_COLUMNS, QUARANTINE_COLUMNS, cell, read_table, write_table
 
 _NAME = re.compile(r".+\.(fits?|fts)(\.(gz|fz))?$", re.I | re.S)
+# Files that hold pictures too, each with what to do about it. None is passed over without a word.
+_OTHER = {
+    "xisf": "XISF files cannot be read yet; save them as FITS (PixInsight: Save As, or BatchFormatConversion)",
+    "bz2|zip|xz|zst|7z|rar|z": "packed in a way that cannot be read; unpack it (bunzip2, unzip ...)",
+    "cr2|cr3|nef|arw|raf|dng|orf|rw2|pef|srw": "a camera's raw file, which cannot be read yet; convert it to FITS "
+    "(Siril: Conversion, without debayering)",
+    "ser|avi|mp4|mov": "a film, which cannot be read; save its frames as FITS (SER Player, PIPP, Siril)",
+    "tiff?|png|jpe?g|bmp|gif|webp|heic|psd": "a picture, no measurement: only FITS files are read",
+    "st[4-9kx]|sbig|hdf5?|h5|asdf|fit\\.tmp": "a format that cannot be read; save it as FITS",
+}
+VERSION = 2  # of what is found out about a file; raised when more is
 
 
 @dataclass
@@ -37,6 +48,9 @@ class Night:
             cache = json.loads((folder / ".ingest-cache.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             cache = {}
+        # Of what an older n2n found out some is missing: look again, once. Groups and chunks stay.
+        if not isinstance(cache, dict) or cache.pop("", None) != [VERSION]:
+            cache = {}
         by_path = {row["path"]: row for row in frames}, {row["path"]: row for row in quarantine}
         return cls(folder, *by_path, cache if isinstance(cache, dict) else {})
 
@@ -44,7 +58,8 @@ class Night:
         """Write the tables, each only where it has changed."""
         write_table(self.folder / "frames.csv", FRAME_COLUMNS, self.frames.values())
         write_table(self.folder / "quarantine.csv", QUARANTINE_COLUMNS, self.quarantine.values())
-        lines = [f"{json.dumps(path)}: {json.dumps(self.cache[path])}" for path in sorted(self.cache)]
+        cache = {"": [VERSION], **self.cache}
+        lines = [f"{json.dumps(path)}: {json.dumps(cache[path])}" for path in sorted(cache)]
         write_text_if_changed(self.folder / ".ingest-cache.json", "{\n" + ",\n".join(lines) + "\n}\n")
 
     def reject(self, path: str, error: BadFrame) -> None:
@@ -67,15 +82,21 @@ class New:
     stated: dict
     present: Container[str]
     digest: Future | None = None
+    studied: Future | None = None
     sha256: str = ""
-    examined: Any = None
+    seen: Any = None  # n2n.stages._ingest_look.Seen
 
     @functools.cached_property
     def cards(self):
         """Its header, taken apart once for all who ask."""
         from n2n.formats.profiles import Cards
 
-        return Cards(self.examined.header)
+        return Cards(self.seen.examined.header)
+
+    @property
+    def readable(self) -> bool:
+        """Whether it is a FITS file that nobody asked to skip."""
+        return _NAME.match(self.file.name) is not None and not self.stated.get("skip")
 
 
 def scan(raw: Path, night: str) -> dict[str, tuple[Path, os.stat_result | None]]:
@@ -97,7 +118,7 @@ def scan(raw: Path, night: str) -> dict[str, tuple[Path, os.stat_result | None]]
         visited.add((here.st_dev, here.st_ino))
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
-            if name.startswith(".") or not _NAME.match(name):
+            if name.startswith(".") or not (_NAME.match(name) or _other(name)):
                 continue
             file = Path(folder, name)
             try:
@@ -106,6 +127,17 @@ def scan(raw: Path, night: str) -> dict[str, tuple[Path, os.stat_result | None]]
                 stat = None
             found[file.relative_to(raw).as_posix()] = file, stat
     return dict(sorted(found.items(), key=lambda item: _natural(item[0])))
+
+
+def _other(name: str) -> str:
+    """What to do about a file of pictures that is no FITS file; empty for any other file."""
+    lower = name.lower()
+    return next((remedy for kinds, remedy in _OTHER.items() if re.search(rf"\.({kinds})$", lower)), "")
+
+
+def other_format(path: str) -> BadFrame:
+    """The reason why a file of another format is left out."""
+    return BadFrame("unsupported", _other(path) or "no FITS file")
 
 
 def _natural(path: str) -> list:

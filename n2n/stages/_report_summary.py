@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from n2n.formats.tables import csv_text
-from n2n.stages._report_words import ZONES, reasons_of, verdict_of
+from n2n.stages._report_words import ZONES, is_measured, reasons_of, verdict_of
 
 COLUMNS = ["night", "group", "target", "filter", "verdict", "product", "gain", "gain_error"]
 COLUMNS += [f"gain_{zone}{part}" for zone in ZONES for part in ("", "_error")]
@@ -36,6 +36,6 @@ def summary_row(path: Path, facts: dict, start: Path) -> dict:
 
 
 def gain_columns(name: str, gain: dict | None) -> dict:
-    """A gain and its standard error, to four digits."""
-    values = {name: (gain or {}).get("value"), f"{name}_error": (gain or {}).get("standard_error")}
-    return {key: "" if value is None else f"{value:.4g}" for key, value in values.items()}
+    """A gain and its standard error, to four digits; empty where it is no measurement."""
+    keys = {name: "value", f"{name}_error": "standard_error"}
+    return {column: f"{gain[key]:.4g}" if is_measured(gain) else "" for column, key in keys.items()}

@@ -1,5 +1,6 @@
 """What the report says: verdicts, reasons and numbers in plain words."""
 
+from n2n.fidelity.proof import stands_out
 from n2n.stages._report_charts import plus_minus
 
 ORDER = {"FAIL": 0, "WARN": 1, "PASS": 2}
@@ -39,15 +40,23 @@ def said_of(facts: dict) -> str:
 
 
 def gain_of(facts: dict, digits: int = 2, key: str = "exposure_gain") -> str:
-    """The gain with its error, or nothing."""
+    """The gain with its error; nothing where it is no measurement."""
     gain = facts.get(key) or {}
-    return plus_minus(gain["value"], gain.get("standard_error"), digits) if gain.get("value") else ""
+    return plus_minus(gain["value"], gain["standard_error"], digits) if is_measured(gain) else ""
+
+
+def is_measured(gain: dict | None) -> bool:
+    """Whether a gain stands out of its error: what does not must not be claimed."""
+    return stands_out(*((gain or {}).get(key) for key in ("value", "standard_error")))
 
 
 def equal_exposures(facts: dict) -> str:
     """Exposures a plain stack would need for the same error, to two digits: ``about 350``."""
-    gain, used = (facts.get("exposure_gain") or {}).get("value"), facts["exposures"]["used"]
-    return f"about {float(f'{gain * used:.2g}'):,.0f}".replace(",", " ") if gain else ""
+    gain, used = facts.get("exposure_gain"), facts["exposures"]["used"]
+    if not is_measured(gain):
+        return ""
+    equal = float(f"{gain['value'] * used:.2g}")
+    return f"about {equal:,.0f}".replace(",", " ")
 
 
 def needs(gate: dict) -> str:
@@ -111,7 +120,7 @@ def reasons_of(facts: dict, limits: bool = True) -> list[str]:
     failed = [gate for gate in facts.get("gates") or [] if gate.get("verdict") == "FAIL"]
     if failed and verdict_of(facts) == "FAIL":
         return [f"{failure(gate)}{f'; allowed is {needs(gate)}' if limits else ''}." for gate in failed]
-    reason = str(facts.get("reason") or "").strip()
+    reason = str(facts.get("reason") or "").strip().replace(" +- ", " ± ")
     if not reason:
         return ["No reason was given."] if verdict_of(facts) != "PASS" else []
     return [reason[0].upper() + reason[1:] + ("" if reason[-1] in ".!?" else ".")]

@@ -16,6 +16,7 @@ from n2n.fidelity.change import change_gates
 from n2n.fidelity.completeness import depth_gate
 from n2n.fidelity.evidence import evidence
 from n2n.fidelity.gates import FAIL, PASS, overall
+from n2n.fidelity.proof import unproven
 from n2n.fidelity.risk import Gain
 from n2n.fidelity.zones import BRIGHTNESSES, brightness_class, divide
 from n2n.formats import flags as bits
@@ -176,15 +177,18 @@ def judge(pairs: Pairs, stack: dict, candidate: h5py.File, header, facts: dict, 
     facts["gates"] = [gate.as_dict() for gate in gates]
     verdict = overall(gates)
     value, error = facts["exposure_gain"]["value"], facts["exposure_gain"]["standard_error"]
-    # A gate that cannot be judged does not fail, but without a measured gain nothing is proved.
-    unproved = [] if np.isfinite(value) else ["the gain could not be measured on the held-out exposures"]
+    # A gate that cannot be judged does not fail, but without a gain that stands out of its error nothing is proven.
+    failed = [gate for gate in gates if gate.verdict == FAIL]
+    doubt = "" if any(gate.title == "Gain" for gate in failed) else unproven(value, error, limits.min_gain)
+    reasons = [f"{gate.title}: {gate.value:.3g} {gate.unit}, limit {gate.limit:g}" for gate in failed]
     if not np.isfinite(denoised[np.isfinite(stack["IMAGE"])]).all():
-        unproved.append("the network gave values that are not numbers")
-    if verdict == FAIL or unproved:
-        failed = [gate for gate in gates if gate.verdict == FAIL]
-        failed = [f"{gate.title}: {gate.value:.3g} {gate.unit}, limit {gate.limit:g}" for gate in failed]
-        facts |= {"product": "STACK", "qastat": FAIL, "reason": "; ".join([*unproved, *failed])}
-        header["PROCTYPE"] = ("STACK", "plain stack: a gate failed, see QAREASON")
+        verdict = FAIL
+        reasons.insert(0, "the network gave values that are not numbers")
+    if verdict == FAIL or doubt:
+        facts |= {"product": "STACK", "qastat": FAIL if verdict == FAIL else "WARN"}
+        facts["reason"] = "; ".join([doubt, *reasons] if doubt else reasons)
+        what = "a gate failed" if verdict == FAIL else "no gain could be proven"
+        header["PROCTYPE"] = ("STACK", f"plain stack: {what}, see QAREASON")
         return stack["IMAGE"], stack["VAR"], stack["MASK"]
     facts |= {"product": "DENOISED", "qastat": PASS, "reason": ""}
     facts["headline"] = f"worth {value:.1f} +- {error:.1f} times the exposures"

@@ -22,6 +22,7 @@ from n2n.fidelity.change import change_gates
 from n2n.fidelity.evenness import evenness_gate
 from n2n.fidelity.evidence import evidence
 from n2n.fidelity.gates import FAIL, INFO, PASS, Gate, exactly, overall
+from n2n.fidelity.proof import unproven
 from n2n.fidelity.risk import true_gain
 from n2n.fidelity.zones import NEAR_SATURATED, ZONES, divide
 from n2n.formats.products import reference_header, set_cards, write_fits
@@ -132,7 +133,10 @@ def compare(pairs: Pairs, denoised, stack, limits, truth=None, names=("the image
     if missing:
         facts["notes"].append(f"{missing} pixels that the stack knows are not numbers; that alone fails")
     facts["gates"] = [gate.as_dict() for gate in gates]
-    proved = judging and np.isfinite(facts["exposure_gain"]["value"])
+    proved = judging and all(gate.verdict == PASS for gate in gates if (gate.name, gate.title) == ("G1", "Gain"))
+    if judging and not proved:
+        gain = facts["exposure_gain"]
+        facts["notes"].append(unproven(gain["value"], gain["standard_error"], limits.min_gain).replace("+-", "±"))
     facts["verdict"] = FAIL if missing or overall(gates) == FAIL else PASS if proved else "WARN"
     if truth is not None:
         facts["true_gain"] = against_truth(pairs, denoised, stack, truth, depth, sigma, usable)

@@ -9,15 +9,30 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from n2n.errors import BadFrame
 from n2n.formats import overrides as user
 from n2n.formats.frametable import FRAME_COLUMNS, cell
-from n2n.stages._ingest_found import New, Night, changed, leave_for_later, mark_of, scan, settle, signature, still
+from n2n.formats.questions import hint
+from n2n.stages._ingest_found import (
+    New,
+    Night,
+    changed,
+    leave_for_later,
+    mark_of,
+    other_format,
+    scan,
+    settle,
+    signature,
+    still,
+)
 
 _REPORT_EVERY_S = 1.5
-HASHERS = 4  # files hashed at once
+HASHERS = 4  # files read at once
+ASKS = "set in config/config.yaml: "  # as `n2n.formats.questions` puts it
+TOLD = ("unsupported", "colour_mosaic", "duplicate")  # reasons worth a line, besides questions
+MOST_QUESTIONS = 8
 
 
 def ingest(
@@ -68,7 +83,7 @@ def ingest(
     if new:
         settle(new, state, settle_seconds)
         _read_all(new, state, max_image_bytes, _Progress(night, len(new), report))
-        _accept_all([item for item in new if item.examined], state, chunk_size)
+        _accept_all([item for item in new if item.seen], state, Path(raw), chunk_size, report)
         _summarise(night, new, state, report)
     state.cache = {path: entry for path, entry in state.cache.items() if path in found}
     state.save()
@@ -90,37 +105,45 @@ class _Progress:
 
 def _read_all(new: list[New], state: Night, max_image_bytes: int, progress: _Progress) -> None:
     """Hash and examine the files; quarantine the unusable ones."""
+    from n2n.stages import _ingest_look as look  # a run with nothing new does without
+
     owners = {row["sha256"]: path for path, row in state.frames.items()}
     # Known paths first: if their content changed, a copy of the old content is no duplicate.
     order = sorted(new, key=lambda item: item.path not in state.frames)
     pool = ThreadPoolExecutor(HASHERS)  # hashing leaves the interpreter to others
     try:
         for item in order:
-            if not item.stated.get("skip"):
-                item.digest = pool.submit(_hash, item.file)
+            if item.readable:
+                item.digest = pool.submit(look.digest, item.file)
+        for item in order:
+            if item.readable:
+                item.studied = pool.submit(look.study, item, _known(item, state), max_image_bytes)
         for done, item in enumerate(order):
             progress.step(done)
             try:
-                _read(item, state, owners, max_image_bytes)
+                _read(item, state, owners)
             except BadFrame as error:
                 state.reject(item.path, error)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _hash(file: Path) -> str:
-    from n2n.formats import fits
+def _known(item: New, state: Night) -> str:
+    """SHA-256 of the content that the tables already tell of, by what the user states now; empty where they do not."""
+    entry = state.cache.get(item.path)
+    known = item.path in state.frames or item.path in state.quarantine
+    return entry[2] if known and entry and entry[3:] == [mark_of(item.stated)] else ""
 
-    return fits.sha256_file(file)
 
-
-def _read(item: New, state: Night, owners: dict[str, str], max_image_bytes: int) -> None:
-    from n2n.formats import fits
-
-    entry, mark = state.cache.get(item.path), mark_of(item.stated)
+def _read(item: New, state: Night, owners: dict[str, str]) -> None:
+    mark = mark_of(item.stated)
     if item.stated.get("skip"):
         state.cache[item.path] = [*signature(item.stat), "", mark]
         raise BadFrame("skipped", "left out by overrides in config/config.yaml")
+    known = _known(item, state)
+    if not item.readable:
+        state.cache[item.path] = [*signature(item.stat), "", mark]
+        raise other_format(item.path)
     try:
         item.sha256 = item.digest.result()
     except OSError as error:
@@ -136,17 +159,20 @@ def _read(item: New, state: Night, owners: dict[str, str], max_image_bytes: int)
         _move(first, item.path, state)
         owners[item.sha256] = item.path
         return
-    known = item.path in state.frames or item.path in state.quarantine
-    if known and entry and entry[2:] == [item.sha256, mark]:
+    if item.sha256 == known:
         return  # touched, not changed
     try:
-        examined = fits.examine(item.file, max_image_bytes)
-    except BadFrame:
+        seen = item.studied.result()
+    except BadFrame as error:
         if still(item):
+            if error.reason_code == "checksum":
+                remedy = hint(item.path, {"checksum": "ignore"})
+                what = f"{error.reason}; copy it again, or if its picture is good, {remedy}"
+                raise BadFrame("checksum", what) from error
             raise
     else:
         if still(item):
-            item.examined = examined
+            item.seen = seen
             owners[item.sha256] = item.path
             return
     leave_for_later(item, state)
@@ -160,38 +186,83 @@ def _move(old: str, new: str, state: Night) -> None:
     }
 
 
-def _accept_all(new: list[New], state: Night, chunk_size: int) -> None:
+def _accept_all(new: list[New], state: Night, raw: Path, chunk_size: int, report: Callable[[str], None]) -> None:
     """Normalise the headers of new files, together, and give them group, batch and chunk."""
-    from n2n.formats import headers
-    from n2n.stages import _grouping as grouping
+    from n2n.planning import grouping
+    from n2n.stages import _ingest_look as look
 
     again = {item.path for item in new}
-    groups = grouping.Groups(row for path, row in state.frames.items() if path not in again)
-    beside = _filters_beside(new, state)
+    rows = _rows(new, state)
+    _leave_copies(rows, state, again, raw)
+    groups = grouping.Groups(
+        (row for path, row in state.frames.items() if path not in again),
+        lambda one, other: look.same_field(one, other, raw),
+    )
     fresh = []
-    for item in new:
+    for path, row in rows.items():
         try:
-            siblings = beside[headers.identify(item.cards)[:3]]
-            row = headers.normalise(item.cards, item.path, override=item.stated, siblings=siblings)
-            row = _row(row, item)
             row["group"] = groups.assign(row) if row["kind"] == "light" else ""
         except BadFrame as error:
-            state.reject(item.path, error)
+            state.reject(path, error)
             continue
-        state.quarantine.pop(item.path, None)
-        old = state.frames.get(item.path)
+        state.quarantine.pop(path, None)
+        old = state.frames.get(path)
         if old and (old["sha256"], old["group"]) == (row["sha256"], row["group"]):
-            state.frames[item.path] = row | {"chunk": old["chunk"], "batch": old["batch"]}
+            state.frames[path] = row | {"chunk": old["chunk"], "batch": old["batch"]}
         else:
-            state.frames.pop(item.path, None)
+            state.frames.pop(path, None)
             fresh.append(row)
     grouping.number(fresh, state.frames.values(), chunk_size)
     state.frames |= {row["path"]: row for row in fresh}
+    for note in groups.told():
+        report(f"ingest {state.folder.name}: {note}")
+
+
+def _rows(new: list[New], state: Night) -> dict[str, dict[str, str]]:
+    """Rows of the new files by path; those that cannot be used, or must be asked about, go into quarantine."""
+    from n2n.formats import headers
+    from n2n.stages import _ingest_look as look
+
+    beside, rows = _filters_beside(new, state), {}
+    for item in new:
+        try:
+            siblings = beside[headers.identify(item.cards)[:3]]
+            inferred = look.inferred(item)
+            row = headers.normalise(item.cards, item.path, override=item.stated, siblings=siblings, inferred=inferred)
+            look.refuse_mosaic(item, row)
+            rows[item.path] = _row(row, item)
+        except BadFrame as error:
+            state.reject(item.path, error)
+    return rows
+
+
+def _leave_copies(rows: dict[str, dict[str, str]], state: Night, again: set[str], raw: Path) -> None:
+    """Move further files of an exposure that is there already from `rows` into quarantine."""
+    from n2n.planning.identity import find_twins
+    from n2n.stages import _ingest_look as look
+
+    there = {path: row for path, row in state.frames.items() if path not in again and (raw / path).is_file()}
+    owners = {row["pixel_id"]: row for row in there.values() if row["pixel_id"]}
+    for path, row in sorted(rows.items(), key=lambda item: item[0] not in state.frames):
+        first = owners.setdefault(row["pixel_id"], row) if row["pixel_id"] else row
+        if first is not row and look.same_pixels(first, row, raw):
+            state.reject(path, BadFrame("duplicate", f"the same exposure as {first['path']}: its pixels are the same"))
+            del rows[path]
+    everything = [*there.values(), *rows.values()]
+    for kept, copy in find_twins(everything, set(rows), lambda one, other: look.are_twins(one, other, raw)):
+        what = "a reduced copy of" if copy["stage"] != kept["stage"] else "the same exposure as"
+        reason = f"{what} {kept['path']}: begun at the same time, with the same noise"
+        if copy["stage"] != kept["stage"]:
+            reason += f"; to use this one instead, {hint(kept['path'], {'skip': True}, whole=True)}"
+        state.reject(copy["path"], BadFrame("duplicate", reason))
+        rows.pop(copy["path"], None)
 
 
 def _row(values: dict[str, object], item: New) -> dict[str, str]:
-    notes = "; ".join(filter(None, [*item.examined.notes, str(values["notes"])]))
-    values |= {"path": item.path, "sha256": item.sha256, "hdu": item.examined.hdu_index, "notes": notes}
+    seen = item.seen
+    notes = "; ".join(filter(None, [*seen.examined.notes, *seen.notes, str(values["notes"])]))
+    values |= {"path": item.path, "sha256": item.sha256, "hdu": seen.examined.hdu_index, "notes": notes}
+    values |= {"stored": seen.stored, "step": seen.step, "pixel_id": seen.pixel_id}
     return {column: values[column] if column == "path" else cell(values.get(column)) for column in FRAME_COLUMNS}
 
 
@@ -211,16 +282,48 @@ def _filters_beside(new: list[New], state: Night) -> dict[tuple, set[str]]:
 
 
 def _summarise(night: str, new: list[New], state: Night, report: Callable[[str], None]) -> None:
-    """Tell in a line or two what became of the files that were looked at."""
+    """Tell in a few lines what became of the files that were looked at, what was inferred, and what is asked."""
     bad = Counter(state.quarantine[item.path]["reason_code"] for item in new if item.path in state.quarantine)
     line = f"ingest {night}: {sum(item.path in state.frames for item in new)} frames accepted"
     if bad:
         line += f", {bad.total()} in quarantine ({', '.join(f'{n} {code}' for code, n in bad.most_common())})"
     report(line)
-    unknown = {state.frames[item.path]["software"] for item in new if _unprofiled(state.frames.get(item.path))}
+    rows = [state.frames[item.path] for item in new if item.path in state.frames]
+    inferred: dict[str, list[dict]] = {}
+    for row in rows:
+        for evidence in filter(None, row["evidence"].split("; ")):
+            field = evidence.partition(":")[0]
+            inferred.setdefault(f"{field} {row.get(field) or row['filter']}", []).append(row | {"why": evidence})
+    for what, those in inferred.items():
+        report(
+            f"ingest {night}: {what} inferred for {len(those)} frames, as {PurePosixPath(those[0]['path']).name} "
+            f"({those[0]['why'].partition(': ')[2]})"
+        )
+    for line in _questions(new, state):
+        report(f"ingest {night}: {line}")
+    unknown = {row["software"] for row in rows if _unprofiled(row)}
     if unknown:
         names = ", ".join(sorted(unknown)).strip(", ") or "unnamed software"
         report(f"ingest {night}: no camera profile for frames of {names}; read by generic rules")
+
+
+def _questions(new: list[New], state: Night) -> list[str]:
+    """One line for each thing that a user should know or answer: its first frame, the reason, how many more."""
+    asked: dict[str, list[str]] = {}
+    for item in new:
+        row = state.quarantine.get(item.path)
+        if row and (ASKS in row["reason"] or row["reason_code"] in TOLD):
+            key = row["reason"].partition(ASKS)[2] or f"{row['reason_code']} {PurePosixPath(item.path).suffix}"
+            asked.setdefault(key, []).append(item.path)
+    lines = []
+    for paths in asked.values():
+        row = state.quarantine[paths[0]]
+        more = f" (and {len(paths) - 1} more like it)" if len(paths) > 1 else ""
+        lines.append(f"left out {row['path']}{more}: {row['reason']}")
+    if len(lines) > MOST_QUESTIONS:
+        left = len(lines) - MOST_QUESTIONS
+        lines = [*lines[:MOST_QUESTIONS], f"... and {left} more reasons, all in {state.folder / 'quarantine.csv'}"]
+    return lines
 
 
 def _unprofiled(row: dict[str, str] | None) -> bool:

@@ -27,15 +27,15 @@ def run(args) -> None:
     """Execute the stage."""
     cv2.setNumThreads(1)  # chunks run side by side, in jobs of their own
     rows = read_csv(args.frames)
-    calibration = exposure.load_calibration(args.calibration, args.results)
-    frames = [measured(row, args, calibration) for row in Progress(rows, "measure")]
-    write_json(args.output, {"unit": calibration.unit, "gain": calibration.gain, "frames": frames})
+    calibrations = exposure.Calibrations.load(args)
+    frames = [measured(row, args, calibrations) for row in Progress(rows, "measure")]
+    write_json(args.output, {"unit": calibrations.unit, "gain": calibrations.gain or 1.0, "frames": frames})
 
 
-def measured(row: dict, settings, calibration) -> dict:
-    """The row of an exposure with what was measured on it; with a reason in ``rejected`` where it cannot be read."""
+def measured(row: dict, settings, calibrations) -> dict:
+    """The row of an exposure with what was measured on it; with a reason in ``rejected`` where it cannot be used."""
     try:
-        pixels, flags = exposure.load_exposure(row, settings.raw, calibration)
+        pixels, flags = exposure.load_exposure(row, settings.raw, calibrations.of(row))
     except BadFrame as error:
         return row | {"rejected": [f"{error.reason_code}: {error}"], "stars": []}
     quality = measure_stars(pixels, (flags & (NO_DATA | DEFECT)) > 0, (flags & SATURATED) > 0, settings.nsigma)

@@ -45,9 +45,10 @@ def run(args) -> None:
     rows = read_csv(args.frames)
     measured = {frame["path"]: frame for frame in read_json(args.measured)["frames"]}
     chosen = read_json(args.reference)
-    calibration = exposure.load_calibration(args.calibration, args.results)
+    calibrations = exposure.Calibrations.load(args)
     try:
-        target, target_flags = exposure.load_exposure(chosen["reference"], args.raw, calibration)
+        itself = calibrations.of(chosen["reference"])
+        target, target_flags = exposure.load_exposure(chosen["reference"], args.raw, itself)
         header = header_texts(args.raw / chosen["reference"]["path"])
     except BadFrame as error:
         raise BadFrame(error.reason_code, f"the reference exposure cannot be read: {error}") from error
@@ -61,7 +62,7 @@ def run(args) -> None:
                 try:
                     # No name for what it returns: it would be kept in memory beside the next exposure.
                     store.append(
-                        *place(row, measured[row["path"]], entry, chosen, calibration, target, target_flags, args)
+                        *place(row, measured[row["path"]], entry, chosen, calibrations, target, target_flags, args)
                     )
                 except NoMatch as error:
                     entry["rejected"] = [f"no match with the reference: {error}"]
@@ -73,11 +74,11 @@ def run(args) -> None:
         meta = {
             "reference": chosen["reference"]["path"],
             "header": header,
-            "unit": calibration.unit,
-            "gain": calibration.gain if calibration.unit == "electron" else None,
-            "e_per_adu": calibration.gain if calibration.unit == "electron" else None,
-            "read_noise_e": calibration.read_noise_e or number(rows[0]["read_noise_e"]),
-            "notes": list(calibration.notes),
+            "unit": calibrations.unit,
+            "gain": calibrations.gain or None,
+            "e_per_adu": calibrations.gain or None,
+            "read_noise_e": calibrations.read_noise_e or number(rows[0]["read_noise_e"]),
+            "notes": list(calibrations.notes),
             "fwhm_px": chosen["reference"]["fwhm_px"],
             "row": rows[0],
             "limits": chosen["limits"],
@@ -86,7 +87,7 @@ def run(args) -> None:
     logger.info("%d of %d exposures registered", store.count, len(rows))
 
 
-def place(row, measured, entry, chosen, calibration, target, target_flags, settings):
+def place(row, measured, entry, chosen, calibrations, target, target_flags, settings):
     """Put one exposure onto the reference grid; fill `entry` with what was found.
 
     Returns
@@ -106,7 +107,7 @@ def place(row, measured, entry, chosen, calibration, target, target_flags, setti
         entry |= {"transparency": 1.0, "sky": [0.0, 0.0, 0.0], "overlap": 1.0, "noise_kept": 1.0, "noise_beside": 0.0}
         pixels[(flags & NO_DATA) > 0] = 0
         return pixels, flags
-    pixels, flags = exposure.load_exposure(row, settings.raw, calibration)
+    pixels, flags = exposure.load_exposure(row, settings.raw, calibrations.of(row))
     try:
         match = match_stars(reference["stars"], measured["stars"])
         entry["aligned_by"] = "stars"

@@ -23,6 +23,7 @@ from n2n.simulate import load_truth, noiseless
 from n2n.simulate.optics import Conditions, to_frame
 from n2n.sky.background import plane
 from n2n.sky.warp import warp
+from n2n.stages._report_words import is_measured
 from n2n.stages.pairs import Pairs
 from n2n.stages.register import displacement
 
@@ -109,8 +110,8 @@ def compare(folder: Path, truth_folder: Path) -> dict:
     return {
         "qastat": facts["qastat"],
         "group": f"{folder.parent.name}/{folder.name}",
-        "claimed": claim.get("value"),
-        "claimed_error": claim.get("standard_error"),
+        "claimed": claim.get("value") if is_measured(claim) else None,
+        "claimed_error": claim.get("standard_error") if is_measured(claim) else None,
         "gain": gain.value,
         "gain_error": gain.error,
         "zones": {

@@ -166,7 +166,7 @@ def test_a_lost_cache_changes_nothing(night):
     night.ingest()
     assert night.times()["frames.csv"] == before["frames.csv"]
     assert night.times()["quarantine.csv"] == before["quarantine.csv"]
-    assert set(json.loads(night.file(".ingest-cache.json").read_text())) == {
+    assert set(json.loads(night.file(".ingest-cache.json").read_text())) - {""} == {
         f"{NIGHT}/a.fits",
         f"{NIGHT}/b.fits",
     }
@@ -332,7 +332,10 @@ def test_overrides_settle_what_the_header_does_not_say(night):
     import yaml
 
     stated = yaml.safe_load(line)["overrides"]
-    assert stated == {f"{NIGHT}/lights/*-ha-*": {"kind": "light", "filter": "Ha", "exptime_s": 300}}
+    assert stated == {f"{NIGHT}/lights/*-ha-*": {"kind": "light", "filter": "Ha", "exptime_s": "?"}}
+    with pytest.raises(UserError, match="exptime_s"):  # only the user knows
+        night.ingest(overrides=stated)
+    stated[f"{NIGHT}/lights/*-ha-*"]["exptime_s"] = 300
     row = night.ingest(overrides=stated)["lights/x-ha-1.fits"]
     assert (row["kind"], row["filter"], row["exptime_s"], row["group"]) == ("light", "Ha", "300", "target_Ha")
     assert not night.quarantine()
@@ -411,8 +414,10 @@ def test_progress_and_summary(night, monkeypatch):
     monkeypatch.setattr(stage.time, "monotonic", lambda: next(clock))
     night.ingest()
     assert night.said[0] == f"ingest {NIGHT}: 1/5 frames"
-    assert night.said[-2:] == [
+    assert night.said[-3:] == [
         f"ingest {NIGHT}: 4 frames accepted, 1 in quarantine (1 filter_ambiguous)",
+        f"ingest {NIGHT}: left out {NIGHT}/x.fits: FILTER = '?': a letter was lost in the header; "
+        f'set in config/config.yaml: overrides: {{"{NIGHT}/*": {{filter: "?"}}}}',
         f"ingest {NIGHT}: no camera profile for frames of Homemade 1; read by generic rules",
     ]
 

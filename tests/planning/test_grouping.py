@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from n2n.config import load_config
-from n2n.stages._grouping import number
+from n2n.planning.grouping import number
 
 CHUNK = load_config(None)["ingest"]["chunk_size"]
 

@@ -1,0 +1,77 @@
+"""What the bare numbers of a frame tell of how they were stored: sign, scale, step."""
+
+import numpy as np
+
+from n2n.formats.rawframe import FRACTION, UNSIGNED
+
+STEPS = (64, 32, 16, 8, 4, 2)  # 8- to 15-bit converters whose numbers were shifted up to 16 bits
+SAMPLE = 1_000_000
+DEEP = -2000  # ADU: no sky lies so far below its dark
+
+
+def stored_as(pixels: np.ndarray, invalid: np.ndarray, bitpix: int) -> str:
+    """Tell how the numbers of a file are meant.
+
+    Parameters
+    ----------
+    pixels : ndarray, shape (height, width)
+        As the file holds them, ``BSCALE`` and ``BZERO`` applied.
+    invalid : ndarray of bool, shape (height, width)
+    bitpix : int
+        Of the file.
+
+    Returns
+    -------
+    str
+        ``""`` as they stand, ``"unsigned"`` where 16 bits were written without their sign being taken care of,
+        ``"0-1"`` where they were divided by full scale.
+    """
+    if bitpix == 16 and pixels.dtype != np.uint16 and (pixels < 0).any():
+        return UNSIGNED if _wrapped(pixels) else ""
+    if bitpix < 0:
+        good = pixels[~invalid] if invalid.any() else pixels
+        if good.size and good.max() > 0 and good.max() <= 1 and good.min() > -0.5:
+            return FRACTION
+    return ""
+
+
+def step_of(pixels: np.ndarray) -> int | None:
+    """Step of whole numbers: 16 for 12 bits shifted to 16, 1 for most; None for fractions, and where all are one."""
+    some = pixels.ravel()[:: max(1, pixels.size // SAMPLE)]
+    some = some[some < 0.95 * some.max()] if some.size else some  # full scale is often no multiple
+    if (
+        some.size == 0
+        or some.min() == some.max()
+        or (some.dtype != np.uint16 and not np.array_equal(some, np.rint(some)))
+    ):
+        return None
+    steps = some.astype(np.int64) - int(some[0])
+    return next((step for step in STEPS if not (steps % step).any()), 1)
+
+
+def _wrapped(pixels: np.ndarray) -> bool:
+    """Whether negative numbers are numbers above 32767 that lost their sign, not light below a subtracted dark."""
+    level = float(np.median(pixels[::3, ::3]))
+    if level < DEEP:
+        return True
+    deep = pixels < DEEP
+    if deep.any():
+        # A wrapped star lies among bright pixels: unwrapped, it is smooth.
+        unwrapped = np.where(pixels < 0, pixels + np.float32(65536), pixels)
+        return _step_to_neighbours(unwrapped, deep) < _step_to_neighbours(pixels, deep)
+    # Shallow ones far below the sky, nearly all of one value, are full scale.
+    noise = 1.4826 * float(np.median(np.abs(pixels[::3, ::3] - level)))
+    values, counts = np.unique(pixels[pixels < 0], return_counts=True)
+    return (
+        level > 10 * noise
+        and counts.max() > 0.5 * counts.sum()
+        and counts.sum() > 1
+        and values.max() == values[counts.argmax()]
+    )
+
+
+def _step_to_neighbours(pixels: np.ndarray, places: np.ndarray) -> float:
+    """Mean difference between some pixels and the nearer in value of their neighbours in the row."""
+    padded = np.pad(pixels, ((0, 0), (1, 1)), mode="edge")
+    steps = np.minimum(np.abs(pixels - padded[:, :-2]), np.abs(pixels - padded[:, 2:]))
+    return float(steps[places].mean())

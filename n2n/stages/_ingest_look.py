@@ -1,0 +1,189 @@
+"""Look into a new file: its bytes, its header, and what its pixels tell that no header says.
+
+Everything that needs the pixels is done while they are in memory, once for a file, several files side by side.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from n2n.errors import BadFrame
+from n2n.formats import fits, headers, rawframe, words
+from n2n.formats.headers import Inferred
+from n2n.formats.overrides import KINDS
+from n2n.formats.pixels import read_pixels
+from n2n.formats.profiles import Cards
+from n2n.formats.questions import ask
+from n2n.sky import mosaic, numbers, twins
+from n2n.sky.match import NoMatch, match_stars
+from n2n.sky.stars import measure_stars
+
+try:
+    from n2n.sky import evidence
+except ImportError:
+    evidence = None
+FEWEST_STARS = 12  # in both exposures, for their stars to say that the fields differ
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one file holds.
+
+    Attributes
+    ----------
+    examined : n2n.formats.fits.Examined
+        Header and remarks.
+    stored, step, pixel_id : str, int or None, str
+        Columns of ``frames.csv``.
+    look : n2n.sky.evidence.Look or None
+        What the pixels look like; only where header and words leave the kind open.
+    mosaic : str
+        Colour pattern that the pixels show; empty where they show none.
+    notes : tuple of str
+    """
+
+    examined: fits.Examined
+    stored: str
+    step: int | None
+    pixel_id: str
+    look: object
+    mosaic: str
+    notes: tuple[str, ...]
+
+
+def digest(file: Path) -> str:
+    """SHA-256 of a file."""
+    return fits.sha256_file(file)
+
+
+def study(item, known: str, max_image_bytes: int) -> Seen | None:
+    """Read a file; None where its content is the known one.
+
+    Parameters
+    ----------
+    item : n2n.stages._ingest_found.New
+    known : str
+        SHA-256 of the content that was studied before; empty without one.
+
+    Raises
+    ------
+    BadFrame
+        For whatever cannot be used.
+    """
+    if known and item.digest.result() == known:
+        return None
+    doubted = {"checksums": False} if item.stated.get("checksum") == "ignore" else {}
+    examined = fits.examine(item.file, max_image_bytes, **doubted)
+    pixels, invalid = read_pixels(item.file, max_image_bytes, counts=True)
+    bitpix = int(examined.header["BITPIX"])
+    stored = numbers.stored_as(pixels, invalid, bitpix)
+    notes = {
+        rawframe.UNSIGNED: "written without BZERO: numbers above 32767 came out negative and were taken as unsigned",
+        rawframe.FRACTION: "numbers between 0 and 1 were taken as shares of 65535, as Siril and PixInsight write them",
+    }
+    step = numbers.step_of(pixels) if not stored else None
+    pixels, invalid = rawframe.as_told(pixels, invalid, {"stored": stored})
+    told = item.stated.get("kind") or headers.told_kind(Cards(examined.header), item.path)
+    spoken = words.kind_in_path(item.path)
+    open_ = not item.stated.get("kind") and (not told or (spoken is not None and spoken[0] != told))
+    pattern = mosaic.pattern_in(pixels) if told in ("", "light", "flat") else ""
+    return Seen(
+        examined=examined,
+        stored=stored,
+        step=step,
+        pixel_id=twins.pixel_id(pixels),
+        look=evidence.look(pixels) if open_ and evidence else None,
+        mosaic=pattern,
+        notes=(notes[stored],) if stored else (),
+    )
+
+
+def inferred(item) -> dict[str, Inferred]:
+    """What words and pixels tell where the header of a file is silent.
+
+    Raises
+    ------
+    BadFrame
+        ``not_science`` for snapshots and focus runs, ``already_processed`` for masters by name, ``kind_contradicted``
+        where the header says one kind, words and pixels another.
+    """
+    found = {}
+    if "kind" not in item.stated:
+        spoken = words.kind_in_path(item.path)
+        told = headers.told_kind(item.cards, item.path)
+        if spoken and spoken[0] in ("not_science", "master") and told in ("", "light", "flat"):
+            raise _no_exposure(item.path, spoken, told)
+        if told in KINDS and item.seen.look is not None:
+            why = evidence.contradiction(told, spoken, item.seen.look)
+            if why:
+                raise ask("kind_contradicted", why, item.path, {"kind": spoken[0] if spoken[0] in KINDS else told})
+        elif told == "" and item.seen.look is not None:
+            exptime = headers.told_exposure(item.cards) or item.stated.get("exptime_s")
+            kind, why = evidence.decide(spoken, item.seen.look, exptime)
+            if kind:
+                found["kind"] = Inferred(kind, why)
+    if "exptime_s" not in item.stated and headers.told_exposure(item.cards) is None:
+        if named := words.exposure_in_path(item.path):
+            found["exptime_s"] = Inferred(named[0], f"the word {named[1]!r} in the path")
+    return found
+
+
+def _no_exposure(path: str, spoken: tuple[str, str], told: str) -> BadFrame:
+    kind, word = spoken
+    fields = {"kind": told or "light"}
+    if kind == "master":
+        return ask("already_processed", f"a master by its name ({word!r}); if it is a single frame", path, fields)
+    return ask("not_science", f"not an exposure to work with, by its name ({word!r}); if it is one", path, fields)
+
+
+def refuse_mosaic(item, row: dict) -> None:
+    """Raise for frames of colour cameras, which n2n cannot process right yet."""
+    told, seen = row["bayer"], item.seen.mosaic
+    if item.stated.get("bayer") == "none" or not (told or seen):
+        return
+    how = f"its header says {told}" if told else f"its pixels show the pattern {seen}"
+    raise ask(
+        "colour_mosaic",
+        f"a colour camera's mosaic ({how}), which n2n cannot process yet; if the camera is monochrome",
+        item.path,
+        {"bayer": "none"},
+    )
+
+
+def same_pixels(one: dict, other: dict, raw: Path) -> bool:
+    """Whether the files of two rows hold the same numbers."""
+    return _compared(one, other, raw, twins.same_pixels) or False
+
+
+def are_twins(one: dict, other: dict, raw: Path) -> bool:
+    """Whether the files of two rows show one exposure, by its noise."""
+    return _compared(one, other, raw, twins.are_twins) or False
+
+
+def same_field(one: dict, other: dict, raw: Path) -> bool | None:
+    """Whether two lights show one field, by their stars; None where there are too few of them."""
+    return _compared(one, other, raw, _fields_agree)
+
+
+def _compared(one: dict, other: dict, raw: Path, function):
+    try:
+        (a, _), (b, _) = (rawframe.read_frame(row, raw) for row in (one, other))
+    except BadFrame:
+        return None
+    return function(a, b)
+
+
+def _fields_agree(a: np.ndarray, b: np.ndarray) -> bool | None:
+    stars = [
+        measure_stars(pixels.astype(np.float32), *(np.zeros(pixels.shape, bool),) * 2, 5.0).stars for pixels in (a, b)
+    ]
+    if min(map(len, stars)) < FEWEST_STARS:
+        return None
+    try:
+        match = match_stars(*(found.tolist() for found in stars))
+    except NoMatch:
+        return False
+    centre = np.array(a.shape[::-1]) / 2
+    shift = match.matrix[:, :2] @ centre + match.matrix[:, 2] - centre
+    return bool((np.abs(shift) < centre).all())  # more than half of a side apart is another panel
