@@ -55,11 +55,39 @@ def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
         sub = verbs.add_parser(name, help=text, formatter_class=argparse.RawDescriptionHelpFormatter)
         sub.add_argument("--log", type=Path, help="also write all messages to this file")
         if name == verb:
-            stage = importlib.import_module(module)
+            stage = _load(name, module)
             sub.description = (stage.__doc__ or text).strip()
             stage.add_arguments(sub)
             sub.set_defaults(run=stage.run)
     return parser
+
+
+def _load(verb: str, module: str):
+    """Import a verb's module.
+
+    Raises
+    ------
+    UserError
+        Where it, or something it needs, cannot be loaded: one line that says what is missing.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        remedy = "this installation of n2n is not whole; install it again"
+        if not (error.name or "").startswith("n2n"):
+            remedy = f"install it: {sys.executable} -m pip install {error.name}, or all again with `make setup`"
+        raise UserError(f"n2n {verb} needs the module {error.name}, which is not there; {remedy}") from error
+    except Exception as error:
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UserError(
+            f"n2n {verb} cannot be loaded: {text}; this installation is damaged, install it again"
+        ) from error
+
+
+def _verb(arguments: list[str]) -> str | None:
+    """The verb is the first word that is no option: n2n itself has no option with a value."""
+    first = next((word for word in arguments if not word.startswith("-")), None)
+    return first if first in VERBS else None
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -67,11 +95,14 @@ def main(arguments: list[str] | None = None) -> int:
     from n2n import log
 
     arguments = sys.argv[1:] if arguments is None else arguments
-    verb = next((word for word in arguments if word in VERBS), None)
+    verb = _verb(arguments)
     # What modules make while they load stays until the end: looking through it for garbage only delays the start.
     gc.disable()
     try:
         args = build_parser(verb).parse_args(arguments)
+    except UserError as error:
+        print(f"[{verb}] error: {error}", file=sys.stderr)
+        return 2
     finally:
         gc.freeze()
         gc.enable()

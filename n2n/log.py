@@ -6,19 +6,32 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from n2n.errors import UserError
+
 logger = logging.getLogger("n2n")
 
 
 def set_up(verb: str, log_file: Path | None) -> None:
-    """Send messages to stderr (prefixed with the verb) and to `log_file`."""
+    """Send messages to stderr (prefixed with the verb) and to `log_file`.
+
+    Raises
+    ------
+    UserError
+        Where the file cannot be written.
+    """
     logger.setLevel(logging.INFO)
     logger.handlers.clear()
     terminal = logging.StreamHandler(sys.stderr)
     terminal.setFormatter(logging.Formatter(f"[{verb}] %(message)s"))
     logger.addHandler(terminal)
     if log_file is not None:
-        log_file.parent.mkdir(parents=True, exist_ok=True)
-        file = logging.FileHandler(log_file, mode="w", encoding="utf-8")
+        try:
+            log_file.parent.mkdir(parents=True, exist_ok=True)
+            file = logging.FileHandler(log_file, mode="w", encoding="utf-8")
+        except OSError as error:
+            raise UserError(
+                f"cannot write the log {log_file}: {error.strerror}; check its folder's permissions"
+            ) from error
         file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
         logger.addHandler(file)
     logging.captureWarnings(True)
