@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from n2n.formats.flags import DEFECT, NO_DATA, SATURATED
-from n2n.sky.order import masked_median, middle, sort_samples
+from n2n.sky.order import masked_median, sort_samples
 
 # Full-scale values of 12-, 14- and 16-bit converters, plain and shifted up to 16 bits.
 FULL_SCALES = (4095, 16383, 65535, 4095 * 16, 16383 * 4)
@@ -25,7 +25,7 @@ class Calibration:
     Attributes
     ----------
     zero : ndarray or None
-        Master dark, or master bias where there is no dark, in ADU. The dark contains the bias.
+        Master dark, or master bias where there is no dark, in ADU, free of any pedestal. The dark contains the bias.
     flat : ndarray or None
         Master flat, median 1.
     defects : ndarray of bool or None
@@ -76,7 +76,7 @@ def calibrate(
     saturate_adu: float | None = None,
     pedestal_adu: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Calibrate one exposure: (raw - zero) / flat * gain, never clipped.
+    """Calibrate one exposure: (raw - pedestal - zero) / flat * gain, never clipped.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def calibrate(
     invalid : ndarray of bool, shape (h, w)
         Pixels the file marks as missing.
     pedestal_adu : float
-        Added by the capture program; subtracted only where no dark or bias holds it already.
+        Contained in `raw` because the capture program added it; masters are kept free of theirs.
 
     Returns
     -------
@@ -100,6 +100,8 @@ def calibrate(
     for top in range(0, len(raw), ROWS):  # so that rows stay in the processor's cache
         rows = slice(top, top + ROWS)
         np.subtract(raw[rows], pedestal_adu if zero is None else zero[rows], out=pixels[rows], casting="same_kind")
+        if zero is not None and pedestal_adu:
+            pixels[rows] -= np.float32(pedestal_adu)
         pixels[rows] *= np.float32(calibration.gain)
         if calibration.flat is not None:  # what is darker is flagged
             pixels[rows] /= np.maximum(calibration.flat[rows], np.float32(DARKEST_FLAT))
@@ -118,7 +120,7 @@ def hot_pixels(dark: np.ndarray, nsigma: float = 5.0) -> np.ndarray:
     -------
     ndarray of bool, shape (h, w)
     """
-    residual = dark - _median5(dark)
+    residual = dark - median5(dark)
     return np.abs(residual) > nsigma * max(robust_sigma(residual), 1e-6)
 
 
@@ -147,70 +149,9 @@ def unstable_pixels(frames: np.ndarray, nsigma: float = 4.5) -> np.ndarray:
     return spread > nsigma * max(float(np.median(spread[::3, ::3])), 1.0)
 
 
-def _median5(image: np.ndarray) -> np.ndarray:
+def median5(image: np.ndarray) -> np.ndarray:
     """Median over 5 x 5 pixels; float32 ndarray of the same shape."""
     return cv2.medianBlur(np.ascontiguousarray(image, np.float32), 5)
-
-
-def persistent_defects(frames: np.ndarray, nsigma: float = 6.0) -> np.ndarray:
-    """Find detector defects from lights alone, for nights without a dark.
-
-    A pixel that stands out from its neighbourhood in the *median* over exposures
-    belongs to the detector: stars move with the dither or drift, defects stay. What is
-    weaker than the noise of one exposure is left to the average.
-
-    Parameters
-    ----------
-    frames : ndarray, shape (n, h, w)
-        Raw lights in detector coordinates, ADU.
-
-    Returns
-    -------
-    ndarray of bool, shape (h, w)
-    """
-    centre, level = np.empty((2, *frames.shape[1:]), np.float32)
-    for top in range(0, len(centre), ROWS):
-        outer = slice(max(top - 2, 0), top + ROWS + 2)
-        within = slice(top - outer.start, top - outer.start + ROWS)
-        block = frames[:, outer].astype(np.float32)
-        residual = np.stack([frame - _median5(frame) for frame in block])
-        centre[top : top + ROWS] = middle(sort_samples(residual[:, within]))
-        level[top : top + ROWS] = middle(sort_samples(block[:, within]))
-    noise = robust_sigma(frames[0] - _median5(frames[0]))
-    limit = max(nsigma * robust_sigma(centre), 0.8 * noise, 1e-6)
-    # The borders of many sensors are shaded or unread: judge them against the whole, row- and column-wise.
-    found = np.abs(centre) > limit
-    # Stars that never moved stay in the median, too. They are broad: their neighbours stand out with them.
-    if found.any() and (_neighbour_peak(found.astype(np.float32))[found] > 0).mean() > 0.4:
-        found &= _neighbour_peak(np.abs(centre)) < 0.3 * np.abs(centre)
-    return found | _bad_border(level, robust_sigma(frames[0] - level))
-
-
-def _neighbour_peak(image: np.ndarray) -> np.ndarray:
-    """What a pixel's neighbours reach both beside and above or below it: 0 for points and for bad columns."""
-    from scipy import ndimage  # only jobs that look for defects in lights should pay
-
-    beside = ndimage.maximum_filter(image, footprint=np.array([[1, 0, 1]], bool), mode="constant")
-    above = ndimage.maximum_filter(image, footprint=np.array([[1], [0], [1]], bool), mode="constant")
-    return np.minimum(beside, above)
-
-
-def _bad_border(level: np.ndarray, noise: float, width: int = 16, nsigma: float = 8.0) -> np.ndarray:
-    """Rows and columns at the border whose level departs from the interior's trend."""
-    from scipy import ndimage
-
-    bad = np.zeros(level.shape, bool)
-    for axis in (0, 1):
-        profile = np.median(level, axis=1 - axis)
-        step = np.abs(profile - ndimage.median_filter(profile, 4 * width + 1, mode="mirror"))
-        scatter = max(robust_sigma(np.diff(profile[width:-width])), 0.25 * noise, 1e-6)
-        odd = step > nsigma * scatter
-        near = np.zeros(profile.size, bool)
-        # Only an unbroken run from the edge inwards is a border.
-        near[:width] = np.logical_and.accumulate(odd[:width])
-        near[-width:] |= np.logical_and.accumulate(odd[::-1][:width])[::-1]
-        bad |= near[:, None] if axis == 0 else near[None, :]
-    return bad
 
 
 def fill_flagged(pixels: np.ndarray, flags: np.ndarray) -> np.ndarray:

@@ -1,7 +1,9 @@
 """Stage `master`: combine bias, dark or flat frames, or find the detector's defects.
 
-Reads a list of frames (CSV, made by `n2n ingest`), writes one FITS file: the master in ADU, its
-DEFECTS, and in the header what the frames say about gain and read noise (photon transfer).
+Reads a list of frames (CSV, made by `n2n ingest`), writes one FITS file: the master in ADU without pedestal, its
+DEFECTS, and in the header what the frames say about gain and read noise (photon transfer). Frames that cannot be
+members of the set are left out by name; where too few remain the master is void: its card VOID says why, and no
+exposure is calibrated with it.
 """
 
 import tempfile
@@ -11,17 +13,19 @@ import cv2
 import numpy as np
 from astropy.io import fits
 
-from n2n.errors import BadFrame, UserError
-from n2n.formats.pixels import read_pixels, read_planes
+from n2n.formats.pixels import read_planes
 from n2n.formats.products import set_cards, write_fits
-from n2n.formats.tables import read_csv
-from n2n.log import Progress
+from n2n.formats.tables import number, read_csv
+from n2n.log import logger
 from n2n.parallel import in_order, shared
-from n2n.sky.calibrate import hot_pixels, persistent_defects, saturation_level, unstable_pixels
+from n2n.sky.calibrate import hot_pixels, unstable_pixels
 from n2n.sky.combine import clipped_mean
+from n2n.sky.defects import persistent_defects
 from n2n.sky.gain import gain_from_flats, gain_from_lights, read_noise_from_differences
 from n2n.sky.pattern import agreed_pattern, noise_of_mean
+from n2n.stages._members import members, read_frames
 
+FEWEST = 3  # frames of a master: fewer cannot outvote a cosmic ray
 MAX_DEFECT_FRAMES = 24
 MAX_GAIN_SIDE = 1200  # pixels; gain and read noise are known well enough from the middle of a large frame
 
@@ -43,28 +47,86 @@ def run(args) -> None:
     kind = rows[0]["kind"] if rows else ""
     if kind == "light":
         rows = [rows[i] for i in np.unique(np.linspace(0, len(rows) - 1, MAX_DEFECT_FRAMES).astype(int))]
+    pedestal = number(rows[0].get("pedestal_adu"), 0.0) if rows else 0.0
     with tempfile.TemporaryFile(dir=args.output.parent) as spool:
-        frames, used = read_frames(rows, args.raw, args.memory_mb * 2**20, spool)
-        name, image, defects, cards = combine(kind, frames, args.zero, args.threads)
+        frames, used, lost = read_frames(rows, args.raw, args.memory_mb * 2**20, spool)
+        zero, known = zero_of(args.zero, pedestal, frames.shape[1:]) if kind == "flat" else (None, False)
+        if kind != "light":
+            frames, used, odd = members(kind, frames, used, zero, known)
+            lost |= odd
+        for path, why in lost.items():
+            logger.warning("left out %s: %s", path, why)
+        if len(used) < (1 if kind == "light" else FEWEST):
+            write_void(args.output, kind, rows, used, lost)
+            return
+        name, image, defects, cards = combine(kind, frames, zero, args.threads, known)
         noise = noise_of_mean(frames) if kind not in ("flat", "light") else None
         del frames  # what follows takes as much memory again
     image = agreed_pattern(image, noise)
+    if pedestal and kind not in ("flat", "light"):
+        image -= np.float32(pedestal)
     cards = {"MASTER": (name, "kind of master")} | cards
     cards["NCOMBINE"] = (len(used), "frames combined")
     cards["NDEFECT"] = (int(defects.sum()), "defective pixels")
+    if lost:
+        cards["NLEFTOUT"] = (len(lost), "frames left out")
     header = fits.Header()
     set_cards(header, cards)
     for index, row in enumerate(used[:999], 1):
-        header[f"IMCMB{index:03d}"] = Path(row["path"]).name[:60].encode("ascii", "replace").decode()
-    write_fits(
-        args.output,
-        [fits.PrimaryHDU(image, header), fits.ImageHDU(defects.astype(np.uint8), name="DEFECTS")],
-    )
-    print(f"{cards['MASTER'][0]} from {len(used)} frames, {defects.sum()} defective pixels")
+        header[f"IMCMB{index:03d}"] = _ascii(Path(row["path"]).name[:60])
+    _write(args.output, header, image, defects, lost)
+    logger.info("%s from %d frames, %d defective pixels", name, len(used), defects.sum())
 
 
-def combine(kind: str, frames: np.ndarray, zero_file: Path | None, processes: int = 1):
+def write_void(path: Path, kind: str, rows: list[dict], used: list[dict], lost: dict[str, str]) -> None:
+    """Write a master of nothing whose card VOID says why there is none; the night goes on without it."""
+    first = next(iter(lost.values()), "")
+    why = _ascii(f"{len(used)} of {len(rows)} frames usable" + (f": {first}" if first else ""))
+    logger.warning("no master %s: %s", "defects" if kind == "light" else kind, why)
+    header = fits.Header()
+    cards = {"MASTER": ("defects" if kind == "light" else kind, "kind of master")}
+    # One card holds 68 letters; the rest stands in HISTORY.
+    cards |= {"VOID": (why if len(why) <= 68 else why[:65] + "...", None), "NCOMBINE": (0, "frames combined")}
+    set_cards(header, cards | {"NLEFTOUT": (len(lost), "frames left out")})
+    row = rows[0] if rows else {}
+    shape = tuple(max(1, int(number(row.get(side), 64))) for side in ("height", "width"))
+    _write(path, header, np.zeros(shape, np.float32), np.zeros(shape, bool), lost)
+
+
+def _write(path: Path, header: fits.Header, image: np.ndarray, defects: np.ndarray, lost: dict[str, str]) -> None:
+    for frame, why in lost.items():
+        header.add_history(_ascii(f"left out {Path(frame).name}: {why}"))
+    write_fits(path, [fits.PrimaryHDU(image, header), fits.ImageHDU(defects.astype(np.uint8), name="DEFECTS")])
+
+
+def _ascii(text: str) -> str:
+    return " ".join(text.split()).encode("ascii", "replace").decode()
+
+
+def zero_of(path: Path | None, pedestal: float, shape: tuple[int, int]) -> tuple[np.ndarray | None, bool]:
+    """What is subtracted from flats, their bias or dark and their own pedestal; whether there is such a master."""
+    zero = None
+    if path:
+        header, planes = read_planes(path, "IMAGE")
+        if void := str(header.get("VOID") or "").strip():
+            logger.warning("flats are combined without a bias: %s", void)
+        elif planes["IMAGE"].shape != shape:
+            logger.warning("flats are combined without a bias: it has %s pixels, they %s", planes["IMAGE"].shape, shape)
+        else:
+            zero = planes["IMAGE"]
+    if not pedestal:
+        return zero, zero is not None
+    whole = np.full(shape, pedestal, np.float32) if zero is None else zero + np.float32(pedestal)
+    return whole, zero is not None
+
+
+def combine(kind: str, frames: np.ndarray, zero: np.ndarray | None, processes: int = 1, measure_gain: bool = False):
     """Make the master of a set of frames.
+
+    Parameters
+    ----------
+    measure_gain : bool
+        Whether `zero` holds the flats' bias, so that their signal is known.
 
     Returns
     -------
@@ -75,11 +137,17 @@ def combine(kind: str, frames: np.ndarray, zero_file: Path | None, processes: in
     cards : dict
     """
     if kind == "flat":
-        zero = read_planes(zero_file, "IMAGE")[1]["IMAGE"] if zero_file else None
-        return kind, *master_flat(frames, zero, processes)
+        return kind, *master_flat(frames, zero, processes, measure_gain)
     if kind == "light":
         cards = measured("EGAINPT", "[e-/adu] by photon transfer from lights", gain_from_lights(middle(frames)))
-        return "defects", np.zeros(frames.shape[1:], np.float32), persistent_defects(frames), cards
+        defects, doubtful = persistent_defects(frames)
+        if doubtful:
+            logger.info(
+                "nothing moves in this series: %d pixels may be hot or stars' cores; they are kept. Darks would tell, "
+                "and dithering would take them out",
+                doubtful,
+            )
+        return "defects", np.zeros(frames.shape[1:], np.float32), defects, cards
     image, _ = mean_of(frames, processes=processes)
     # Nobody looks for defects in a bias: what is wrong there is wrong in the darks, too.
     defects = hot_pixels(image) | unstable_pixels(frames) if kind != "bias" else np.zeros(image.shape, bool)
@@ -87,60 +155,6 @@ def combine(kind: str, frames: np.ndarray, zero_file: Path | None, processes: in
         "NOISEADU", "[adu] noise of one frame, by differences", read_noise_from_differences(middle(frames))
     )
     return kind, image, defects, cards
-
-
-def read_frames(rows: list[dict], raw: Path, memory: int, spool) -> tuple[np.ndarray, list[dict]]:
-    """Read frames of one size, in ADU; unreadable ones are left out with a message.
-
-    Parameters
-    ----------
-    memory : int
-        Bytes the job may take; frames that would fill more than half of it are kept in a file.
-    spool : file
-        An open, nameless file for that.
-
-    Returns
-    -------
-    frames : ndarray, shape (n, h, w)
-        uint16 where the numbers allow it, else float32.
-    used : list of dict
-        The rows behind them.
-    """
-    frames, used = None, []
-    for row in Progress(rows, "read"):
-        try:
-            pixels, invalid = read_pixels(raw / row["path"], counts=True)
-        except BadFrame as error:
-            print(f"left out {row['path']}: {error}")
-            continue
-        if frames is not None and pixels.shape != frames.shape[1:]:
-            print(f"left out {row['path']}: {pixels.shape} pixels, the others have {frames.shape[1:]}")
-            continue
-        if invalid.any():
-            pixels[invalid] = np.rint(np.median(pixels))
-        counts = _as_counts(pixels)
-        if frames is None:
-            shape = (len(rows), *pixels.shape)
-            small = counts.itemsize * np.prod(shape) <= memory // 2
-            frames = np.empty(shape, counts.dtype) if small else np.memmap(spool, counts.dtype, "w+", shape=shape)
-        elif frames.dtype != np.float32 and counts.dtype == np.float32:
-            frames = frames.astype(np.float32)
-        frames[len(used)] = counts
-        used.append(row)
-    if frames is None:
-        raise UserError(f"none of the {len(rows)} frames of this master can be read; first: {rows[0]['path']}")
-    return frames[: len(used)], used
-
-
-def _as_counts(pixels: np.ndarray) -> np.ndarray:
-    """The same numbers in half the memory, where they are whole and fit; uint16 or float32 ndarray."""
-    if pixels.dtype == np.uint16:
-        return pixels
-    if pixels.min() >= 0 and pixels.max() <= 65535:
-        counts = pixels.astype(np.uint16)
-        if np.array_equal(counts, pixels):
-            return counts
-    return pixels
 
 
 def middle(frames: np.ndarray) -> np.ndarray:
@@ -177,29 +191,25 @@ def mean_of(frames, zero=None, scales=None, processes: int = 1, rows: int = 256,
     return result, found
 
 
-def master_flat(frames: np.ndarray, zero: np.ndarray | None, processes: int = 1):
+def master_flat(frames: np.ndarray, zero: np.ndarray | None, processes: int = 1, measure_gain: bool = False):
     """Combine flats: each is set to median 1 first, so that dusk does not matter.
 
     Parameters
     ----------
     frames : ndarray, shape (n, h, w)
     zero : ndarray, shape (h, w), or None
-        Master bias (or dark of the flats), ADU.
+        Master bias (or dark of the flats) with the flats' pedestal, ADU.
+    measure_gain : bool
+        Whether to measure the gain by photon transfer.
 
     Returns
     -------
     flat, defects, cards
     """
-    fair = [i for i, frame in enumerate(frames) if np.mean(frame >= saturation_level(frame)) <= 0.01]
-    if not fair:
-        raise UserError("every flat of this set is saturated; take new ones at half of full scale")
-    frames = frames if len(fair) == len(frames) else frames[fair]
     dark = np.zeros((1, 1), np.float32) if zero is None else zero
     thin = np.s_[::3, ::3]
     levels = np.array([np.median(frame[thin] - dark[thin]) for frame in frames])
-    if (levels <= 0).any():
-        raise UserError("a flat of this set is not brighter than its bias; remove it or take new ones")
-    photon_transfer = None if zero is None else lambda: gain_from_flats(middle(frames), middle(zero[None])[0])
+    photon_transfer = (lambda: gain_from_flats(middle(frames), middle(zero[None])[0])) if measure_gain else None
     flat, found = mean_of(frames, zero, levels, processes, beside=photon_transfer)
     cards = measured("EGAINPT", "[e-/adu] by photon transfer", found)
     step = max(1, min(flat.shape) // 1000)

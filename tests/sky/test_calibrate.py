@@ -9,7 +9,6 @@ from n2n.sky.calibrate import (
     calibrate,
     fill_flagged,
     hot_pixels,
-    persistent_defects,
     robust_sigma,
     saturation_level,
     unstable_pixels,
@@ -126,26 +125,6 @@ def test_few_darks_and_darks_without_noise_show_no_telegraph_pixels():
     assert not unstable_pixels(np.full((8, 40, 50), 500, np.uint16)).any()
 
 
-def test_defects_are_told_from_moving_stars_in_lights_alone():
-    frames = rng().normal(300, 5, (9, 100, 110)).astype(np.float32)
-    for index, frame in enumerate(frames):
-        frame[20 + 6 * index : 23 + 6 * index, 50:53] += 400  # a star that moves with the dither
-        frame[70, 30] += 100
-        frame[71, 80] -= 100
-    found = persistent_defects(frames)
-    assert found[70, 30] and found[71, 80] and found.sum() <= 4
-
-
-def test_a_shaded_border_is_a_defect_and_a_vignette_is_not():
-    frames = rng(1).normal(300, 17, (5, 240, 256))
-    y, x = np.indices((240, 256)) - np.array([120, 128])[:, None, None]
-    frames *= 1 - 0.25 * (y**2 + x**2) / (120**2 + 128**2)
-    assert persistent_defects(frames).mean() < 0.001
-    frames[:, :3] -= 150
-    found = persistent_defects(frames)
-    assert found[:3].all() and found[3:].mean() < 0.001
-
-
 def test_filling_takes_the_median_of_good_neighbours_and_touches_nothing_else():
     pixels = np.add.outer(np.arange(20.0), np.zeros(20)).astype(np.float32)
     flags = np.zeros((20, 20), np.uint8)
@@ -177,20 +156,3 @@ def test_robust_sigma_is_the_gaussians_and_ignores_outliers(sigma, centre, seed)
 
 def test_robust_sigma_of_nothing_is_zero():
     assert robust_sigma(np.array([])) == 0.0
-
-
-def test_defects_from_undithered_lights_spare_the_stars():
-    rng = np.random.default_rng(3)
-    y, x = np.mgrid[:120, :140]
-    sky = np.full((120, 140), 100.0)
-    for _ in range(40):
-        cx, cy = rng.uniform(5, 135), rng.uniform(5, 115)
-        sky += 300 * np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (2 * 1.0**2))
-    hot = rng.integers(0, sky.size, 15)
-    sky.reshape(-1)[hot] += 200
-    frames = np.stack([sky + rng.normal(0, 5, sky.shape) for _ in range(3)]).astype(np.float32)
-    found = persistent_defects(frames)
-    assert found.reshape(-1)[hot].mean() >= 0.7
-    others = found.copy()
-    others.reshape(-1)[hot] = False
-    assert others.sum() <= 5

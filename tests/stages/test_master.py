@@ -82,10 +82,10 @@ def test_a_master_names_its_frames_and_has_valid_checksums(chain):
         assert len(set(names)) == 6 and all(name.startswith(kind.upper()) for name in names)
 
 
-def run(chain, tmp_path, paths, kind, expect=0, **facts):
-    rows = [dict.fromkeys(FRAME_COLUMNS, "") | {"path": path, "kind": kind} for path in paths]
+def run(chain, tmp_path, paths, kind, *more, **facts):
+    rows = [dict.fromkeys(FRAME_COLUMNS, "") | {"path": path, "kind": kind} | facts for path in paths]
     (tmp_path / "m.csv").write_text(csv_text(rows, list(FRAME_COLUMNS)))
-    chain.call("master", tmp_path / "m.csv", "--raw", tmp_path, "-o", tmp_path / "m.fits", expect=expect)
+    chain.call("master", tmp_path / "m.csv", "--raw", tmp_path, *more, "-o", tmp_path / "m.fits")
 
 
 def write(tmp_path, values, shape=(64, 70)):
@@ -104,22 +104,132 @@ def test_flats_of_any_brightness_count_alike(chain, tmp_path):
     assert np.median(image) == 1 and header["FLATLEVL"] == pytest.approx(20_000, rel=0.01)
 
 
-def test_a_saturated_flat_is_left_out_and_only_saturated_ones_are_an_error(chain, tmp_path, capsys):
+def void(tmp_path):
+    header = fits.getheader(tmp_path / "m.fits")
+    assert not fits.getdata(tmp_path / "m.fits").any()
+    return header["VOID"]
+
+
+def test_saturated_flats_are_left_out_and_make_no_master(chain, tmp_path, capsys):
     run(chain, tmp_path, write(tmp_path, [10_000, 12_000, 14_000, 70_000]), "flat")
     assert fits.getdata(tmp_path / "m.fits").std() < 0.001
-    (tmp_path / "m.fits").unlink()
-    run(chain, tmp_path, write(tmp_path, [70_000] * 3), "flat", expect=1)
-    assert "saturated" in capsys.readouterr().err and not (tmp_path / "m.fits").exists()
+    assert "left out 3.fits: saturated" in capsys.readouterr().err
+    run(chain, tmp_path, write(tmp_path, [70_000] * 3), "flat")
+    assert "0 of 3 frames usable: saturated" in void(tmp_path)
+    assert "no master flat" in capsys.readouterr().err
 
 
-def test_unreadable_frames_are_left_out_and_only_such_are_an_error(chain, tmp_path, capsys):
-    names = write(tmp_path, [500] * 4)
-    (tmp_path / names[0]).write_bytes(b"x")
-    run(chain, tmp_path, names, "bias")
+def test_a_flat_at_a_ceiling_below_full_scale_is_saturated(chain, tmp_path, capsys):
+    names = write(tmp_path, [10_000, 12_000, 14_000, 50_000])
+    fits.writeto(tmp_path / names[3], np.minimum(fits.getdata(tmp_path / names[3]), 50_002), overwrite=True)
+    run(chain, tmp_path, names, "flat")
     assert fits.getheader(tmp_path / "m.fits")["NCOMBINE"] == 3
-    (tmp_path / "m.fits").unlink()
-    run(chain, tmp_path, ["none.fits"] * 3, "bias", expect=1)
-    assert "none of the 3 frames" in capsys.readouterr().err and not (tmp_path / "m.fits").exists()
+    assert "left out 3.fits: saturated" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["bias", "dark", "flat", "light"])
+def test_unreadable_frames_are_left_out_by_name_and_only_such_make_no_master(chain, tmp_path, kind, capsys):
+    names = write(tmp_path, [500, 502, 501, 500])
+    (tmp_path / names[0]).write_bytes(b"x")
+    run(chain, tmp_path, names, kind)
+    assert fits.getheader(tmp_path / "m.fits")["NCOMBINE"] == 3
+    assert "left out 0.fits: " in capsys.readouterr().err
+    run(chain, tmp_path, ["none.fits", "nor.fits", "neither.fits"], kind)
+    assert void(tmp_path).startswith("0 of 3 frames usable: ")
+    said = capsys.readouterr().err
+    assert all(f"left out {name}.fits" in said for name in ("none", "nor", "neither"))
+
+
+def test_two_frames_are_too_few(chain, tmp_path):
+    names = write(tmp_path, [500] * 3)
+    (tmp_path / names[0]).unlink()
+    run(chain, tmp_path, names, "dark")
+    assert "2 of 3 frames usable" in void(tmp_path)
+
+
+@pytest.mark.parametrize("level", [500, 503, 1400])
+def test_a_flat_that_was_not_lit_is_left_out_by_name(chain, tmp_path, level, capsys):
+    fits.writeto(tmp_path / "zero.fits", np.full((64, 70), 500, np.float32))
+    names = write(tmp_path, [level, 20_000, 21_000, 19_000, 22_000])
+    run(chain, tmp_path, names, "flat", "--zero", tmp_path / "zero.fits")
+    header = fits.getheader(tmp_path / "m.fits")
+    assert header["NCOMBINE"] == 4 and header["FLATLEVL"] == pytest.approx(20_000, rel=0.01)
+    assert "left out 0.fits: " in (said := capsys.readouterr().err) and "lit" in said
+    assert "left out 0.fits" in " ".join(header["HISTORY"])
+
+
+def test_the_fading_light_of_dusk_and_a_drifting_bias_lose_nothing(chain, tmp_path):
+    run(chain, tmp_path, write(tmp_path, [40_000, 29_000, 21_000, 15_000, 11_000, 8_000]), "flat")
+    assert fits.getheader(tmp_path / "m.fits")["NCOMBINE"] == 6
+    run(chain, tmp_path, write(tmp_path, [500, 501, 503, 504, 506, 507]), "bias")
+    assert fits.getheader(tmp_path / "m.fits")["NCOMBINE"] == 6
+
+
+def test_a_flat_with_the_lamp_half_covered_is_left_out(chain, tmp_path, capsys):
+    names = write(tmp_path, [20_000, 21_000, 19_000, 22_000])
+    half = fits.getdata(tmp_path / names[2])
+    half[:, :35] //= 2
+    fits.writeto(tmp_path / names[2], half, overwrite=True)
+    run(chain, tmp_path, names, "flat")
+    assert "left out 2.fits: lit otherwise" in capsys.readouterr().err
+    assert fits.getdata(tmp_path / "m.fits").std() < 0.001
+
+
+def damaged(case, pixels):
+    rng = np.random.default_rng(5)
+    if case == "light in it":
+        return pixels + 240
+    if case == "another offset":
+        return pixels - 100
+    if case == "a leak of light":
+        return pixels + np.linspace(0, 60, pixels.shape[1])
+    if case == "noisy":
+        return pixels + rng.normal(0, 20, pixels.shape)
+    if case == "all equal":
+        return 0 * pixels + 500
+    return pixels[:, :-2]  # another size
+
+
+@pytest.mark.parametrize("place", [0, 3])
+@pytest.mark.parametrize(
+    "case", ["light in it", "another offset", "a leak of light", "noisy", "all equal", "another size"]
+)
+@pytest.mark.parametrize("kind", ["bias", "dark"])
+def test_one_bad_dark_is_left_out_by_name(chain, tmp_path, kind, case, place, capsys):
+    names = write(tmp_path, [500, 501, 502, 500, 501])
+    pixels = damaged(case, fits.getdata(tmp_path / names[place]).astype(float))
+    fits.writeto(tmp_path / names[place], np.rint(pixels).astype(np.uint16), overwrite=True)
+    run(chain, tmp_path, names, kind)
+    image, header = fits.getdata(tmp_path / "m.fits", header=True)
+    assert header["NCOMBINE"] == 4 and header["NLEFTOUT"] == 1 and image.shape == (64, 70)
+    assert np.median(image) == pytest.approx(501, abs=1)
+    assert f"left out {place}.fits: " in capsys.readouterr().err
+
+
+def test_a_set_without_a_majority_makes_no_master(chain, tmp_path):
+    run(chain, tmp_path, write(tmp_path, [500, 500, 900, 900]), "dark")
+    assert "none is the majority" in void(tmp_path) or "in one set" in void(tmp_path)
+
+
+def test_masters_are_free_of_their_pedestal(chain, tmp_path):
+    run(chain, tmp_path, write(tmp_path, [600] * 4), "bias", pedestal_adu="100")
+    assert np.median(fits.getdata(tmp_path / "m.fits")) == pytest.approx(500, abs=1)
+    (tmp_path / "m.fits").rename(tmp_path / "zero.fits")
+    names, slope = write(tmp_path, [600] * 4), np.linspace(9_000, 11_000, 70)
+    for name in names:
+        fits.writeto(tmp_path / name, np.rint(fits.getdata(tmp_path / name) + slope).astype(np.uint16), overwrite=True)
+    for zero, left in ((["--zero", tmp_path / "zero.fits"], 0), ([], 500)):
+        run(chain, tmp_path, names, "flat", *zero, pedestal_adu="100")
+        expected = (slope + left) / np.median(slope + left)
+        assert np.median(fits.getdata(tmp_path / "m.fits"), axis=0) == pytest.approx(expected, abs=2e-3)
+
+
+def test_flats_do_without_a_bias_that_is_void(chain, tmp_path, capsys):
+    run(chain, tmp_path, ["none.fits"] * 3, "bias")
+    (tmp_path / "m.fits").rename(tmp_path / "zero.fits")
+    run(chain, tmp_path, write(tmp_path, [20_000] * 3), "flat", "--zero", tmp_path / "zero.fits")
+    assert np.median(fits.getdata(tmp_path / "m.fits")) == 1
+    assert "without a bias" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", ["bias", "dark", "flat", "light"])
@@ -153,30 +263,10 @@ def test_a_frame_that_is_no_whole_number_is_combined_with_others_that_are(chain,
         assert close.mean() > 0.98  # the others lost a sample
 
 
-def test_a_frame_of_another_size_is_left_out(chain, tmp_path):
-    names = write(tmp_path, [500] * 4)
-    fits.writeto(tmp_path / names[3], np.zeros((80, 90), np.uint16), overwrite=True)
-    run(chain, tmp_path, names, "dark")
-    image, header = fits.getdata(tmp_path / "m.fits", header=True)
-    assert image.shape == (64, 70) and header["NCOMBINE"] == 3
-
-
-def test_flats_darker_than_their_bias_are_an_error(chain, tmp_path, capsys):
-    names = write(tmp_path, [500] * 3)
+def test_flats_darker_than_their_bias_make_no_master(chain, tmp_path):
     fits.writeto(tmp_path / "zero.fits", np.full((64, 70), 900, np.float32))
-    rows = [dict.fromkeys(FRAME_COLUMNS, "") | {"path": name, "kind": "flat"} for name in names]
-    (tmp_path / "m.csv").write_text(csv_text(rows, list(FRAME_COLUMNS)))
-    arguments = [
-        tmp_path / "m.csv",
-        "--raw",
-        tmp_path,
-        "--zero",
-        tmp_path / "zero.fits",
-        "-o",
-        tmp_path / "m.fits",
-    ]
-    chain.call("master", *arguments, expect=1)
-    assert "not brighter than its bias" in capsys.readouterr().err
+    run(chain, tmp_path, write(tmp_path, [500] * 3), "flat", "--zero", tmp_path / "zero.fits")
+    assert "not lit" in void(tmp_path)
 
 
 def test_defects_are_found_from_the_lights_of_a_night_without_darks(chain, tmp_path):
