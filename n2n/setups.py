@@ -88,6 +88,11 @@ def _same_step(one: str, other: str) -> bool:
     return high < 4 * max(low, 1e-9)
 
 
+def _same_steps(one: str, other: str) -> bool:
+    """A dark contains the bias: either takes the zero away."""
+    return [bool(set(steps) & set("bd")) for steps in (one, other)] == [True, True] and ("f" in one) == ("f" in other)
+
+
 def _same_text(one: str, other: str) -> bool:
     return "".join(one.split()).casefold() == "".join(other.split()).casefold()
 
@@ -116,7 +121,7 @@ TABLE = (
     # Lights of one group are treated alike; what was done to them before is part of that.
     Column("exptime_s", "exposure", GROUP, unknown=True, same=_same_part),
     Column("stage", "stage", GROUP, unknown=True),
-    Column("done", "what was done to it before", GROUP, unknown=True),
+    Column("done", "what was done to it before", GROUP, unknown=True, same=_same_steps),
 )
 # Columns that a choice of a master explains in words of its own (`n2n.masters.misfit`).
 OWN_WORDS = {"exptime_s", "temperature_c", "filter", "filter_bw_nm", "rotator_deg"}

@@ -14,7 +14,7 @@ from n2n.formats.overrides import FIELDS
 UNKNOWN = "?"
 
 
-def ask(code: str, what: str, path: str, fields: dict, *, word: str = "") -> BadFrame:
+def ask(code: str, what: str, path: str, fields: dict, *, word: str = "", where: str = "") -> BadFrame:
     """Make the error that asks.
 
     Parameters
@@ -29,14 +29,20 @@ def ask(code: str, what: str, path: str, fields: dict, *, word: str = "") -> Bad
         Fields of `overrides` to offer, `UNKNOWN` where only the user knows.
     word : str, optional
         Part of the file's name that all files meant have; without it the whole folder is offered.
+    where : {"", "file", "night"}, optional
+        Offer the file alone, or the whole night.
     """
-    return BadFrame(code, f"{what}; {hint(path, fields, word)}")
+    # A sentence that ends in a condition goes on to what is to be done then.
+    sentence = what.rpartition("; ")[2].rpartition(". ")[2]
+    join = ", " if sentence.startswith(("if ", "to ")) else "? Then " if sentence.startswith("Is ") else "; "
+    return BadFrame(code, f"{what}{join}{hint(path, fields, word, where)}")
 
 
-def hint(path: str, fields: dict, word: str = "", whole: bool = False) -> str:
-    """The line of configuration: for the frame's folder, for files in it whose names hold `word`, or for it alone."""
+def hint(path: str, fields: dict, word: str = "", where: str = "") -> str:
+    """The line of configuration; parameters as of `ask`."""
     stated = ", ".join(f"{key}: {_value(fields[key])}" for key in FIELDS if key in fields)
-    pattern = json.dumps(escaped(path) if whole else pattern_for(path, word), ensure_ascii=False)
+    places = {"file": escaped(path), "night": escaped(PurePosixPath(path).parts[0])}
+    pattern = json.dumps(places.get(where) or pattern_for(path, word), ensure_ascii=False)
     return f"set in config/config.yaml: overrides: {{{pattern}: {{{stated}}}}}"
 
 

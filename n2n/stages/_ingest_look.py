@@ -145,9 +145,10 @@ def refuse_mosaic(item, row: dict) -> None:
     how = f"its header says {told}" if told else f"its pixels show the pattern {seen}"
     raise ask(
         "colour_mosaic",
-        f"a colour camera's mosaic ({how}), which n2n cannot process yet; if the camera is monochrome",
+        f"a colour camera's mosaic ({how}), which n2n cannot process yet. Is the camera monochrome",
         item.path,
         {"bayer": "none"},
+        where="night",
     )
 
 

@@ -253,7 +253,7 @@ def _leave_copies(rows: dict[str, dict[str, str]], state: Night, again: set[str]
         what = "a reduced copy of" if copy["stage"] != kept["stage"] else "the same exposure as"
         reason = f"{what} {kept['path']}: begun at the same time, with the same noise"
         if copy["stage"] != kept["stage"]:
-            reason += f"; to use this one instead, {hint(kept['path'], {'skip': True}, whole=True)}"
+            reason += f"; to use this one instead, {hint(kept['path'], {'skip': True}, where='file')}"
         state.reject(copy["path"], BadFrame("duplicate", reason))
         rows.pop(copy["path"], None)
 
