@@ -30,7 +30,7 @@ RECIPES = {
     "reference": 2,
     "register": 6,
     "pairs": 7,
-    "stack": 6,
+    "stack": 7,
     "train": 6,
     "denoise": 8,
     "frames": 7,

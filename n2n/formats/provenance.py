@@ -10,6 +10,7 @@ import platform
 import subprocess
 import uuid
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 from astropy.io import fits
@@ -110,6 +111,12 @@ def mask_plane(mask: np.ndarray) -> fits.ImageHDU:
     return hdu
 
 
+def ascii_path(path: str) -> str:
+    """A path in letters that FITS tables can hold; others, and ``%``, become their UTF-8 bytes as in URLs."""
+    plain = path.isascii() and "%" not in path
+    return path if plain else quote(path, safe="".join(map(chr, range(32, 127))).replace("%", ""))
+
+
 def provenance_table(frames: list[dict], left_out: list[dict]) -> fits.BinTableHDU:
     """One row an exposure, used or not."""
     entries = sorted([*frames, *left_out], key=lambda entry: entry["path"])
@@ -120,10 +127,12 @@ def provenance_table(frames: list[dict], left_out: list[dict]) -> fits.BinTableH
 
     columns = []
     for name, values in (
-        ("FILENAME", [entry["path"] for entry in entries]),
+        ("FILENAME", [ascii_path(entry["path"]) for entry in entries]),
         ("SHA256", [entry["sha256"] for entry in entries]),
         ("BLOCK", [entry.get("block", "") for entry in entries]),
         ("REASON", ["; ".join(entry["rejected"]) for entry in entries]),
+        ("STAGE", [entry.get("stage") or "raw" for entry in entries]),
+        ("EVIDENCE", [entry.get("evidence", "") for entry in entries]),
     ):
         column = text(values)
         column.name = name
@@ -205,10 +214,12 @@ def quality_cards(facts: dict) -> dict:
     if "exposure_gain" in facts:
         gain = facts["exposure_gain"]
         bias = facts["star_flux"].get("S/N above 50", {}).get("bias")
+        # A gain that is no measurement is not claimed.
+        told = not any(gate.get("title") == "Gain" and gate["verdict"] == "INFO" for gate in facts["gates"])
         cards |= {
-            "QAGAIN": (gain["value"], "worth this many times the exposures"),
-            "QAGAINER": (gain["standard_error"], "standard error of QAGAIN"),
-            "QARISK": (1 / gain["value"], "error over variance of the stack; raw = 1"),
+            "QAGAIN": (gain["value"] if told else None, "worth this many times the exposures"),
+            "QAGAINER": (gain["standard_error"] if told else None, "standard error of QAGAIN"),
+            "QARISK": (1 / gain["value"] if told else None, "error over variance of the stack; raw = 1"),
             "QASLOPE": (facts["slope"], "held-out exposures on denoised image"),
             "QACHI2": (facts["residual_chi2"], "residual; target 1 - QARISK"),
         }

@@ -8,6 +8,7 @@ import hashlib
 import warnings
 from importlib.resources import files
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 from astropy.io import fits
@@ -72,8 +73,8 @@ def verify(path: Path, raw: Path, models: Path) -> tuple[list[str], list[str]]:
     story = tell(path, header, exposures)
     found, wrong = 0, 0
     for name, digest, _ in exposures:
-        file = raw / name
-        if not file.is_file():
+        file = next((file for file in (raw / unquote(name), raw / name) if file.is_file()), None)
+        if file is None:
             continue
         found += 1
         if sha256_file(file) != digest:
