@@ -21,8 +21,8 @@ KINDS = _table(
     dark="dark darks darkframe darkframes darksub darksubs darki dunkelbild dunkelbilder dunkelframe dunkelframes "
     "noirs oscuros oscuras bui donkers donkeropnames дарк дарки 暗场 ダーク",
     flat="flat flats flatframe flatframes flatfield flatfields flaty skyflat skyflats domeflat domeflats "
-    "twiflat twiflats twilightflat twilightflats autoflat autoflats panelflat panelflats weissbild weissbilder weißbild weißbilder "
-    "флэт флэты флет флеты 平场 フラット",
+    "twiflat twiflats twilightflat twilightflats autoflat autoflats panelflat panelflats weissbild weissbilder "
+    "weißbild weißbilder флэт флэты флет флеты 平场 フラット",
     darkflat="darkflat darkflats flatdark flatdarks dflat dflats 暗平场 ダークフラット フラットダーク",
     master="masterflat masterflats masterdark masterdarks masterbias masterbiases masterlight masteroffset mflat mdark "
     "mbias mzero superbias superdark superflat masterdarkflat masterflatdark",
@@ -41,8 +41,8 @@ NEUTRAL = _words(
     "expos exposure exposures exptime sec secs second seconds sek min mins ms gain iso temp temperature deg ccd cmos "
     "bin binning binned mode readout raw cal cali calib calibration kalibration library lib set sets seq sequence "
     "series serie batch new old final avg average mean median mono color colour osc neg minus pos plus vis visible "
-    "pier north south left right rot rotation rotator angle no nr num part jan feb mar apr may jun jul aug sep sept oct nov "
-    "dec january february march april june july august september october november december fit fits fts fz tif "
+    "pier north south left right rot rotation rotator angle no nr num part jan feb mar apr may jun jul aug sep sept oct "
+    "nov dec january february march april june july august september october november december fit fits fts fz tif "
     "ha hb oiii sii nii lum luminance red green blue clear clr uv ir uvir ircut cls uhc lp halpha oiiisii sloan "
     "lrgb rgb nofilter none filter bessell johnson bayer rggb bggr grbg gbrg "
     "asi zwo qhy qhyccd atik moravian sbig fli apogee canon eos nikon sony fuji pentax qsi touptek toupcam altair "

@@ -39,6 +39,9 @@ def kind_in_path(path: str) -> tuple[str, str] | None:
         return None
     said = [_said(part, named=index == 0) for index, part in enumerate(reversed(parts))]
     lists = [found for found in said if len(found) > 1]
+    if inner := next((at for at, found in enumerate(said) if at and set(found) & {"bias", "dark", "flat"}), 0):
+        # Calibration frames are often kept beside the lights they belong to: lights/M31/flats.
+        said[inner + 1 :] = [{} if set(found) == {"light"} else found for found in said[inner + 1 :]]
     single = [next(iter(found.items())) for found in said if len(found) == 1]
     if said[0] in lists:  # a name with two kinds is a riddle; a folder with two may hold both
         return "", " / ".join(said[0].values())
