@@ -18,6 +18,7 @@ from n2n.errors import BadFrame, UserError
 VERBS = {
     "ingest": ("n2n.stages.ingest", "find a night's frames, read their headers, list them in frames.csv"),
     "master": ("n2n.stages.master", "combine bias, dark or flat frames, or map the detector's defects"),
+    "vet": ("n2n.stages.vet", "look at what masters make of a few exposures, refuse those that do harm"),
     "measure": ("n2n.stages.measure", "calibrate exposures, find stars, grade every exposure"),
     "reference": ("n2n.stages.reference", "choose the reference exposure and the limits of quality"),
     "register": ("n2n.stages.register", "bring exposures onto the reference's grid, scale and sky"),

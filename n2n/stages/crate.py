@@ -79,9 +79,12 @@ def describe_group(crate: "Crate", folder: Path, facts: dict, digests: dict) -> 
     results = [crate.file(f"{folder.name}/{name}", words) for name, words in OF_GROUP.items()]
     inputs = [crate.elsewhere(sha256_of(frame, digests), frame["filename"]) for frame in facts["frames"]]
     inputs += ["settings.json", crate.file(f"{folder.name}/calibration.json", "which masters were chosen, and why")]
-    chosen = read_json(folder / "calibration.json") if (folder / "calibration.json").is_file() else {}
-    for kind in ("bias", "dark", "flat", "defects"):
-        master = folder.parent.parent / "masters" / f"{chosen.get(kind)}.fits"
+    chosen = [read_json(folder / "calibration.json")] if (folder / "calibration.json").is_file() else []
+    for table in sorted((folder / "chunks").glob("*.csv")):  # exposures may have masters of their own
+        chosen += read_csv(table)
+    kinds = ("bias", "dark", "flat", "defects")
+    for key in dict.fromkeys(row[kind] for row in chosen for kind in kinds if row.get(kind)):
+        master = folder.parent.parent / "masters" / f"{key}.fits"
         if master.is_file():
             inputs.append(crate.elsewhere(sha256_file(master), f"masters/{master.name}"))
     model = facts.get("model") or {}
