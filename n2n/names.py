@@ -7,7 +7,7 @@ LONGEST = 255  # bytes a file's name may have
 
 # What rules/*.smk call the changing parts of a path; `n` is snakemake's own, for its locks.
 WILDCARDS = (
-    *("night", "group", "chunk", "key", "target", "palette", "model", "id"),
+    *("night", "group", "chunk", "treatment", "key", "target", "palette", "model", "id"),
     *("noise", "activation", "targets", "seed", "n"),
 )
 _WILDCARD = re.compile(rf"\{{\s*(?:{'|'.join(WILDCARDS)})\s*(?:,|\}})")
@@ -52,7 +52,8 @@ def braces_mean_themselves() -> bool:
     """Keep snakemake from taking every ``{word}`` in a path for a wildcard, and every ``<word>`` for a variable.
 
     Folders of nights, results and models may be called so, and snakemake has no way of writing a brace that is one:
-    names from input functions, too, are read as patterns. Afterwards only the names in `WILDCARDS` are special.
+    names from input functions, too, are read as patterns. Afterwards only the names in `WILDCARDS` are special. Nor
+    does it stop any more at a name in which something is repeated twenty times: no rule here feeds on itself.
     To be called before any rule is defined, in every process of a run.
 
     Returns
@@ -75,4 +76,6 @@ def braces_mean_themselves() -> bool:
     special = re.compile(general.replace(place, f"(?P<name>{'|'.join(WILDCARDS)})"), patterns.WILDCARD_REGEX.flags)
     patterns.WILDCARD_REGEX = snakemake.io.WILDCARD_REGEX = special
     pathvars.PATHVAR_REGEX = re.compile(r"(?!)")
+    if hasattr(snakemake.io, "PeriodicityDetector"):
+        snakemake.io.PeriodicityDetector.is_periodic = lambda self, value: None
     return True

@@ -31,7 +31,7 @@ rule assess:
     log:
         f"{LOGS}/assess.log",
     conda:
-        "../envs/n2n.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=megabytes(190, 2000),
     params:

@@ -12,7 +12,7 @@ rule colour:
     log:
         f"{RESULTS}/logs/{{night}}/{{target}}_{{palette}}.log",
     conda:
-        "../envs/n2n.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=4000,
     params:

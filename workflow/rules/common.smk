@@ -35,6 +35,12 @@ LOGS = f"{RESULTS}/logs/{{night}}/{{group}}"
 N2N = f'n2n() {{ {shlex.quote(sys.executable)} -P -m n2n "$@"; }}; '
 shell.prefix(N2N.replace("{", "{{").replace("}", "}}"))
 
+# Snakemake formats the path it makes of this, that of the checkout included.
+ENVIRONMENT = "../envs/n2n.yaml"
+HERE = str(workflow.current_basedir.get_path_or_uri(secret_free=True))
+if set("{}") & set(HERE):
+    ENVIRONMENT = f"{os.path.dirname(HERE)}/envs/n2n.yaml".replace("{", "{{").replace("}", "}}")
+
 # What a person finds in the end.
 OF_GROUP = [
     *("denoised.fits", "stack.fits", "assessment.json", "preview.png", "before_after.png"),

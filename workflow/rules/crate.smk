@@ -16,7 +16,7 @@ rule crate:
     log:
         f"{RESULTS}/logs/{{night}}/crate.log",
     conda:
-        "../envs/n2n.yaml"
+        ENVIRONMENT
     params:
         recipe=planning.RECIPES["crate"],
     shell:

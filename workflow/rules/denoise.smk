@@ -8,7 +8,7 @@ rule denoise:
     log:
         f"{LOGS}/denoise.log",
     conda:
-        "../envs/n2n.yaml"
+        ENVIRONMENT
     threads: 64
     resources:
         gpu=1,

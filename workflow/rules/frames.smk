@@ -7,7 +7,7 @@ rule frames:
     log:
         f"{LOGS}/frames.log",
     conda:
-        "../envs/n2n.yaml"
+        ENVIRONMENT
     threads: 64
     resources:
         gpu=1,

@@ -9,7 +9,7 @@ rule inject:
     log:
         f"{LOGS}/inject.log",
     conda:
-        "../envs/n2n.yaml"
+        ENVIRONMENT
     threads: 64
     resources:
         gpu=1,

@@ -8,7 +8,7 @@ rule master:
     log:
         f"{RESULTS}/logs/masters/{{key}}.log",
     conda:
-        "../envs/n2n.yaml"
+        ENVIRONMENT
     # Flats come when nothing else is left to do: they wait for their bias, and all lights wait for them.
     threads: lambda wildcards: 64 if PLAN.masters[wildcards.key].zero else 1
     resources:

@@ -9,7 +9,7 @@ rule measure:
     log:
         f"{LOGS}/measure-{{chunk}}.log",
     conda:
-        "../envs/n2n.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=megabytes(40, 1500),
     params:

@@ -7,7 +7,7 @@ rule pairs:
     log:
         f"{LOGS}/pairs.log",
     conda:
-        "../envs/n2n.yaml"
+        ENVIRONMENT
     threads: 64
     resources:
         mem_mb=MEMORY_MB,

@@ -10,7 +10,7 @@ rule photo:
         targets="noisy|clean",
         seed=r"\d+",
     conda:
-        "../envs/n2n.yaml"
+        ENVIRONMENT
     threads: 1 if SIZE == "quick" else 64
     resources:
         gpu=1,

@@ -7,7 +7,7 @@ rule reference:
     log:
         f"{LOGS}/reference.log",
     conda:
-        "../envs/n2n.yaml"
+        ENVIRONMENT
     params:
         options=options(CONFIG, "reference"),
         recipe=planning.RECIPES["reference"],

@@ -11,7 +11,7 @@ rule register:
     log:
         f"{LOGS}/register-{{chunk}}.log",
     conda:
-        "../envs/n2n.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=megabytes(60, 2000),
     params:

@@ -21,7 +21,7 @@ rule report:
     log:
         f"{RESULTS}/logs/{{night}}/report.log",
     conda:
-        "../envs/n2n.yaml"
+        ENVIRONMENT
     params:
         recipe=planning.RECIPES["report"],
     shell:
@@ -40,6 +40,6 @@ rule verdict:
     log:
         f"{RESULTS}/logs/{{night}}/verdict.log",
     conda:
-        "../envs/n2n.yaml"
+        ENVIRONMENT
     shell:
         "n2n report {input.assessments:q} --strict --log {log:q}"

@@ -7,7 +7,7 @@ rule stack:
     log:
         f"{LOGS}/stack.log",
     conda:
-        "../envs/n2n.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=megabytes(60, 1500),
     params:

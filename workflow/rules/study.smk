@@ -23,7 +23,7 @@ rule study:
     log:
         f"{RESULTS}/logs/study/{SIZE}.log",
     conda:
-        "../envs/n2n.yaml"
+        ENVIRONMENT
     params:
         version=planning.RECIPES["study"],
     shell:

@@ -14,7 +14,7 @@ rule train:
         id="|".join({name.split("/")[1] for name in PLAN.training}),
     retries: 0
     conda:
-        "../envs/n2n.yaml"
+        ENVIRONMENT
     threads: 64
     resources:
         gpu=1,
