@@ -277,8 +277,11 @@ def write_plan(config: dict, plan: Plan) -> None:
         if left_out:
             exposures = "1 exposure is" if len(left_out) == 1 else f"{len(left_out)} exposures are"
             plan.notes.append(f"{group.night}/{group.name}: {exposures} left out: {left_out[0]}")
+        planned = {row["path"]: row for rows in group.chunks.values() for row in rows}
         for name, rows in group.vetted.items():
-            write_text_if_changed(folder / "vetting" / f"{name}.csv", csv_text(rows, columns))
+            path = folder / "vetting" / f"{name}.csv"
+            if not _still_good(path, planned):
+                write_text_if_changed(path, csv_text(rows, columns))
         if write_text_if_changed(folder / "calibration.json", json.dumps(group.calibration, indent=1) + "\n"):
             plan.notes.append(f"{group.night}/{group.name}: {group.choice}")
     settings = json.dumps(acting(config), indent=1, sort_keys=True) + "\n"
@@ -288,6 +291,13 @@ def write_plan(config: dict, plan: Plan) -> None:
         write_text_if_changed(
             results / "masters" / f"{master.key}.csv", csv_text(list(master.rows), list(FRAME_COLUMNS))
         )
+
+
+def _still_good(path: Path, planned: dict[str, dict]) -> bool:
+    """Whether the exposures that masters were looked at on say the same as ever; some may have gone since."""
+    before = read_csv(path) if path.is_file() else []
+    left = [row for row in before if row["path"] in planned]
+    return bool(left) and all(row == {key: planned[row["path"]].get(key, "") for key in row} for row in left)
 
 
 def acting(part: dict, prefix: str = "") -> dict:
@@ -323,8 +333,9 @@ def _group(config, night, name, listed, rows, library, plan: Plan) -> Group:
         counted += len(inside)
     there = {int(row["chunk"]) for row in rows}
     reference = reference & there or there  # a chunk of which nothing is left tells nothing
-    first = [row for chunk in sorted(reference) for row in rows if int(row["chunk"]) == chunk]
+    first = [row for chunk in sorted(reference) for row in listed if int(row["chunk"]) == chunk]
     treated = treat(night, rows, first, library)
+    first = [row for row in first if library.there(row)]
     plan.masters |= treated.masters
     calibration = dict.fromkeys(("bias", "dark", "flat", "defects"))
     calibration |= {decision.kind: decision.master.key for decision in treated.decisions if decision.master}

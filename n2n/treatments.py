@@ -15,7 +15,7 @@ from n2n import setups
 from n2n.formats.overrides import matches
 from n2n.formats.tables import number
 from n2n.library import Decision, Library
-from n2n.masters import Master, make_master, split, turn_between, typical
+from n2n.masters import Master, kept, make_master, split, turn_between, typical
 
 MASTER_KINDS = ("dark", "bias", "flat", "defects")
 TREATMENT = (*MASTER_KINDS, "dark_scale", "left_out")  # columns that a chunk's table has beside those of frames.csv
@@ -45,8 +45,8 @@ class Choice:
         why = "not used: most exposures of this group have none that fits"
         keep = (zero, zero, flat)
         decisions = tuple(
-            decision if kept else Decision(decision.kind, None, why if decision.master else decision.why)
-            for decision, kept in zip(self.decisions, keep, strict=True)
+            decision if stays else Decision(decision.kind, None, why if decision.master else decision.why)
+            for decision, stays in zip(self.decisions, keep, strict=True)
         )
         return Choice(decisions, self.scale if zero else 1.0)
 
@@ -70,7 +70,7 @@ def treat(night: str, rows: list[dict], first: list[dict], library: Library) -> 
     rows : list of dict
         The group's lights, in the order in which they arrived.
     first : list of dict
-        Those of them that the reference rests on: what most are like is told by them.
+        Those the reference rests on: what most are like is told by them. Their files may be gone.
     library : Library
     """
     choices = _choices(night, rows, first, library)
@@ -89,8 +89,7 @@ def treat(night: str, rows: list[dict], first: list[dict], library: Library) -> 
         most = usual  # its reasons do not hang on any one exposure
     defects = None
     if not all(choice.decisions[0].master for choice in served):
-        raw = [row for row in first if row.get("stage", "") != "registered"]  # whose pixels are the detector's
-        defects = make_master("defects", night, raw) if raw else None
+        defects = _defects(night, first, library)
     decisions = list(most.decisions)
     if defects and not decisions[0].master:
         decisions.append(Decision("defects", defects, FROM_LIGHTS))
@@ -110,6 +109,16 @@ def treat(night: str, rows: list[dict], first: list[dict], library: Library) -> 
             | {"dark_scale": f"{used.scale:.10g}" if keys.get("dark") else "", "left_out": left_out}
         )
     return Treated(treated, decisions, most.scale, masters | library.needed(decisions))
+
+
+def _defects(night: str, first: list[dict], library: Library) -> Master | None:
+    """The map of the detector's defects that lights tell; one that is there stays, though some of them are gone."""
+    raw = [row for row in first if row.get("stage", "") != "registered"]  # whose pixels are the detector's
+    there = [row for row in raw if library.there(row)]
+    whole = make_master("defects", night, raw) if raw else None
+    if whole and len(there) < len(raw) and library.made(whole.key):
+        return kept(whole)
+    return make_master("defects", night, there) if there else None
 
 
 def set_of(row: dict) -> str:

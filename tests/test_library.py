@@ -178,6 +178,69 @@ def test_darkflats_come_before_the_bias_also_of_fewer_frames_than_a_master_needs
         assert library.masters[flat.zero].kind == kind
 
 
+@pytest.mark.parametrize("kind", ["bias", "dark", "flat"])
+@pytest.mark.parametrize(
+    ("column", "theirs", "ours", "words"),
+    [
+        ("row_order", "BOTTOM-UP", "TOP-DOWN", "row order BOTTOM-UP, the lights have TOP-DOWN"),
+        ("readout_mode", "Low Noise", "High Gain", "readout mode Low Noise, the lights have High Gain"),
+        ("step", "16", "1", "step of the numbers 16, the lights have 1"),
+    ],
+)
+def test_masters_read_or_written_otherwise_are_refused_in_plain_words(kind, column, theirs, ours, words):
+    found, _ = choose(nights={NIGHT: frames(kind, **{column: theirs})}, **{column: ours})
+    assert found[kind].master is None and found[kind].why == words
+
+
+def test_what_only_one_side_tells_is_accepted_and_told():
+    found, _ = choose(nights={NIGHT: frames("dark", row_order="TOP-DOWN") + frames("bias")}, readout_mode="Fast")
+    assert "the lights' row order unknown" in found["dark"].why and "their readout mode unknown" in found["dark"].why
+    assert found["bias"].master and "their readout mode unknown" in found["bias"].why
+
+
+def test_frames_that_tell_less_join_the_only_set_there_is_and_stay_alone_among_several():
+    some, few = frames("dark", 3, readout_mode="Fast"), frames("dark", 2)
+    assert [len(master.rows) for master in masters_of(NIGHT, some + few)] == [5]
+    more = frames("dark", 3, readout_mode="Slow")
+    assert sorted(len(master.rows) for master in masters_of(NIGHT, some + few + more)) == [2, 3, 3]
+
+
+def test_frames_of_two_pedestals_make_no_common_master():
+    rows = frames("bias", 3, pedestal_adu="100") + frames("bias", 4)
+    assert sorted(len(master.rows) for master in masters_of(NIGHT, rows)) == [3, 4]
+
+
+def test_frames_that_were_calibrated_before_are_no_masters_for_raw_lights():
+    rows = frames("flat", stage="calibrated", done="bd") + frames("bias", stage="calibrated", done="b")
+    found, _ = choose(nights={NIGHT: rows})
+    for kind in ("flat", "bias"):
+        assert found[kind].master is None and "calibrated before" in found[kind].why
+    flats = Library({NIGHT: frames("flat") + frames("bias", stage="calibrated", done="b")})
+    assert all(master.zero is None for master in flats.masters.values() if master.kind == "flat")
+
+
+@pytest.mark.parametrize(("done", "left"), [("bd", {"flat"}), ("f", {"dark", "bias"}), ("bdf", set())])
+def test_what_was_done_to_the_lights_before_is_not_done_again(done, left):
+    rows = frames("bias") + frames("dark") + frames("flat")
+    found, scale = choose(nights={NIGHT: rows}, done=done, stage="calibrated")
+    assert {kind for kind, decision in found.items() if decision.master} == left and scale == 1
+    assert all("already" in found[kind].why for kind in {"dark", "bias", "flat"} - left)
+
+
+def test_frames_that_are_gone_make_no_master_but_one_that_is_there_is_used():
+    rows = frames("dark", 4)
+    whole = next(iter(Library({NIGHT: rows}).masters))
+    assert Library({NIGHT: rows}, there=lambda row: False).masters == {}
+    (kept,) = Library({NIGHT: rows}, lambda row: False, lambda key: key == whole).masters.values()
+    assert kept.kept and kept.key == whole
+    decisions, _ = Library({NIGHT: rows}, lambda row: False, lambda key: key == whole).choose(
+        NIGHT, frames("light", 1)[0]
+    )
+    assert "not there any more" in decisions[0].why
+    (rest,) = Library({NIGHT: rows}, lambda row: row is not rows[0], lambda key: True).masters.values()
+    assert len(rest.rows) == 3 and not rest.kept
+
+
 # What `load_calibration` makes of the choice.
 
 

@@ -7,6 +7,7 @@ import pytest
 from n2n.config import check_config
 from n2n.errors import UserError
 from n2n.formats.frametable import FRAME_COLUMNS, QUARANTINE_COLUMNS, write_table
+from n2n.formats.overrides import matches
 from n2n.formats.tables import read_csv
 from n2n.plan import find_nights, make_plan, model_id, write_plan
 
@@ -391,6 +392,98 @@ def test_a_night_without_lights_does_not_stop_the_others(library):
     library.add(number=5).calibrated("2026-01-01")
     plan = library.plan()
     assert plan.nights == [NIGHT] and any("2026-01-01: no lights" in note for note in plan.notes)
+
+
+def lose(library, *rows):
+    for row in rows:
+        (library.root / "raw" / row["path"]).unlink()
+
+
+def test_lights_that_are_gone_leave_the_plan_and_come_back_with_their_files(library):
+    library.add(number=40).calibrated()
+    before = library.plan(write=True).groups[NIGHT, "M-42_Ha"]
+    folder = library.file(NIGHT, "M-42_Ha")
+    texts = {path: path.read_text() for path in folder.rglob("*.*")}
+    for path in library.file().rglob("*.*"):
+        os.utime(path, ns=(7, 7))
+    lost = library.tables[NIGHT][33:36]
+    lose(library, *lost)
+    plan = library.plan(write=True)
+    group = plan.groups[NIGHT, "M-42_Ha"]
+    assert group.lights == 37 and group.reference_chunks == before.reference_chunks
+    assert f"{NIGHT}/M-42_Ha: 3 of 40 listed exposures are not there any more; left out" in plan.notes
+    assert {name for name, time in times(folder).items() if time != 7} == {"chunks/001.csv"}
+    for row in lost:
+        (library.root / "raw" / row["path"]).touch()
+    assert library.plan(write=True).notes == []
+    assert {path: path.read_text() for path in folder.rglob("*.*")} == texts
+
+
+def test_a_night_of_which_nothing_is_left_keeps_its_products_and_is_told_in_one_line(library):
+    library.add(number=5).calibrated().plan(write=True)
+    texts = {path: path.read_text() for path in library.file().rglob("*.*")}
+    lose(library, *library.tables[NIGHT])
+    plan = library.plan(write=True)
+    assert not plan.groups and not plan.nights and len(plan.notes) == 1
+    assert "none of its 17 listed frames" in plan.notes[0] and "products stay" in plan.notes[0]
+    assert {path: path.read_text() for path in library.file().rglob("*.*")} == texts
+    library.add("2026-03-03", 4)
+    assert library.plan().nights == ["2026-03-03"]
+
+
+def test_a_group_of_which_nothing_is_left_stops_no_other(library):
+    library.add(number=5).add(number=5, target="M 31").calibrated()
+    lose(library, *[row for row in library.tables[NIGHT] if row["target"] == "M 31"])
+    plan = library.plan()
+    assert list(plan.groups) == [(NIGHT, "M-42_Ha")]
+    assert any("M-31_Ha: none of its 5 listed exposures" in note for note in plan.notes)
+
+
+def test_masters_of_a_renamed_night_come_from_where_its_frames_are_now(library):
+    library.calibrated("2026-01-01").add(number=5)
+    rows = library.tables["2026-01-01"]
+    lose(library, *rows)
+    assert library.calibration()["dark"] is None
+    library.tables["2026-01-01 M 42"] = []
+    library.calibrated("2026-01-01 M 42")
+    chosen = library.calibration()
+    for kind in ("bias", "dark", "flat"):
+        assert "night 2026-01-01 M 42" in why(chosen, kind)
+
+
+def test_a_master_that_was_made_before_its_frames_went_is_used_and_not_made_again(library):
+    library.calibrated("2026-01-01").add(number=5)
+    before = library.plan(NIGHT, write=True)
+    for key in before.masters:
+        library.file("masters", f"{key}.fits").touch()
+    lose(library, *library.tables["2026-01-01"])
+    plan = library.plan(NIGHT)
+    assert set(plan.masters) == set(before.masters) and all(master.kept for master in plan.masters.values())
+
+
+def test_every_exposure_names_its_own_masters_and_the_group_those_of_most(library):
+    library.add(number=6, rotator_deg="10").add(number=2, rotator_deg="190").calibrated(rotator_deg="10")
+    library.add(number=4, kind="flat", rotator_deg="190").plan(write=True)
+    group = library.plan().groups[NIGHT, "M-42_Ha"]
+    rows = [
+        row for chunk in group.chunks for row in read_csv(library.file(NIGHT, group.name, "chunks", f"{chunk}.csv"))
+    ]
+    flats = [row["flat"] for row in rows]
+    assert len(set(flats[:6])) == 1 and len(set(flats[6:])) == 1 and flats[0] != flats[6]
+    assert group.calibration["flat"] == flats[0]
+    assert set(flats) < set(group.masters(group.chunks)) and len(group.sets(group.chunks)) == 2
+    for name, exposures in group.vetted.items():
+        table = read_csv(library.file(NIGHT, group.name, "vetting", f"{name}.csv"))
+        assert [row["path"] for row in table] == [row["path"] for row in exposures]
+
+
+def test_exposures_left_out_for_their_masters_are_told_when_that_is_new(library):
+    library.add(number=6, rotator_deg="10").add(number=2, rotator_deg="190").calibrated(rotator_deg="10")
+    (told,) = [note for note in library.plan(write=True).notes if "left out" in note]
+    assert "2 exposures are left out: no flat fits this exposure" in told
+    pattern = json.loads(told.split("overrides: {")[1].split(": {skip")[0])
+    assert all(matches(pattern, row["path"]) == (row["kind"] == "flat") for row in library.tables[NIGHT])
+    assert not [note for note in library.plan(write=True).notes if "left out" in note]
 
 
 def test_nights_are_found_or_their_absence_is_told(tmp_path):

@@ -187,8 +187,10 @@ def _shadows(field: np.ndarray, shape: np.ndarray) -> str:
     elsewhere = score[(np.hypot(y[:, None], x[None, :]) > 4) & (certainty > 0.3 * certainty[0, 0])]
     if elsewhere.size < 100:
         return ""
-    feigned = max(SURE * robust_sigma(elsewhere), 1.5 * float(-elsewhere.min()))
-    if depth > 0.5 or (1 - depth) * np.sqrt(certainty[0, 0]) < feigned:
+    scatter, root = robust_sigma(elsewhere), float(np.sqrt(certainty[0, 0]))
+    feigned = max(SURE * scatter, 1.5 * float(-elsewhere.min()))
+    # Where the sky is bright instead, a nebula lies over the shadow: that its depth is small tells nothing.
+    if depth > 0.5 or depth < max(-0.3, -2 * scatter / root) or (1 - depth) * root < feigned:
         return ""
     return f"the lights show {max(depth, 0):.0%} of the depth of its shadows: dust lies elsewhere in them, or nowhere"
 

@@ -42,8 +42,8 @@ def test_integer_counts_do_not_wrap_around_below_the_dark():
     assert (pixels == -10).all()
 
 
-@pytest.mark.parametrize(("zero", "expected"), [(None, 170.0), (np.full(SHAPE, 150.0), 50.0)])
-def test_the_pedestal_is_subtracted_only_where_no_dark_holds_it(zero, expected):
+@pytest.mark.parametrize(("zero", "expected"), [(None, 170.0), (np.full(SHAPE, 150.0), 20.0)])
+def test_the_pedestal_is_subtracted_always_since_masters_are_free_of_theirs(zero, expected):
     pixels, _ = calibrate(np.full(SHAPE, 200.0), NONE, Calibration(zero=zero), pedestal_adu=30.0)
     assert (pixels == expected).all()
 
