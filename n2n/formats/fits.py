@@ -33,11 +33,12 @@ _STORAGE = re.compile(
 
 @dataclass(frozen=True)
 class Examined:
-    """What one pass over a file established: merged header, image HDU and remarks."""
+    """What one pass over a file established: merged header, image HDU, remarks, and the image as it was read."""
 
     header: fits.Header
     hdu_index: int
     notes: tuple[str, ...]
+    image: Hdu | None = None
 
 
 @guarded
@@ -97,7 +98,7 @@ def examine(
             notes.append(f"{int(invalid.sum())} undefined pixels masked")
     elif not image.compressed and _clipped_fraction(path, image) > MAX_CLIPPED:
         notes.append("clipped at the bottom of the range: not for training")
-    return Examined(_merge(hdus[0], image), image.index, tuple(notes))
+    return Examined(_merge(hdus[0], image), image.index, tuple(notes), image)
 
 
 def sha256_file(path: str | os.PathLike) -> str:

@@ -51,16 +51,16 @@ class Inferred:
 
 
 def told_kind(header: Mapping | Cards, path: str) -> str:
-    """The kind of frame that the header states by a card of its own; empty where it does not."""
+    """The kind of frame that the header states, or that its program's frames have; empty where neither tells."""
     cards = header if isinstance(header, Cards) else Cards(header)
-    return _stated_kind(cards, profile_of(cards))
+    profile = profile_of(cards)
+    return _stated_kind(cards, profile) or _kind_by_profile(cards, profile, path)[0]
 
 
 def told_exposure(header: Mapping | Cards) -> float | None:
-    """Exposure time of the header [s]; None where there is no positive one."""
+    """Exposure time of the header [s], 0 for a bias; None where it tells none."""
     cards = header if isinstance(header, Cards) else Cards(header)
-    exptime = _exposure(cards, profile_of(cards), [])
-    return exptime if exptime and exptime > 0 else None
+    return _exposure(cards, profile_of(cards), [])
 
 
 def normalise(
@@ -106,9 +106,11 @@ def normalise(
     exptime = _exposure(cards, profile, notes)
     stage, steps = _stage(cards, profile, path, exptime, override, notes)
     kind = override.get("kind") or _kind(cards, profile, path, notes)
+    open_because = ""
     if not kind and "kind" in inferred:
-        kind = str(inferred["kind"].value)
-        evidence.append(f"kind: {inferred['kind'].why}")
+        kind, open_because = str(inferred["kind"].value), inferred["kind"].why
+        if kind:
+            evidence.append(f"kind: {open_because}")
     if stage != done.RAW and kind not in ("light", ""):
         raise BadFrame("already_processed", f"a {kind} that is calibrated itself: {notes[-1]}")
     exptime = override.get("exptime_s", exptime)
@@ -121,7 +123,7 @@ def normalise(
     chosen = Filter("")
     if kind in ("", "light", "flat"):
         chosen = _filter(raw, cards, profile, path, override, siblings, bayer, notes, evidence)
-    _ask_for_missing(kind, exptime, chosen, path, override, cards, profile)
+    _ask_for_missing(kind, exptime, chosen, path, override, cards, profile, open_because)
     row = {
         "kind": kind,
         "target": _target(cards, path, override) if kind == "light" else "",
@@ -211,19 +213,22 @@ def _kind(cards: Cards, profile: Profile, path: str, notes: list[str]) -> str:
             key, value = next((key, cards.text(key)) for key in keys_of(profile, "kind") if cards.text(key))
             raise BadFrame("not_science", f"{key} = {value!r} is not an exposure to work with")
         return stated
+    kind, why = _kind_by_profile(cards, profile, path)
+    notes += [why] if why else []
+    return kind
+
+
+def _kind_by_profile(cards: Cards, profile: Profile, path: str) -> tuple[str, str]:
+    """Kind that is usual for a program whose header has no card for it, and a remark; empty where nothing tells."""
     if any(cards.text(key) for key in keys_of(profile, "kind")):
-        return ""  # it says something that nobody knows
+        return "", ""  # the header says something that nobody knows
     named = cards.text("OBJECT").lower()
     if named in profile.kind_by_object:
-        notes.append("kind read from OBJECT")
-        return profile.kind_by_object[named]
+        return profile.kind_by_object[named], "kind read from OBJECT"
     for pattern, kind in profile.kind_by_path:
         if re.search(pattern, path, re.I):
-            notes.append("kind read from the folder's name")
-            return kind
-    if profile.kind:
-        notes.append(f"kind assumed by the profile {profile.name}")
-    return profile.kind
+            return kind, "kind read from the folder's name"
+    return profile.kind, f"kind assumed by the profile {profile.name}" if profile.kind else ""
 
 
 def _stated_kind(cards: Cards, profile: Profile) -> str:
@@ -293,6 +298,7 @@ def _ask_for_missing(
     override: dict,
     cards: Cards,
     profile: Profile,
+    open_because: str,
 ) -> None:
     """Raise with the configuration that supplies everything missing, not only the first of it."""
     # A flat's time only finds its dark; without it the flat takes a bias.
@@ -304,7 +310,8 @@ def _ask_for_missing(
         lines["kind"] = _likely_kind(path) or UNKNOWN
     likely = lines.get("kind", kind)
     if likely in ("light", "flat", UNKNOWN):
-        if found := filter_in_path(path):
+        found = filter_in_path(path)
+        if found and (kind not in KINDS or chosen.problem):
             word = found[1]
             lines.setdefault("filter", found[0].canonical)
         elif chosen.problem:
@@ -314,7 +321,8 @@ def _ask_for_missing(
     if kind not in KINDS:
         value = first_text(cards, profile, "kind") or override.get("kind", "")
         what = f"{value!r} is no known kind of frame" if value else "the header does not say the kind of frame"
-        raise ask("kind_unknown", f"{what} (light, bias, dark, flat or darkflat)", path, lines, word=word)
+        what += f" (light, bias, dark, flat or darkflat){f', and {open_because}' if open_because else ''}"
+        raise ask("kind_unknown", what, path, lines, word=word)
     if needs_time:
         raise ask("no_exposure", "the header has no positive exposure time", path, lines, word=word)
     raise ask(chosen.problem, chosen.note, path, lines, word=word)

@@ -75,7 +75,12 @@ def read_pixels(
     BadFrame
         For every file that is not one complete 2-D image.
     """
-    image = choose(walk(path, max_bytes, keep=True), min_side)
+    return pixels_of(path, choose(walk(path, max_bytes, keep=True), min_side), counts)
+
+
+@guarded
+def pixels_of(path: str | os.PathLike, image: Hdu, counts: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels of an image that `n2n.formats.hdus.choose` found in a file; parameters and result as of `read_pixels`."""
     if counts and (found := _counts(path, image)) is not None:
         return found, np.zeros(found.shape, bool)
     return physical(path, image)

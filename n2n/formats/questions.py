@@ -42,15 +42,20 @@ def hint(path: str, fields: dict, word: str = "", where: str = "") -> str:
     """The line of configuration; parameters as of `ask`."""
     stated = ", ".join(f"{key}: {_value(fields[key])}" for key in FIELDS if key in fields)
     places = {"file": escaped(path), "night": escaped(PurePosixPath(path).parts[0])}
-    pattern = json.dumps(places.get(where) or pattern_for(path, word), ensure_ascii=False)
+    narrow = bool({"kind", "filter"} & set(fields))
+    pattern = json.dumps(places.get(where) or pattern_for(path, word, narrow), ensure_ascii=False)
     return f"set in config/config.yaml: overrides: {{{pattern}: {{{stated}}}}}"
 
 
-def pattern_for(path: str, word: str = "") -> str:
-    """A pattern for a frame and those beside it; letters that mean something in patterns are taken literally."""
+def pattern_for(path: str, word: str = "", narrow: bool = False) -> str:
+    """A pattern for a frame and those beside it; letters that mean something in patterns are taken literally.
+
+    With `narrow` only for those whose names hold the word, or differ from this one by numbers alone: in one folder may
+    lie several kinds of frames, through several filters.
+    """
     parent = PurePosixPath(path).parent.as_posix()
     prefix = "" if parent == "." else f"{escaped(parent)}/"
-    return prefix + (_around(word, PurePosixPath(path).name) if word else "*")
+    return prefix + (_around(word, PurePosixPath(path).name) if narrow else "*")
 
 
 def escaped(text: str) -> str:
@@ -76,6 +81,8 @@ def _yaml_word(value: object) -> bool:
 
 
 def _around(word: str, name: str) -> str:
-    """Match the names that carry a word between the same separators; all names where a folder carries it."""
-    match = re.search(rf"(^|[\s_-]){re.escape(word)}([\s_.-])", name)
-    return f"{'*' if match[1] else ''}{escaped(match[0])}*" if match else "*"
+    """Match the names that carry a word between the same separators, or are like this one but for numbers."""
+    match = re.search(rf"(^|[\s_-]){re.escape(word)}([\s_.-])", name) if word else None
+    if match:
+        return f"{'*' if match[1] else ''}{escaped(match[0])}*"
+    return re.sub(r"\*[\W_]*\*", "*", "*".join(map(escaped, re.split(r"\d(?:[\d\W_]*\d)?", name))))

@@ -5,7 +5,7 @@ import numpy as np
 from n2n.formats.rawframe import FRACTION, UNSIGNED
 
 STEPS = (64, 32, 16, 8, 4, 2)  # 8- to 15-bit converters whose numbers were shifted up to 16 bits
-SAMPLE = 1_000_000
+SAMPLE = 100_000
 DEEP = -2000  # ADU: no sky lies so far below its dark
 
 

@@ -27,6 +27,7 @@ _OTHER = {
     "tiff?|png|jpe?g|bmp|gif|webp|heic|psd": "a picture, no measurement: only FITS files are read",
     "st[4-9kx]|sbig|hdf5?|h5|asdf|fit\\.tmp": "a format that cannot be read; save it as FITS",
 }
+MOSAIC_FRAMES = 8  # a folder
 VERSION = 2  # of what is found out about a file; raised when more is
 
 
@@ -84,6 +85,7 @@ class New:
     digest: Future | None = None
     studied: Future | None = None
     sha256: str = ""
+    sampled: bool = True  # whether its pixels are searched for a colour mosaic
     seen: Any = None  # n2n.stages._ingest_look.Seen
 
     @functools.cached_property
@@ -132,7 +134,8 @@ def scan(raw: Path, night: str) -> dict[str, tuple[Path, os.stat_result | None]]
 def _other(name: str) -> str:
     """What to do about a file of pictures that is no FITS file; empty for any other file."""
     lower = name.lower()
-    return next((remedy for kinds, remedy in _OTHER.items() if re.search(rf"\.({kinds})$", lower)), "")
+    # Packed with gzip, it is what it was before.
+    return next((remedy for kinds, remedy in _OTHER.items() if re.search(rf"\.({kinds})(\.gz)?$", lower)), "")
 
 
 def other_format(path: str) -> BadFrame:
@@ -166,6 +169,16 @@ def changed(state: Night, found: dict, overrides: dict[str, dict]) -> list[New]:
             continue
         new.append(New(path, file, stat, stated, found))
     return new
+
+
+def sample(new: list[New]) -> None:
+    """Choose which files are searched for a colour mosaic: a few a folder, since its frames are of one camera."""
+    folders: dict[str, list[New]] = {}
+    for item in new:
+        folders.setdefault(item.path.rpartition("/")[0], []).append(item)
+    for items in folders.values():
+        for index, item in enumerate(items):
+            item.sampled = index * MOSAIC_FRAMES // len(items) != (index - 1) * MOSAIC_FRAMES // len(items)
 
 
 def mark_of(stated: dict) -> str:

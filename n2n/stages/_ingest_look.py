@@ -3,7 +3,8 @@
 Everything that needs the pixels is done while they are in memory, once for a file, several files side by side.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +13,11 @@ from n2n.errors import BadFrame
 from n2n.formats import fits, headers, rawframe, words
 from n2n.formats.headers import Inferred
 from n2n.formats.overrides import KINDS
-from n2n.formats.pixels import read_pixels
+from n2n.formats.pixels import pixels_of, read_pixels
 from n2n.formats.profiles import Cards
-from n2n.formats.questions import ask
-from n2n.sky import mosaic, numbers, twins
-from n2n.sky.match import NoMatch, match_stars
-from n2n.sky.stars import measure_stars
+from n2n.formats.questions import UNKNOWN, ask
+from n2n.sky import evidence, mosaic, numbers, twins
 
-try:
-    from n2n.sky import evidence
-except ImportError:
-    evidence = None
 FEWEST_STARS = 12  # in both exposures, for their stars to say that the fields differ
 
 
@@ -38,8 +33,8 @@ class Seen:
         Columns of ``frames.csv``.
     look : n2n.sky.evidence.Look or None
         What the pixels look like; only where header and words leave the kind open.
-    mosaic : str
-        Colour pattern that the pixels show; empty where they show none.
+    mosaic : str or None
+        Colour pattern that the pixels show; empty where they show none, None where it was not looked for.
     notes : tuple of str
     """
 
@@ -48,7 +43,7 @@ class Seen:
     step: int | None
     pixel_id: str
     look: object
-    mosaic: str
+    mosaic: str | None
     notes: tuple[str, ...]
 
 
@@ -75,7 +70,9 @@ def study(item, known: str, max_image_bytes: int) -> Seen | None:
         return None
     doubted = {"checksums": False} if item.stated.get("checksum") == "ignore" else {}
     examined = fits.examine(item.file, max_image_bytes, **doubted)
-    pixels, invalid = read_pixels(item.file, max_image_bytes, counts=True)
+    image = examined.image
+    pixels, invalid = pixels_of(item.file, image, True) if image else read_pixels(item.file, counts=True)
+    examined = replace(examined, image=None)  # its bytes are not needed any more
     bitpix = int(examined.header["BITPIX"])
     stored = numbers.stored_as(pixels, invalid, bitpix)
     notes = {
@@ -87,20 +84,33 @@ def study(item, known: str, max_image_bytes: int) -> Seen | None:
     told = item.stated.get("kind") or headers.told_kind(Cards(examined.header), item.path)
     spoken = words.kind_in_path(item.path)
     open_ = not item.stated.get("kind") and (not told or (spoken is not None and spoken[0] != told))
-    pattern = mosaic.pattern_in(pixels) if told in ("", "light", "flat") else ""
+    searched = item.sampled and told in ("", "light", "flat")
     return Seen(
         examined=examined,
         stored=stored,
         step=step,
         pixel_id=twins.pixel_id(pixels),
-        look=evidence.look(pixels) if open_ and evidence else None,
-        mosaic=pattern,
+        look=evidence.look(pixels, _exposure(item, examined)) if open_ else None,
+        mosaic=mosaic.pattern_in(pixels) if searched else None,
         notes=(notes[stored],) if stored else (),
     )
 
 
-def inferred(item) -> dict[str, Inferred]:
+def _exposure(item, examined: fits.Examined) -> float | None:
+    """Exposure time as the user, the header or the path tells it [s]; a 0 of the header counts."""
+    named = words.exposure_in_path(item.path)
+    told = item.stated.get("exptime_s", headers.told_exposure(Cards(examined.header)))
+    return told if told is not None else named[0] if named else None
+
+
+def inferred(item, others: Sequence[evidence.Look]) -> dict[str, Inferred]:
     """What words and pixels tell where the header of a file is silent.
+
+    Parameters
+    ----------
+    item : n2n.stages._ingest_found.New
+    others : sequence of Look
+        Of the other new frames of this night whose kind is open.
 
     Raises
     ------
@@ -115,17 +125,16 @@ def inferred(item) -> dict[str, Inferred]:
         if spoken and spoken[0] in ("not_science", "master") and told in ("", "light", "flat"):
             raise _no_exposure(item.path, spoken, told)
         if told in KINDS and item.seen.look is not None:
-            why = evidence.contradiction(told, spoken, item.seen.look)
-            if why:
-                raise ask("kind_contradicted", why, item.path, {"kind": spoken[0] if spoken[0] in KINDS else told})
+            path_says = spoken[0] if spoken else ""
+            if why := evidence.contradiction(told, path_says, item.seen.look, others):
+                fields = {"kind": path_says if path_says in KINDS else UNKNOWN}
+                raise ask("kind_contradicted", why, item.path, fields, word=spoken[1] if spoken else "")
         elif told == "" and item.seen.look is not None:
-            exptime = headers.told_exposure(item.cards) or item.stated.get("exptime_s")
-            kind, why = evidence.decide(spoken, item.seen.look, exptime)
-            if kind:
-                found["kind"] = Inferred(kind, why)
-    if "exptime_s" not in item.stated and headers.told_exposure(item.cards) is None:
-        if named := words.exposure_in_path(item.path):
-            found["exptime_s"] = Inferred(named[0], f"the word {named[1]!r} in the path")
+            decision = evidence.decide(spoken, item.seen.look, item.seen.look.exptime_s, others)
+            found["kind"] = Inferred(decision.kind, decision.reason)
+    named = words.exposure_in_path(item.path)
+    if named and "exptime_s" not in item.stated and not headers.told_exposure(item.cards):
+        found["exptime_s"] = Inferred(named[0], f"the word {named[1]!r} in the path")
     return found
 
 
@@ -137,9 +146,21 @@ def _no_exposure(path: str, spoken: tuple[str, str], told: str) -> BadFrame:
     return ask("not_science", f"not an exposure to work with, by its name ({word!r}); if it is one", path, fields)
 
 
-def refuse_mosaic(item, row: dict) -> None:
+def mosaics(new) -> dict[tuple, str]:
+    """Colour patterns by camera and size, where most of the frames that were searched show one."""
+    searched: dict[tuple, list[str]] = {}
+    for item in new:
+        if item.seen.mosaic is not None:
+            searched.setdefault(headers.identify(item.cards)[:3], []).append(item.seen.mosaic)
+    shown = {key: [pattern for pattern in patterns if pattern] for key, patterns in searched.items()}
+    return {key: found[0] for key, found in shown.items() if 2 * len(found) > len(searched[key])}
+
+
+def refuse_mosaic(item, row: dict, patterns: dict[tuple, str]) -> None:
     """Raise for frames of colour cameras, which n2n cannot process right yet."""
-    told, seen = row["bayer"], item.seen.mosaic
+    told, seen = row["bayer"], ""
+    if row["kind"] in ("light", "flat"):
+        seen = patterns.get(headers.identify(item.cards)[:3], "")
     if item.stated.get("bayer") == "none" or not (told or seen):
         return
     how = f"its header says {told}" if told else f"its pixels show the pattern {seen}"
@@ -176,6 +197,9 @@ def _compared(one: dict, other: dict, raw: Path, function):
 
 
 def _fields_agree(a: np.ndarray, b: np.ndarray) -> bool | None:
+    from n2n.sky.match import NoMatch, match_stars  # what most nights do without
+    from n2n.sky.stars import measure_stars
+
     stars = [
         measure_stars(pixels.astype(np.float32), *(np.zeros(pixels.shape, bool),) * 2, 5.0).stars for pixels in (a, b)
     ]

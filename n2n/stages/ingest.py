@@ -22,6 +22,7 @@ from n2n.stages._ingest_found import (
     leave_for_later,
     mark_of,
     other_format,
+    sample,
     scan,
     settle,
     signature,
@@ -82,6 +83,7 @@ def ingest(
     new = changed(state, found, overrides)
     if new:
         settle(new, state, settle_seconds)
+        sample(new)
         _read_all(new, state, max_image_bytes, _Progress(night, len(new), report))
         _accept_all([item for item in new if item.seen], state, Path(raw), chunk_size, report)
         _summarise(night, new, state, report)
@@ -224,12 +226,14 @@ def _rows(new: list[New], state: Night) -> dict[str, dict[str, str]]:
     from n2n.stages import _ingest_look as look
 
     beside, rows = _filters_beside(new, state), {}
+    looks = [item.seen.look for item in new if item.seen.look is not None]
+    patterns = look.mosaics(new)
     for item in new:
         try:
             siblings = beside[headers.identify(item.cards)[:3]]
-            inferred = look.inferred(item)
+            inferred = look.inferred(item, looks)
             row = headers.normalise(item.cards, item.path, override=item.stated, siblings=siblings, inferred=inferred)
-            look.refuse_mosaic(item, row)
+            look.refuse_mosaic(item, row, patterns)
             rows[item.path] = _row(row, item)
         except BadFrame as error:
             state.reject(item.path, error)
@@ -243,7 +247,8 @@ def _leave_copies(rows: dict[str, dict[str, str]], state: Night, again: set[str]
 
     there = {path: row for path, row in state.frames.items() if path not in again and (raw / path).is_file()}
     owners = {row["pixel_id"]: row for row in there.values() if row["pixel_id"]}
-    for path, row in sorted(rows.items(), key=lambda item: item[0] not in state.frames):
+    # Of copies the one that is known already stays, else the one that lies least deep in folders.
+    for path, row in sorted(rows.items(), key=lambda item: (item[0] not in state.frames, item[0].count("/"))):
         first = owners.setdefault(row["pixel_id"], row) if row["pixel_id"] else row
         if first is not row and look.same_pixels(first, row, raw):
             state.reject(path, BadFrame("duplicate", f"the same exposure as {first['path']}: its pixels are the same"))

@@ -81,11 +81,6 @@ def test_undefined_pixels_are_marked_and_zero(tmp_path):
     assert "1 undefined pixels masked" in examine(path).notes
 
 
-def test_values_of_a_fraction_are_noted(tmp_path):
-    path = save(tmp_path / "a.fits", fits.PrimaryHDU((RAMP / RAMP.max()).astype("f4")))
-    assert examine(path).notes == ("values between 0 and 1, not ADU",)
-
-
 def test_mostly_undefined_is_refused(tmp_path):
     values = RAMP.astype("f4")
     values[:4] = np.nan

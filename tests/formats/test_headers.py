@@ -457,13 +457,17 @@ def test_units_of_exposures():
 @pytest.mark.parametrize(
     ("cards", "code", "line"),
     [
-        ({"IMAGETYP": None}, "kind_unknown", '{"night/lights/*": {kind: light}}'),
-        ({"IMAGETYP": "Tricolor"}, "kind_unknown", '{"night/lights/*": {kind: light}}'),
+        ({"IMAGETYP": None}, "kind_unknown", '{"night/lights/frame_*.fits": {kind: light}}'),
+        ({"IMAGETYP": "Tricolor"}, "kind_unknown", '{"night/lights/frame_*.fits": {kind: light}}'),
         ({"EXPTIME": -1}, "no_exposure", '{"night/lights/*": {exptime_s: "?"}}'),
-        ({"FILTER": None}, "filter_missing", '{"night/lights/*": {filter: "?"}}'),
-        ({"FILTER": "Duo"}, "filter_ambiguous", '{"night/lights/*": {filter: "?"}}'),
-        ({"FILTER": None, "IMAGETYP": None}, "kind_unknown", '{"night/lights/*": {kind: light, filter: "?"}}'),
-        ({"FILTER": "Clear", "FILTER2": "Ha"}, "filter_ambiguous", '{"night/lights/*": {filter: "?"}}'),
+        ({"FILTER": None}, "filter_missing", '{"night/lights/frame_*.fits": {filter: "?"}}'),
+        ({"FILTER": "Duo"}, "filter_ambiguous", '{"night/lights/frame_*.fits": {filter: "?"}}'),
+        (
+            {"FILTER": None, "IMAGETYP": None},
+            "kind_unknown",
+            '{"night/lights/frame_*.fits": {kind: light, filter: "?"}}',
+        ),
+        ({"FILTER": "Clear", "FILTER2": "Ha"}, "filter_ambiguous", '{"night/lights/frame_*.fits": {filter: "?"}}'),
     ],
 )
 def test_what_is_missing_comes_with_the_line_that_settles_it(cards, code, line):

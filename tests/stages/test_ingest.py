@@ -326,16 +326,16 @@ def test_an_exchange_of_contents_is_no_duplicate(night):
 
 def test_overrides_settle_what_the_header_does_not_say(night):
     night.add("lights/x-ha-1.fits", IMAGETYP=None, FILTER=None, EXPTIME=None, OBJECT=None)
-    assert not night.ingest() and night.quarantine() == {"lights/x-ha-1.fits": "kind_unknown"}
+    assert not night.ingest() and night.quarantine() == {"lights/x-ha-1.fits": "no_exposure"}
     reason = read_table(night.file("quarantine.csv"), QUARANTINE_COLUMNS)[0]["reason"]
     line = reason.partition("set in config/config.yaml: ")[2]
     import yaml
 
     stated = yaml.safe_load(line)["overrides"]
-    assert stated == {f"{NIGHT}/lights/*-ha-*": {"kind": "light", "filter": "Ha", "exptime_s": "?"}}
+    assert stated == {f"{NIGHT}/lights/*": {"exptime_s": "?"}}
     with pytest.raises(UserError, match="exptime_s"):  # only the user knows
         night.ingest(overrides=stated)
-    stated[f"{NIGHT}/lights/*-ha-*"]["exptime_s"] = 300
+    stated[f"{NIGHT}/lights/*"]["exptime_s"] = 300
     row = night.ingest(overrides=stated)["lights/x-ha-1.fits"]
     assert (row["kind"], row["filter"], row["exptime_s"], row["group"]) == ("light", "Ha", "300", "target_Ha")
     assert not night.quarantine()
@@ -417,7 +417,7 @@ def test_progress_and_summary(night, monkeypatch):
     assert night.said[-3:] == [
         f"ingest {NIGHT}: 4 frames accepted, 1 in quarantine (1 filter_ambiguous)",
         f"ingest {NIGHT}: left out {NIGHT}/x.fits: FILTER = '?': a letter was lost in the header; "
-        f'set in config/config.yaml: overrides: {{"{NIGHT}/*": {{filter: "?"}}}}',
+        f'set in config/config.yaml: overrides: {{"{NIGHT}/x.fits": {{filter: "?"}}}}',
         f"ingest {NIGHT}: no camera profile for frames of Homemade 1; read by generic rules",
     ]
 
