@@ -125,6 +125,9 @@ def the_model(wildcards):
 
 def products(wildcards):
     """Every file that people look at: a deleted one is made again. What lies between may be deleted to save space."""
+    # What a killed run left unfinished is made again, also where profiles/default is not used. Earlier snakemake has
+    # no such settings yet.
+    workflow.dag_settings.force_incomplete = True
     wanted = []
     for group in PLAN.groups.values():
         wanted += [f"{RESULTS}/{group.night}/{group.name}/{name}" for name in OF_GROUP]
