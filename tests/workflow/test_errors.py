@@ -34,6 +34,28 @@ def test_wrong_value_names_the_choices(finished):
     assert "'gpu' is not one of auto, cpu, cuda" in complaint(finished, "--config", "device=gpu")
 
 
+def test_an_error_is_said_once_and_by_a_quiet_run_too(finished):
+    for quiet in ([], ["--quiet"], ["--quiet", "all"]):
+        text = complaint(finished, *quiet, "--config", "devise=cpu")
+        assert text.count("did you mean 'device'") == 1, quiet
+
+
+def test_a_settings_file_that_cannot_be_read_is_one_line_also_for_cron(empty):
+    (empty.folder / "config").mkdir()
+    (empty.folder / "config/config.yaml").write_bytes(b"raw: data/raw\nmodels: l\xe4tin\n")
+    assert "config/config.yaml, line 2: not UTF-8 text; save the file as UTF-8" in complaint(empty, "--quiet", "all")
+
+
+def test_a_lock_that_another_machine_may_hold_stays_with_what_to_type(finished, tmp_path):
+    workspace = finished.copy(tmp_path / "night")
+    shutil.rmtree(workspace.group)
+    lock = workspace.folder / ".snakemake/locks/0.output.lock"
+    lock.parent.mkdir(exist_ok=True)
+    lock.write_text(f"results/{NIGHT}/report.html\n")
+    text = complaint(workspace, "--quiet", "all")
+    assert "type: snakemake --unlock" in text and lock.exists()
+
+
 def test_no_raw_folder(tmp_path):
     assert "data/raw, does not exist" in complaint(Workspace(tmp_path))
 

@@ -34,6 +34,44 @@ def test_nothing_changed_runs_nothing(finished):
     assert finished.jobs() == {}
 
 
+@pytest.mark.parametrize(
+    ("deleted", "rules"),
+    [
+        ("NGC7000_Ha/denoised.fits", "assess report crate"),
+        ("NGC7000_Ha/stack.fits", "stack assess report crate"),
+        ("NGC7000_Ha/changed_sources.png", "assess report crate"),
+        ("summary.csv", "report crate"),
+        ("ro-crate-metadata.json", "crate"),
+    ],
+)
+def test_a_deleted_product_is_made_again_and_nothing_is_trained(workspace, deleted, rules):
+    (workspace.folder / "results" / NIGHT / deleted).unlink()
+    assert workspace.jobs() == dict.fromkeys(rules.split(), 1)
+
+
+def test_all_deleted_products_are_made_again(workspace):
+    night = workspace.folder / "results" / NIGHT
+    inner = ("chunks", "calibration.json", "reference.json", "inject.json")
+    products = [path for path in [*night.iterdir(), *workspace.group.iterdir()] if path.is_file()]
+    products = [p for p in products if p.suffix in (".fits", ".png", ".json", ".csv", ".html")]
+    products = [p for p in products if p.name not in inner and not p.name.startswith(("measured-", "vetted-", "."))]
+    products = [p for p in products if p.name not in ("frames.csv", "quarantine.csv", "settings.json")]
+    assert len(products) >= 10
+    models = {path: path.read_bytes() for path in workspace.models}
+    for path in products:
+        path.unlink()
+    workspace.snakemake()
+    assert [path for path in products if not path.is_file()] == []
+    assert models == {path: path.read_bytes() for path in workspace.models}
+    assert workspace.jobs() == {}
+
+
+def test_what_lies_between_may_be_deleted_to_save_space(workspace):
+    for path in [*workspace.group.glob("*.h5"), *workspace.group.glob("measured-*.json")]:
+        path.unlink()
+    assert workspace.jobs() == {}
+
+
 def test_a_new_night_runs_its_own_frames_and_reuses_the_model(workspace):
     simulate_night(workspace.folder / "data/raw", preset="tiny", night="2026-10-04", report=lambda text: None)
     expected = dict.fromkeys(
