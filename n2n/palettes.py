@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 
 from n2n.errors import UserError
-from n2n.formats.filters import sanitise
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def composites(groups, palettes: list[str]) -> dict[tuple[str, str, str], list[s
     found: dict[tuple[str, str], dict] = {}
     for group in sorted(groups, key=lambda group: (-group.lights, group.name)):
         row = next(iter(group.chunks.values()))[0]
-        target = sanitise(row["target"]) or "target"
+        target = group.name.partition("_")[0]  # with the pointing's number, and in the spelling all groups share
         found.setdefault((group.night, target), {}).setdefault(row["filter"], group.name)
     return {
         (night, target, name): [filters[key] for key in PALETTES[name].filters]

@@ -25,6 +25,11 @@ def test_a_palette_needs_all_its_filters_of_one_target_and_night():
     assert composites(groups, ["RGB"]).keys() == {("n1", "M-31", "RGB")} and composites(groups, []) == {}
 
 
+def test_pointings_of_one_target_are_not_mixed():
+    groups = [group("M-31_Ha"), group("M-31-2_Ha", lights=30), group("M-31-2_OIII")]
+    assert composites(groups, ["HOO"]) == {("n1", "M-31-2", "HOO"): ["M-31-2_Ha", "M-31-2_OIII"]}
+
+
 def test_of_two_groups_through_one_filter_the_deeper_is_taken():
     groups = [group("M-31_Ha", lights=12), group("M-31_Ha-2", lights=30), group("M-31_OIII")]
     assert composites(groups, ["HOO"]) == {("n1", "M-31", "HOO"): ["M-31_Ha-2", "M-31_OIII"]}

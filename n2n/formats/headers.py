@@ -57,6 +57,12 @@ def told_kind(header: Mapping | Cards, path: str) -> str:
     return _stated_kind(cards, profile) or _kind_by_profile(cards, profile, path)[0]
 
 
+def told_bayer(header: Mapping | Cards) -> str:
+    """The colour pattern that the header states; empty where it states none."""
+    cards = header if isinstance(header, Cards) else Cards(header)
+    return readout.bayer(cards, profile_of(cards), [])
+
+
 def told_exposure(header: Mapping | Cards) -> float | None:
     """Exposure time of the header [s], 0 for a bias; None where it tells none."""
     cards = header if isinstance(header, Cards) else Cards(header)

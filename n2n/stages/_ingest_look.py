@@ -156,14 +156,18 @@ def mosaics(new) -> dict[tuple, str]:
     return {key: found[0] for key, found in shown.items() if 2 * len(found) > len(searched[key])}
 
 
-def refuse_mosaic(item, row: dict, patterns: dict[tuple, str]) -> None:
+def refuse_mosaic(item, patterns: dict[tuple, str]) -> None:
     """Raise for frames of colour cameras, which n2n cannot process right yet."""
-    told, seen = row["bayer"], ""
-    if row["kind"] in ("light", "flat"):
+    stated, seen = item.stated.get("bayer", ""), ""
+    told = stated or headers.told_bayer(item.cards)
+    kind = item.stated.get("kind") or headers.told_kind(item.cards, item.path)
+    if kind in ("", "light", "flat"):
         seen = patterns.get(headers.identify(item.cards)[:3], "")
-    if item.stated.get("bayer") == "none" or not (told or seen):
+    if stated == "none" or not (told or seen):
         return
-    how = f"its header says {told}" if told else f"its pixels show the pattern {seen}"
+    how = (
+        f"{'overrides say' if stated else 'its header says'} {told}" if told else f"its pixels show the pattern {seen}"
+    )
     raise ask(
         "colour_mosaic",
         f"a colour camera's mosaic ({how}), which n2n cannot process yet. Is the camera monochrome",

@@ -230,10 +230,10 @@ def _rows(new: list[New], state: Night) -> dict[str, dict[str, str]]:
     patterns = look.mosaics(new)
     for item in new:
         try:
+            look.refuse_mosaic(item, patterns)
             siblings = beside[headers.identify(item.cards)[:3]]
             inferred = look.inferred(item, looks)
             row = headers.normalise(item.cards, item.path, override=item.stated, siblings=siblings, inferred=inferred)
-            look.refuse_mosaic(item, row, patterns)
             rows[item.path] = _row(row, item)
         except BadFrame as error:
             state.reject(item.path, error)

@@ -379,7 +379,7 @@ def test_impossible_overrides_are_told(night, fields, word):
 def test_siblings_settle_h_and_gaps(night):
     night.add("h.fits", FILTER="H")
     night.add("o.fits", FILTER="OIII")
-    night.add("gap.fits", FILTER=None, BAYERPAT="RGGB")
+    night.add("gap.fits", FILTER=None)
     assert night.columns("filter") == {"h.fits": "Ha", "o.fits": "OIII"}
     assert night.quarantine() == {"gap.fits": "filter_missing"}
 
