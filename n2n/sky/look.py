@@ -19,6 +19,7 @@ SAMPLE = 500  # pixels a side that tell the level
 CELLS = 12  # a side, for the shape of the field
 _NEAR = [(-1, 0), (1, 0), (0, -1), (0, 1)]
 _CORNERS = [(-1, -1), (-1, 1), (1, -1), (1, 1)]
+_NEXT = [(-2, 0), (2, 0), (0, -2), (0, 2)]
 _RING = [(-4, 0), (4, 0), (0, -4), (0, 4), (-3, -3), (3, 3), (-3, 3), (3, -3)]
 
 
@@ -127,13 +128,16 @@ def _windows(pixels: np.ndarray, cell: int, level: float):
 
 def _points(image: np.ndarray) -> tuple[int, int, float]:
     """Count stars and sharp points of one window, and measure its noise."""
-    image = image - _background(image)
-    noise = 1.4826 * float(np.median(np.abs(image[::2])))
+    image = image - _joined(image)
+    noise = 1.4826 * float(np.median(np.abs(image[::2]))) or float(image.std())
     if not noise > 0:
-        noise = float(image.std()) or 1.0
+        return 0, 0, 0.0
+    # In a glow or a nebula the noise is larger; it is never smaller than that of most of the window.
+    local = np.maximum(1.4826 * _joined(np.abs(image)), noise)
+    image /= local
     smooth = cv2.blur(image, (3, 3))
     # Resampled frames have noise that smoothing leaves.
-    spread = max(1.4826 * float(np.median(np.abs(smooth[::2] - np.median(smooth[::2])))), 0.25 * noise)
+    spread = max(1.4826 * float(np.median(np.abs(smooth[::2] - np.median(smooth[::2])))), 0.25)
     peaks = (smooth == cv2.dilate(smooth, np.ones((7, 7), np.uint8))) & (smooth > 6 * spread)
     y, x = np.nonzero(peaks[6:-6, 6:-6])
     y, x = y + 6, x + 6
@@ -145,34 +149,38 @@ def _points(image: np.ndarray) -> tuple[int, int, float]:
     best = np.argmax(_at(image, y, x, around), axis=0)
     y, x = y + around[best, 0], x + around[best, 1]
     peak = image[y, x]
-    near, corners, ring = (_at(image, y, x, np.array(places)) / peak for places in (_NEAR, _CORNERS, _RING))
-    lit = (near.min(axis=0) > np.maximum(0.06, 1.5 * noise / peak)) & (corners.mean(axis=0) > 0.03)
+    near, corners, next_, ring = (
+        _at(image, y, x, np.array(places)) / peak for places in (_NEAR, _CORNERS, _NEXT, _RING)
+    )
+    lit = (near.min(axis=0) > np.maximum(0.06, 1.5 / peak)) & (corners.mean(axis=0) > 0.03)
     lit &= ring.mean(axis=0) < 0.5
-    sharp = (near.mean(axis=0) < 0.12) & (peak > 8 * noise)
-    return _stars(near[:, lit], peak[lit] / noise), int(sharp.sum()), noise
+    # Light falls off as a bell does; a cluster of hot pixels ends at once.
+    bell = next_.mean(axis=0) > 0.4 * near.mean(axis=0) ** 4 - 1 / peak
+    sharp = (near.mean(axis=0) < 0.12) & (peak > 8)
+    stars = 0 if _centred(near[:, lit], peak[lit]) else int((lit & bell).sum())
+    return stars, int(sharp.sum()), noise
 
 
-def _stars(near: np.ndarray, height: np.ndarray) -> int:
-    """How many lit points are stars: none where all are centred alike upon their pixel.
+def _centred(near: np.ndarray, height: np.ndarray) -> bool:
+    """Tell points that are all centred alike upon their pixels: hot pixels that an interpolation has spread.
 
-    A star falls anywhere between the pixels. A hot pixel that an interpolation has spread does not. Of stars many
-    pixels wide this cannot be seen, nor are they taken for such.
+    A star falls anywhere between the pixels. Of stars many pixels wide this cannot be seen, nor are they taken for
+    such.
     """
-    count = near.shape[1]
     clear = height > 15
-    if clear.sum() >= 5 and np.median(near[:, clear]) < 0.65:
-        lean = np.concatenate([near[1, clear] - near[0, clear], near[3, clear] - near[2, clear]])
-        if 1.4826 * np.median(np.abs(lean - np.median(lean))) < 0.05 + 2 / np.median(height[clear]):
-            return 0
-    return count
+    if clear.sum() < 5 or np.median(near[:, clear]) > 0.65:
+        return False
+    lean = np.concatenate([near[1, clear] - near[0, clear], near[3, clear] - near[2, clear]])
+    limit = 0.05 + 2 / np.median(height[clear])
+    return any(1.4826 * np.median(np.abs(values - np.median(values))) < limit for values in (lean, np.abs(lean)))
 
 
 def _at(image: np.ndarray, y: np.ndarray, x: np.ndarray, places: np.ndarray) -> np.ndarray:
     return image[y + places[:, :1], x + places[:, 1:]]
 
 
-def _background(image: np.ndarray) -> np.ndarray:
-    """Median of cells of 24 pixels, smoothly joined."""
+def _joined(image: np.ndarray) -> np.ndarray:
+    """Medians of cells of 24 pixels, smoothly joined."""
     rows, columns = image.shape[0] // MESH, image.shape[1] // MESH
     cells = image[: rows * MESH, : columns * MESH].reshape(rows, MESH, columns, MESH).transpose(0, 2, 1, 3)
     mesh = np.median(cells.reshape(rows, columns, -1)[..., ::5], axis=2).astype(np.float32)

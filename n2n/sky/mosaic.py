@@ -11,7 +11,8 @@ import numpy as np
 SIDE = 96  # pixels of a window; a multiple of 2 and of 6
 WINDOWS = 7  # a side: 49 windows are enough, of whatever frame
 LEAST = 0.25  # difference of the diagonals in units of a pixel's noise; channels of real mono cameras reach 0.13
-AGREE = 0.12  # the greens differ by less than this share of what the colours differ by
+AGREE = 0.03  # the greens differ by less than this share of what the colours differ by; in real frames by 0.01
+STRONG = 1.0  # the same, where only one diagonal's pixels differ and the light does not tell
 LEAST_SHARE = 0.3  # of the windows; a nebula in a narrow band lights a part of the field only
 PERIODIC = np.array([1, 2, 1], np.float32) / 4  # blind to whatever alternates from pixel to pixel
 RGGB, GRBG, EITHER, XTRANS = "RGGB/BGGR", "GRBG/GBRG", "2x2", "X-Trans"
@@ -42,9 +43,12 @@ def pattern_in(pixels: np.ndarray) -> str:
         return ""
     m00, m01, m10, m11 = means.T
     diagonal, first, second = (m00 + m11 - m01 - m10) / 2, m00 - m11, m01 - m10
-    if _colours(diagonal, noise, level):
-        voters = np.abs(diagonal) > LEAST * noise
-        return _place_of_greens(*(values[voters] for values in (diagonal, first, second, noise)))
+    # Where green is the mean of red and blue both diagonals are as bright: then red and blue tell. Two amplifiers in
+    # both directions can look so, by chance: what is weak has to follow the light.
+    for contrast, strong in ((diagonal, LEAST), (first, STRONG), (second, STRONG)):
+        if _colours(contrast, noise, level, strong):
+            voters = np.abs(contrast) > LEAST * noise
+            return _place_of_greens(*(values[voters] for values in (diagonal, first, second, noise)))
     return _xtrans(high)
 
 
@@ -83,33 +87,36 @@ def _phases(high: np.ndarray, period: int) -> tuple[np.ndarray, np.ndarray]:
     return means, spread[..., 0].mean(axis=1)
 
 
-def _colours(diagonal: np.ndarray, noise: np.ndarray, level: np.ndarray) -> bool:
-    """One diagonal is brighter than the other in much of the frame, nowhere darker, and more so where light is."""
-    voters = np.abs(diagonal) > LEAST * noise
+def _colours(contrast: np.ndarray, noise: np.ndarray, level: np.ndarray, strong: float) -> bool:
+    """One side is brighter than the other in much of the frame, nowhere darker, and more so where light is."""
+    voters = np.abs(contrast) > LEAST * noise
     if voters.sum() < max(3, LEAST_SHARE * len(voters)):
         return False
-    positive = (diagonal[voters] > 0).mean()
+    contrast, level = contrast[voters], level[voters]
+    positive = (contrast > 0).mean()
     if min(positive, 1 - positive) > 0.1:
         return False
-    return not _constant(diagonal[voters], level[voters])
+    follows = _follows(contrast, level)
+    if follows is None:
+        return bool(np.median(np.abs(contrast) / noise[voters]) >= strong)
+    return follows
 
 
-def _constant(difference: np.ndarray, level: np.ndarray) -> bool:
-    """Tell an offset of the readout, the same in the light and in the dark, from a filter's share of the light.
+def _follows(contrast: np.ndarray, level: np.ndarray) -> bool | None:
+    """Tell a filter's share of the light from an offset of the readout, which is the same in the light and the dark.
 
-    A filter's difference grows at least as the level does; an offset stays. Only where the level varies enough
-    to tell.
+    A filter's contrast grows at least as the level does; an offset stays. None where the level varies too little.
     """
-    typical, middle = np.median(difference), np.median(level)
+    typical, middle = np.median(contrast), np.median(level)
     lever = level - middle
     if len(level) < 6 or middle <= 0 or not lever.any():
-        return False
+        return None
     design = np.column_stack([np.ones(len(level)), lever])
-    fit, *_ = np.linalg.lstsq(design, difference, rcond=None)
-    scatter = np.sqrt(((difference - design @ fit) ** 2).sum() / (len(level) - 2))
+    fit, *_ = np.linalg.lstsq(design, contrast, rcond=None)
+    scatter = np.sqrt(((contrast - design @ fit) ** 2).sum() / (len(level) - 2))
     error = scatter / np.sqrt((lever**2).sum())
     expected = typical / middle
-    return abs(expected) > 5 * error and fit[1] / expected < 0.5
+    return None if abs(expected) < 5 * error else bool(fit[1] / expected > 0.5)
 
 
 def _place_of_greens(diagonal, first, second, noise) -> str:
