@@ -1,6 +1,7 @@
 """Names from outside, of nights above all: which of them can be used, and how they fit into a file's name."""
 
 import re
+import shlex
 
 RESERVED = ("logs", "masters", "models", "season", "study")  # n2n's own folders in results
 LONGEST = 255  # bytes a file's name may have
@@ -79,3 +80,33 @@ def braces_mean_themselves() -> bool:
     if hasattr(snakemake.io, "PeriodicityDetector"):
         snakemake.io.PeriodicityDetector.is_periodic = lambda self, value: None
     return True
+
+
+def why_not_on_a_cluster(name: str) -> str:
+    """Tell why jobs of other machines cannot be told a name, or an empty text where they can.
+
+    Snakemake writes names into the scripts it hands to a cluster in Python's quotes, not in a shell's, and parts them
+    at commas: what a shell acts on inside such quotes would be run.
+    """
+    found = sorted(set(name) & set("'\"\\,$`!"))
+    return f"has {' '.join(found)} in it" if found else ""
+
+
+def too_long_for(folder: str, words: int, longest: str) -> str:
+    """Tell why commands of many words cannot be run in a folder, or an empty text where they can.
+
+    Commands of more than 64 kB are run by snakemake from a file whose path, that of the folder, stands in double
+    quotes: what a shell acts on there would be run.
+
+    Parameters
+    ----------
+    folder : str
+        Where the workflow runs.
+    words : int
+        Files a command takes.
+    longest : str
+        The longest of their names.
+    """
+    quoted = shlex.quote(longest).replace("'", "'\\''")
+    found = sorted(set(folder) & set('"\\$`'))
+    return f"has {' '.join(found)} in it" if found and words * (len(quoted) + 1) > 50_000 else ""

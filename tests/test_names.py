@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from n2n.errors import UserError
 from n2n.formats.frametable import FRAME_COLUMNS
 from n2n.masters import make_master
-from n2n.names import LONGEST, RESERVED, shortened, shown, why_no_night, why_unusable
+from n2n.names import (
+    LONGEST,
+    RESERVED,
+    shortened,
+    shown,
+    too_long_for,
+    why_no_night,
+    why_not_on_a_cluster,
+    why_unusable,
+)
 from n2n.plan import find_nights, model_id
 
 ROW = dict.fromkeys(FRAME_COLUMNS, "") | {"sha256": "a" * 64, "camera": "Cam", "filter": "Ha"}
@@ -78,3 +87,20 @@ def test_a_night_that_cannot_be_used_is_left_out_alone(tmp_path):
 
 def test_names_are_shown_without_harm():
     assert shown("a\nb\x1b[31m\udce4'é") == "a\\nb\\x1b[31m\\udce4'é"
+
+
+@pytest.mark.parametrize("name", ["2026-10-03", "a night; {Ha} & more", "日本 (1)"])
+def test_names_that_a_cluster_can_be_told(name):
+    assert why_not_on_a_cluster(name) == ""
+
+
+@pytest.mark.parametrize("name", ["Thor's", 'a "b"', "$(touch PWNED)", "`x`", "M31, M33", "a\\b"])
+def test_names_that_a_cluster_cannot_be_told(name):
+    assert "in it" in why_not_on_a_cluster(name)
+
+
+def test_very_long_commands_need_a_folder_whose_name_no_shell_acts_on():
+    file = "results/2026-10-03/NGC7000_Ha/registered-000.h5"
+    assert too_long_for("/home/a/$(touch PWNED)", 2000, file) == "has $ in it"
+    assert too_long_for("/home/a/$(touch PWNED)", 100, file) == ""
+    assert too_long_for("/home/it's a", 2000, file) == ""

@@ -30,5 +30,10 @@ rule all:
     localrule: True
 
 
+onstart:
+    if workflow.non_local_exec:
+        refuse_for_cluster()
+
+
 onsuccess:
     print(summary(), file=sys.stderr)

@@ -137,6 +137,27 @@ def products(wildcards):
     return wanted
 
 
+def refuse_for_cluster():
+    """Names that jobs on other machines cannot be told end the run before its first job."""
+    for night in PLAN.nights:
+        if why := names.why_not_on_a_cluster(night):
+            raise WorkflowError(
+                f"night {night}: its name {why}, which snakemake cannot hand to a cluster; rename its folder, or run "
+                "without --executor"
+            )
+
+
+def refuse_long_commands():
+    """A group of very many chunks makes commands that not every working folder can run."""
+    for group in PLAN.groups.values():
+        file = f"{RESULTS}/{group.night}/{group.name}/registered-000.h5"
+        if why := names.too_long_for(os.getcwd(), len(group.chunks), file):
+            raise UserError(
+                f"{group.night}/{group.name} has {len(group.chunks)} chunks, and this folder's path {why}, which "
+                "commands as long as that do not bear; run in another folder (--directory), or raise ingest.chunk_size"
+            )
+
+
 def summary():
     """What a person wants to know at the end of the run."""
     from n2n.stages._report_terminal import terminal_summary

@@ -15,6 +15,7 @@ try:
     if workflow.is_main_process:
         planning.ingest_nights(CONFIG, NIGHTS, _say)
     PLAN = planning.make_plan(CONFIG, NIGHTS)
+    refuse_long_commands()
     planning.write_plan(CONFIG, PLAN)
 except UserError as error:
     raise WorkflowError(str(error))
