@@ -1,6 +1,7 @@
 # The nights: what n2n is for.
 include: "rules/ingest.smk"
 include: "rules/master.smk"
+include: "rules/vet.smk"
 include: "rules/measure.smk"
 include: "rules/reference.smk"
 include: "rules/register.smk"

@@ -5,6 +5,7 @@ rule assess:
         stack=f"{GROUP}/stack.fits",
         candidate=f"{GROUP}/candidate.h5",
         calibration=f"{GROUP}/calibration.json",
+        vetted=all_vetted,
         injected=f"{GROUP}/inject.json" if CONFIG["inject"]["realisations"] else [],
     output:
         denoised=f"{GROUP}/denoised.fits",
@@ -40,5 +41,5 @@ rule assess:
         recipe=planning.RECIPES["assess"],
     shell:
         "n2n assess {input.pairs:q} --stack {input.stack:q} --candidate {input.candidate:q}"
-        " --calibration {input.calibration:q}"
+        " --calibration {input.calibration:q} --vetted {input.vetted:q}"
         " {params.injected:q} {params.options} --output {output.denoised:q} --log {log:q}"

@@ -60,6 +60,7 @@ wildcard_constraints:
     group="[^/]+",
     chunk=r"\d+",
     key="[^/]+",
+    treatment="[0-9a-f]+",
     target="[^/_]+",
     palette="|".join(PALETTES),
 
@@ -76,11 +77,39 @@ def megabytes(bytes_a_pixel, least):
     return lambda wildcards: max(least, 300 + round(bytes_a_pixel * the_group(wildcards).pixels / 1e6))
 
 
-def calibration_masters(wildcards):
-    """Masters applied to a group."""
-    chosen = the_group(wildcards).calibration
-    keys = [chosen[kind] for kind in ("bias", "dark", "flat", "defects") if chosen[kind]]
-    return [f"{RESULTS}/masters/{key}.fits" for key in keys]
+def chunks_of(wildcards, reference):
+    """The chunk of a job, with those the reference comes from where it is calibrated, too."""
+    return list(
+        dict.fromkeys([wildcards.chunk, *(the_group(wildcards).reference_chunks if reference else [])])
+    )
+
+
+def calibration_masters(reference=False):
+    """Input function: masters that the exposures of a chunk (and the reference) are calibrated with."""
+    return lambda wildcards: [
+        f"{RESULTS}/masters/{key}.fits"
+        for key in the_group(wildcards).masters(chunks_of(wildcards, reference))
+    ]
+
+
+def vetted(reference=False):
+    """Input function: what was found about the sets of these masters."""
+    return lambda wildcards: [
+        f"{RESULTS}/{wildcards.night}/{wildcards.group}/vetted-{name}.json"
+        for name in the_group(wildcards).sets(chunks_of(wildcards, reference))
+    ]
+
+
+def all_vetted(wildcards):
+    """What was found about all sets of masters of a group."""
+    group = the_group(wildcards)
+    return [f"{RESULTS}/{group.night}/{group.name}/vetted-{name}.json" for name in group.sets(group.chunks)]
+
+
+def vetted_masters(wildcards):
+    """Masters of one set."""
+    row = the_group(wildcards).vetted[wildcards.treatment][0]
+    return [f"{RESULTS}/masters/{row[kind]}.fits" for kind in ("dark", "bias", "flat") if row[kind]]
 
 
 def zero_of(wildcards):

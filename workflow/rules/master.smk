@@ -7,6 +7,9 @@ rule master:
         f"{RESULTS}/masters/{{key}}.fits",
     log:
         f"{RESULTS}/logs/masters/{{key}}.log",
+    # Masters whose raw frames are gone are used as they are: no rule may make them again.
+    wildcard_constraints:
+        key="|".join(re.escape(key) for key, master in PLAN.masters.items() if not master.kept) or "(?!)",
     conda:
         ENVIRONMENT
     # Flats come when nothing else is left to do: they wait for their bias, and all lights wait for them.

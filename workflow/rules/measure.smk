@@ -3,7 +3,8 @@ rule measure:
     input:
         frames=f"{GROUP}/chunks/{{chunk}}.csv",
         calibration=f"{GROUP}/calibration.json",
-        masters=calibration_masters,
+        masters=calibration_masters(),
+        vetted=vetted(),
     output:
         f"{GROUP}/measured-{{chunk}}.json",
     log:
@@ -18,4 +19,5 @@ rule measure:
         recipe=planning.RECIPES["measure"],
     shell:
         "{params.environment} n2n measure {input.frames:q} --raw {RAW:q} --results {RESULTS:q} --calibration {input.calibration:q}"
+        " --vetted {input.vetted:q}"
         " {params.options} --output {output:q} --log {log:q}"

@@ -3,7 +3,8 @@ rule register:
     input:
         frames=f"{GROUP}/chunks/{{chunk}}.csv",
         calibration=f"{GROUP}/calibration.json",
-        masters=calibration_masters,
+        masters=calibration_masters(reference=True),
+        vetted=vetted(reference=True),
         measured=f"{GROUP}/measured-{{chunk}}.json",
         reference=f"{GROUP}/reference.json",
     output:
@@ -20,5 +21,6 @@ rule register:
         recipe=planning.RECIPES["register"],
     shell:
         "{params.environment} n2n register {input.frames:q} --raw {RAW:q} --results {RESULTS:q} --calibration {input.calibration:q}"
+        " --vetted {input.vetted:q}"
         " --measured {input.measured:q} --reference {input.reference:q}"
         " {params.options} --output {output:q} --log {log:q}"
