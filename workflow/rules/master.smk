@@ -16,9 +16,10 @@ rule master:
     threads: lambda wildcards: 64 if PLAN.masters[wildcards.key].zero else 1
     resources:
         mem_mb=MEMORY_MB,
+        raw=RAW,
     params:
         environment=KEEP_PAGES,
         recipe=planning.RECIPES["master"],
         zero=lambda wildcards, input: ["--zero", input.zero] if input.zero else [],
     shell:
-        "{params.environment} n2n master {input.frames:q} --raw {RAW:q} {params.zero:q} --threads {threads} --memory-mb {resources.mem_mb} --output {output:q} --log {log:q}"
+        "{params.environment} n2n master {input.frames:q} --raw {resources.raw:q} {params.zero:q} --threads {threads} --memory-mb {resources.mem_mb} --output {output:q} --log {log:q}"

@@ -13,11 +13,13 @@ rule measure:
         ENVIRONMENT
     resources:
         mem_mb=megabytes(40, 1500),
+        raw=RAW,
+        results=RESULTS,
     params:
         environment=KEEP_PAGES,
         options=options(CONFIG, "measure"),
         recipe=planning.RECIPES["measure"],
     shell:
-        "{params.environment} n2n measure {input.frames:q} --raw {RAW:q} --results {RESULTS:q} --calibration {input.calibration:q}"
+        "{params.environment} n2n measure {input.frames:q} --raw {resources.raw:q} --results {resources.results:q} --calibration {input.calibration:q}"
         " --vetted {input.vetted:q}"
         " {params.options} --output {output:q} --log {log:q}"

@@ -15,12 +15,14 @@ rule register:
         ENVIRONMENT
     resources:
         mem_mb=megabytes(60, 2000),
+        raw=RAW,
+        results=RESULTS,
     params:
         environment=KEEP_PAGES,
         options=options(CONFIG, "register"),
         recipe=planning.RECIPES["register"],
     shell:
-        "{params.environment} n2n register {input.frames:q} --raw {RAW:q} --results {RESULTS:q} --calibration {input.calibration:q}"
+        "{params.environment} n2n register {input.frames:q} --raw {resources.raw:q} --results {resources.results:q} --calibration {input.calibration:q}"
         " --vetted {input.vetted:q}"
         " --measured {input.measured:q} --reference {input.reference:q}"
         " {params.options} --output {output:q} --log {log:q}"

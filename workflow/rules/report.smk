@@ -22,11 +22,13 @@ rule report:
         f"{RESULTS}/logs/{{night}}/report.log",
     conda:
         ENVIRONMENT
+    resources:
+        models=MODELS,
     params:
         recipe=planning.RECIPES["report"],
     shell:
         "n2n report {input.assessments:q} --frames {input.frames:q} --quarantine {input.quarantine:q}"
-        " --models {MODELS:q} --colour {input.colour:q} --output {output.page:q} --summary {output.summary:q}"
+        " --models {resources.models:q} --colour {input.colour:q} --output {output.page:q} --summary {output.summary:q}"
         " --log {log:q}"
 
 

@@ -11,9 +11,11 @@ rule vet:
         ENVIRONMENT
     resources:
         mem_mb=megabytes(60, 1500),
+        raw=RAW,
+        results=RESULTS,
     params:
         environment=KEEP_PAGES,
         recipe=planning.RECIPES["vet"],
     shell:
-        "{params.environment} n2n vet {input.frames:q} --raw {RAW:q} --results {RESULTS:q}"
+        "{params.environment} n2n vet {input.frames:q} --raw {resources.raw:q} --results {resources.results:q}"
         " --output {output:q} --log {log:q}"
