@@ -24,5 +24,7 @@ def say_errors_of(logger: logging.Logger, quiet) -> None:
         What the run is quiet about; unless that is everything, snakemake says its errors by itself.
     """
     everything = any(getattr(kind, "name", str(kind)).lower() == "all" for kind in quiet or ())
-    if everything and not any(isinstance(handler, _Errors) for handler in logger.handlers):
+    filters = [one for handler in logger.handlers for one in handler.filters]
+    dry = any(getattr(one, "dryrun", False) for one in filters)  # a dry run is never quiet
+    if everything and not dry and not any(isinstance(handler, _Errors) for handler in logger.handlers):
         logger.addHandler(_Errors(logging.ERROR))

@@ -35,7 +35,7 @@ def test_wrong_value_names_the_choices(finished):
 
 
 def test_an_error_is_said_once_and_by_a_quiet_run_too(finished):
-    for quiet in ([], ["--quiet"], ["--quiet", "all"]):
+    for quiet in ([], ["--quiet", "all"], ["--dry-run", "--quiet", "all"]):
         text = complaint(finished, *quiet, "--config", "devise=cpu")
         assert text.count("did you mean 'device'") == 1, quiet
 
