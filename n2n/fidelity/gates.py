@@ -1,9 +1,16 @@
-"""Gates: each compares one number with its limit and says in plain words what it means."""
+"""Gates: each compares one number with its limit and says in plain words what it means.
+
+A gate fails when its number is beyond the limit by more than chance allows. It passes when harm as large as the limit
+would have been seen: when the standard error is smaller than the limit, or when the number keeps the limit by as much
+as chance allows. Else nothing was judged, and the gate says so.
+"""
 
 from dataclasses import asdict, dataclass
 
 import numpy as np
 from scipy import stats
+
+from n2n.fidelity.proof import ERRORS, stands_out
 
 PASS, FAIL, INFO = "PASS", "FAIL", "INFO"
 CHANCE = 0.005  # of a false alarm, for a gate that looks at many numbers and takes the worst
@@ -23,7 +30,7 @@ class Gate:
         `uncertainty` is one standard error.
     unit : str
     verdict : {"PASS", "FAIL", "INFO"}
-        INFO: could not be judged, or is only reported.
+        INFO: could not be judged; with a value where its error is too large, or not known.
     bound : {"at least", "at most", "within", "none"}
         Which side of the limit is good; within: of its positive and negative.
     """
@@ -48,6 +55,21 @@ def at_least(name, title, value, error, limit, explanation, unit="x") -> Gate:
     return _judged(name, title, value, error, limit, explanation, unit, limit - value, 2.0, "at least")
 
 
+def gain_gate(title, value, error, limit, explanation, proven: bool) -> Gate:
+    """G1: fail when a gain is below its limit by more than two standard errors.
+
+    It passes when it is above the limit by two standard errors, where it has to be `proven`; else when it is above zero
+    by as much, which is to say when it was measured.
+    """
+    known = np.isfinite(value) and np.isfinite(error) and error >= 0
+    verdict = INFO
+    if stands_out(value, error, limit if proven else 0.0) and value + ERRORS * error >= limit:
+        verdict = PASS
+    elif np.isfinite(value) and limit - value > (ERRORS * error if known else 0.0):
+        verdict = FAIL
+    return _gate("G1", title, value, error, limit, "x", verdict, explanation, "at least")
+
+
 def at_most(name, title, value, error, limit, explanation, unit="%", errors=2.0) -> Gate:
     """Fail when the value is above the limit by more than `errors` standard errors."""
     return _judged(name, title, value, error, limit, explanation, unit, value - limit, errors, "at most")
@@ -56,6 +78,19 @@ def at_most(name, title, value, error, limit, explanation, unit="%", errors=2.0)
 def within(name, title, value, error, limit, explanation, unit="%", errors=2.0) -> Gate:
     """Fail when the value is farther from zero than the limit by more than `errors` standard errors."""
     return _judged(name, title, value, error, limit, explanation, unit, abs(value) - limit, errors, "within")
+
+
+def census(name, title, count: int, number: int | None, error, limit, explanation, unit="%") -> Gate:
+    """Fail when, of `number` things that were looked at one by one, more than a share was found at fault.
+
+    All were looked at, so that few are judged as well as many; `error` is what chance is allowed. With a `number` of
+    None nothing could be looked at.
+    """
+    if number is None:
+        return _gate(name, title, np.nan, np.nan, 100 * limit, unit, INFO, explanation, "at most")
+    value = 100 * count / max(number, 1)
+    verdict = FAIL if value - 100 * limit > ERRORS * error else PASS
+    return _gate(name, title, value, error, 100 * limit, unit, verdict, explanation, "at most")
 
 
 def exactly(name, title, differing: int, explanation) -> Gate:
@@ -99,8 +134,21 @@ def overall(gates: list[Gate]) -> str:
 
 
 def _judged(name, title, value, error, limit, explanation, unit, excess, errors, bound) -> Gate:
-    if not np.isfinite(value):
-        return Gate(name, title, None, None, limit, unit, INFO, explanation, bound)
-    slack = errors * error if np.isfinite(error) else 0.0
-    verdict = PASS if excess <= slack else FAIL
-    return Gate(name, title, float(value), float(error), limit, unit, verdict, explanation, bound)
+    known = np.isfinite(error) and error >= 0
+    slack = errors * error if known and np.isfinite(errors) else 0.0
+    verdict = INFO
+    if np.isfinite(value) and excess > slack:
+        verdict = FAIL
+    elif np.isfinite(value) and known and (error < abs(limit) or excess + slack <= 0):
+        verdict = PASS
+    return _gate(name, title, value, error, limit, unit, verdict, explanation, bound)
+
+
+def _gate(name, title, value, error, limit, unit, verdict, explanation, bound) -> Gate:
+    """A gate, its numbers None where there are none; one that judges nothing for its error says so."""
+    value = float(value) if np.isfinite(value) else None
+    error = float(error) if value is not None and np.isfinite(error) and error >= 0 else None
+    if verdict == INFO and value is not None:
+        why = "its error is not known" if error is None else "with so large an error it shows neither harm nor none"
+        explanation = f"{explanation} Not judged: {why}."
+    return Gate(name, title, value, error, limit, unit, verdict, explanation, bound)

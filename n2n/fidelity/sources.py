@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from n2n.fidelity.evidence import Evidence
-from n2n.fidelity.gates import Gate, at_most, two_errors, within
+from n2n.fidelity.gates import Gate, at_most, census, two_errors, within
 
 FOUND = 5.0  # sigma of the stack after the same filter: what counts as a source
 LOST = 4.0  # ... what counts as one in the stack; the held-out exposures decide whether it was
@@ -89,11 +89,10 @@ def invented_gate(light: Filtered, limit: float, sign: int = 1) -> Gate:
     unconfirmed[new] |= held_out[new] - stack[new] < 0.5 * added[new]
     # One that is found both ways, a pixel apart, is one.
     count = int(ndimage.label(ndimage.binary_dilation(unconfirmed, iterations=2))[1])
-    found = max(len(at[0]), 1)
-    error = chance(found, limit)
+    found = len(at[0]) if light.inside.any() else None
     what = ("star", "stars") if sign > 0 else ("dark spot", "dark spots")
-    return at_most(
-        "G5", f"Invented {what[1]}", 100 * count / found, error, 100 * limit,
+    return census(
+        "G5", f"Invented {what[1]}", count, found, chance(found, limit), limit,
         f"The denoised image shows {len(at[0])} {what[len(at[0]) != 1]} or other small details; {count} of them "
         "are not in the exposures the network has not seen, nor in the plain stack.",
     )  # fmt: skip
@@ -121,13 +120,13 @@ def lost_gate(light: Filtered, limit: float) -> Gate:
         In percent of all sources of S.
     """
     at = peaks(light.stack, LOST, light.inside)
-    found = max(len(at[0]), 1)
+    found = len(at[0])
     gone = light.denoised[at] < 0.5 * light.stack[at]
     at = tuple(index[gone] for index in at)
     denoised, stack, held_out, noise = (
         image[at] for image in (light.denoised, light.stack, light.held_out, light.noise)
     )
-    count, lost, error = int(gone.sum()), 0.0, 0.0
+    count, lost, error = int(gone.sum()), 0.0 if found else float("nan"), 0.0
     if count:
         share = 100 * count / found / (stack - denoised).sum()
         lost, error = share * (held_out - denoised).sum(), share * np.sqrt((noise**2).sum())
@@ -157,13 +156,12 @@ def erased_gate(light: Filtered, limit: float) -> Gate:
     Gate
         In percent of all sources of S.
     """
-    found = max(len(peaks(light.stack, LOST, light.inside)[0]), 1)
+    found = len(peaks(light.stack, LOST, light.inside)[0]) if light.inside.any() else None
     gone = light.stack - light.denoised
     at = peaks(gone, ERASED, light.inside & (light.stack > 0) & (gone > light.allowed))
     count = int((light.held_out[at] - light.denoised[at] > 0.5 * gone[at]).sum())
-    error = chance(found, limit)
-    return at_most(
-        "G5", "Erased stars", 100 * count / found, error, 100 * limit,
+    return census(
+        "G5", "Erased stars", count, found, chance(found, limit), limit,
         f"At {len(at[0])} places a detail of the plain stack that noise hardly makes is gone; at {count} of them the "
         "exposures the network has not seen show it.",
     )  # fmt: skip
@@ -213,8 +211,9 @@ def star_stack_gates(light: Filtered, limit: float) -> list[Gate]:
     return gates
 
 
-def chance(found: int, limit: float) -> float:
+def chance(found: int | None, limit: float) -> float:
     """Standard error, in percent, of a count of which `limit` is allowed: one of few is no share to speak of."""
+    found = max(found or 0, 1)
     return 100 * max(0.75, np.sqrt(limit * found)) / found
 
 

@@ -37,13 +37,14 @@ def choose_device(wanted: str = "auto", gpus: int = 1) -> torch.device:
     if not fault:
         return torch.device("cuda")
     if wanted == "cuda":
-        raise UserError(f"device: cuda is set but {fault}; set device: auto in config/config.yaml")
-    logger.warning("%s; running on the CPU instead (--resources gpu=0 silences this)", fault)
+        remedy = "set device: auto in config/config.yaml"
+        raise UserError(f"device: cuda is set but no CUDA GPU is usable here; {remedy} ({fault})")
+    logger.warning("no usable GPU found (%s); running on the CPU instead (--resources gpu=0 silences this)", fault)
     return torch.device("cpu")
 
 
 def gpu_fault() -> str:
-    """Why the GPU cannot be used, in words; empty when it computes what it should.
+    """Why no GPU can be used, in torch's words; empty when one computes what it should.
 
     That a GPU is there says little: torch may have no code for so old a one, or another program holds it.
     """
@@ -52,16 +53,16 @@ def gpu_fault() -> str:
         try:
             if not torch.cuda.is_available():
                 torch.cuda.init()  # raises, and says why
-                return "no usable GPU found"
+                return "torch does not say why"
         except Exception as error:  # no driver, one too old for this torch, a torch made for CPUs alone ...
             # A driver too old is told in a warning, too: the first time that anybody asks, and more plainly.
             told = [str(one.message) for one in said if "CUDA" in str(one.message)]
-            return f"no usable GPU found ({first_line(told[0] if told else error)})"
+            return first_line(told[0] if told else error)
         try:
             right = _computes(torch.device("cuda"))
         except Exception as error:  # no code for this GPU, another program holds or fills it, ...
-            return f"the GPU cannot be used ({first_line(error)})"
-    return "" if right else "the GPU cannot be used (a convolution on it gave wrong values)"
+            return first_line(error)
+    return "" if right else "a convolution on it gave wrong values"
 
 
 def first_line(error: Exception | str) -> str:

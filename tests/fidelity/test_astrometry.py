@@ -47,4 +47,6 @@ def test_stars_thrown_about_are_measured():
 def test_few_stars_tell_little():
     assert [gate.verdict for gate in gates(3, number=2)] == [INFO, INFO]
     for seed in range(5):
-        assert [gate.verdict for gate in gates(seed, number=3)] == [PASS, PASS]
+        # Where three are not enough to see a shift as large as the limit, that is said.
+        for gate in gates(seed, number=3):
+            assert gate.verdict == PASS or (gate.verdict == INFO and gate.uncertainty >= gate.limit)

@@ -4,7 +4,7 @@ from observed import SHAPE, Sky
 from scipy import ndimage
 
 from n2n.fidelity.correlation import correlation_gates
-from n2n.fidelity.gates import FAIL, PASS
+from n2n.fidelity.gates import FAIL, INFO, PASS
 from n2n.fidelity.spectra import rings
 
 
@@ -25,14 +25,17 @@ def gates(sky, denoised):
 )
 def test_who_invents_nothing_passes(seed, denoise):
     sky = Sky(seed)
-    assert [gate.verdict for gate in gates(sky, denoise(sky))] == [PASS, PASS]
+    floor, ceiling = gates(sky, denoise(sky))
+    # So small a scene tells the ceiling to 2 to 4 %: what could hide a leak of the limit's size passes nothing.
+    assert floor.verdict == PASS
+    assert ceiling.verdict == PASS or (ceiling.verdict == INFO and ceiling.uncertainty >= ceiling.limit)
 
 
 def test_invented_texture_lies_below_the_floor():
     sky = Sky(1)
     texture = ndimage.gaussian_filter(np.random.default_rng(9).normal(size=SHAPE), 1.5)
     floor, ceiling = gates(sky, sky.good() + 0.6 * texture / texture.std())
-    assert floor.verdict == FAIL and ceiling.verdict == PASS
+    assert floor.verdict == FAIL and ceiling.verdict != FAIL
 
 
 @pytest.mark.parametrize("share", [0.1, 0.3])

@@ -1,11 +1,29 @@
 import json
+import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from n2n.fidelity.gates import CHANCE, FAIL, INFO, PASS, at_least, at_most, exactly, overall, two_errors, within, worst
+from n2n.fidelity.gates import (
+    CHANCE,
+    FAIL,
+    INFO,
+    PASS,
+    at_least,
+    at_most,
+    census,
+    exactly,
+    gain_gate,
+    overall,
+    two_errors,
+    within,
+    worst,
+)
+from n2n.fidelity.proof import stands_out, unproven
 
-NAN = float("nan")
+NAN, INF = float("nan"), float("inf")
 
 
 @pytest.mark.parametrize(
@@ -17,15 +35,20 @@ NAN = float("nan")
         (1.0, 0.11, 1.2, PASS),  # two standard errors would reach it
         (1.0, 0.09, 1.2, FAIL),
         (1.1, NAN, 1.2, FAIL),
-        (1.3, NAN, 1.2, PASS),
+        (1.3, NAN, 1.2, INFO),  # without an error nothing is judged
+        (1.3, INF, 1.2, INFO),
+        (1.3, -0.1, 1.2, INFO),
+        (1.3, 1.2, 1.2, INFO),  # an error as large as the limit judges nothing ...
+        (4.0, 1.3, 1.2, PASS),  # ... unless the limit is kept all the same
         (NAN, 0.1, 1.2, INFO),
-        (float("inf"), 0.1, 1.2, INFO),
+        (INF, 0.1, 1.2, INFO),
     ],
 )
 def test_at_least(value, error, limit, verdict):
-    gate = at_least("G1", "Gain", value, error, limit, "words")
+    gate = at_least("G4", "Depth", value, error, limit, "words")
     assert gate.verdict == verdict
-    assert gate.value == (None if verdict == INFO else value) and gate.limit == limit
+    assert gate.value == (value if np.isfinite(value) else None) and gate.limit == limit
+    assert ("Not judged" in gate.explanation) == (verdict == INFO and gate.value is not None)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +62,10 @@ def test_at_least(value, error, limit, verdict):
         (-1.5, 0.26, 1.0, PASS),
         (1.5, 0.24, 1.0, FAIL),
         (1.5, NAN, 1.0, FAIL),
+        (0.0, NAN, 1.0, INFO),
+        (0.0, 1.0, 1.0, INFO),
+        (2.5, 1.0, 1.0, INFO),
+        (3.5, 1.0, 1.0, FAIL),
         (NAN, 0.1, 1.0, INFO),
     ],
 )
@@ -55,11 +82,90 @@ def test_within(value, error, limit, verdict):
         (1.3, 0.1, 2, FAIL),
         (1.3, 0.1, 4, PASS),
         (1.3, NAN, 4, FAIL),
+        (0.3, NAN, 4, INFO),
+        (0.0, 1.5, 2, INFO),
+        (-9.0, 1.5, 2, PASS),  # far below, however uncertain
         (NAN, 0.1, 2, INFO),
     ],
 )
 def test_at_most(value, error, errors, verdict):
     assert at_most("G5", "False", value, error, 1.0, "words", errors=errors).verdict == verdict
+
+
+GAINS = [
+    (176.0, 344.0, INFO, INFO),  # of a colour mosaic, once "denoised and proven"
+    (16.0, 16.0, INFO, INFO),
+    (5.0, 2.4, INFO, PASS),
+    (1.3, 0.04, PASS, PASS),
+    (1.3, 0.06, INFO, PASS),
+    (1.0, 0.15, INFO, PASS),
+    (1.0, 0.05, FAIL, PASS),
+    (0.8, 0.05, FAIL, FAIL),
+    (0.5, 0.5, INFO, INFO),
+    (16.0, 1.3, PASS, PASS),
+    (43.9, 2.4, PASS, PASS),
+    (5.57, 0.30, PASS, PASS),
+    (1.46, 0.03, PASS, PASS),
+    (137.5, 60.0, PASS, PASS),
+    (1e6, 2e6, INFO, INFO),  # what the floor of `risk.gain_of` makes of an error at or below zero
+    (16.0, NAN, INFO, INFO),
+    (16.0, INF, INFO, INFO),
+    (16.0, 0.0, INFO, INFO),
+    (16.0, -1.0, INFO, INFO),
+    (NAN, 1.0, INFO, INFO),
+    (INF, 1.0, INFO, INFO),
+    (NAN, NAN, INFO, INFO),
+    (0.0, 0.0, FAIL, FAIL),
+    (-5.0, 1.0, FAIL, FAIL),
+    (1.0, NAN, FAIL, INFO),
+]
+
+
+@pytest.mark.parametrize(("value", "error", "whole", "zone"), GAINS)
+def test_a_gain_passes_only_where_it_stands_out_of_its_error(value, error, whole, zone):
+    gate = gain_gate("Gain", value, error, 1.2, "words", proven=True)
+    assert gate.verdict == whole and (gate.name, gate.unit, gate.bound) == ("G1", "x", "at least")
+    assert gain_gate("Gain in stars", value, error, 0.98, "words", proven=False).verdict == zone
+    assert (unproven(value, error, 1.2) == "") == (whole == PASS)
+    assert stands_out(value, error) or whole != PASS
+    json.dumps(gate.as_dict(), allow_nan=False)
+
+
+@given(st.floats(allow_nan=True), st.floats(allow_nan=True), st.floats(0.1, 10))
+def test_no_gain_passes_that_its_error_could_explain(value, error, limit):
+    for proven in (True, False):
+        if gain_gate("Gain", value, error, limit, "words", proven=proven).verdict == PASS:
+            assert 0 < error < INF and value - 2 * error > (limit if proven else 0) and value + 2 * error >= limit
+
+
+@given(st.floats(allow_nan=True), st.floats(allow_nan=True), st.floats(1e-3, 100), st.floats(2, 15))
+def test_no_gate_passes_with_an_error_as_large_as_its_limit(value, error, limit, errors):
+    for judge in (at_most, within):
+        gate = judge("G2", "Light", value, error, limit, "words", errors=errors)
+        beyond = (value if judge is at_most else abs(value)) - limit
+        if gate.verdict == PASS:
+            assert error >= 0 and (error < limit or beyond + errors * error <= 0)
+        # No limit is wider or narrower than it was.
+        slack = errors * error if 0 <= error < INF else 0
+        assert (gate.verdict == FAIL) == (math.isfinite(value) and beyond > slack)
+
+
+def test_why_a_gain_is_not_proven_is_said():
+    assert unproven(176, 344, 1.2) == (
+        "the held-out exposures prove no gain: 176 +- 344 times the exposures, "
+        "and an error as large as the value proves nothing"
+    )
+    assert "less than 2 standard errors above the 1.2 asked for" in unproven(1.3, 0.1, 1.2)
+    assert "could not be measured" in unproven(NAN, 1, 1.2) and "error of the gain" in unproven(9, NAN, 1.2)
+    assert "could not be measured" in unproven(None, None, 1.2)
+
+
+@pytest.mark.parametrize(
+    ("count", "number", "verdict"), [(0, 5, PASS), (1, 5, PASS), (2, 5, FAIL), (0, 0, PASS), (0, None, INFO)]
+)
+def test_a_census_of_few_is_one_all_the_same(count, number, verdict):
+    gate = census("G5", "Invented stars", count, number, 15.0, 0.002, "words")
+    assert gate.verdict == verdict and gate.limit == 0.2 and (gate.value is None) == (number is None)
 
 
 def test_the_worst_of_many():

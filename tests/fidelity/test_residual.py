@@ -16,7 +16,8 @@ def gate(sky, denoised, limit=0.05):
 @pytest.mark.parametrize("left", [0.0, 0.3, 1.0])
 def test_noise_alone_may_go(seed, left):
     sky = Sky(seed)
-    assert gate(sky, sky.good(left)).verdict == PASS
+    found = gate(sky, sky.good(left))
+    assert found.verdict == PASS or (found.verdict == INFO and found.uncertainty >= found.limit)
 
 
 def test_the_best_filter_passes_the_reference_s_limit():
@@ -30,7 +31,8 @@ def test_the_best_filter_passes_the_reference_s_limit():
         power = np.abs(np.fft.fft2(sky.stack - truth)) ** 2
         noise = ndimage.gaussian_filter(power, 6, mode="wrap") / truth.size
         wiener = np.fft.ifft2(np.fft.fft2(sky.stack) * amplitude**2 / (amplitude**2 + noise)).real
-        assert gate(sky, wiener).verdict == PASS
+        found = gate(sky, wiener)
+        assert found.verdict == PASS or (found.verdict == INFO and found.uncertainty >= found.limit)
 
 
 @pytest.mark.parametrize(

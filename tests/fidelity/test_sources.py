@@ -39,7 +39,10 @@ def test_a_good_image_passes(seed, left):
         lost_gate(found, 0.01),
         erased_gate(found, 0.0005),
     ]
-    assert [gate.verdict for gate in (*gates, *star_stack_gates(found, 0.05))] == [PASS] * 6
+    # How many of those that are gone were stars, so few tell to 1 % only: about the limit.
+    lost = gates.pop(2)
+    assert lost.verdict == PASS or (lost.verdict == INFO and lost.uncertainty >= lost.limit)
+    assert [gate.verdict for gate in (*gates, *star_stack_gates(found, 0.05))] == [PASS] * 5
     assert gates[0].value == 0
 
 
@@ -122,13 +125,15 @@ def test_no_star_no_verdict():
     sky = Sky(0, np.zeros(SHAPE), off=False)
     found = light(sky, np.zeros(SHAPE))
     assert star_stack_gates(found, 0.05)[1].verdict == INFO
-    assert lost_gate(found, 0.01).verdict == PASS and invented_gate(found, 0.002).verdict == PASS
+    assert lost_gate(found, 0.01).verdict == INFO and invented_gate(found, 0.002).verdict == PASS
 
 
 def test_nothing_usable_is_no_error():
     sky = Sky(0)
     found = filtered(sky.images(sky.good(), np.zeros(SHAPE, bool)), FWHM)
-    assert invented_gate(found, 0.002).verdict == PASS and star_stack_gates(found, 0.05)[0].verdict == INFO
+    gates = invented_gate(found, 0.002), invented_gate(found, 0.002, -1), lost_gate(found, 0.01)
+    for gate in (*gates, erased_gate(found, 0.0005), *star_stack_gates(found, 0.05)):
+        assert gate.verdict == INFO and gate.value is None
 
 
 def test_what_touches_the_border_or_a_gap_is_not_judged():

@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from n2n.fidelity.photometry import find_stars
 from n2n.formats import flags as bits
+from n2n.stages import assess
 from n2n.stages._assess_errors import BEYOND
 from n2n.stages._assess_gates import sky_level_gate
 
@@ -253,6 +254,45 @@ def test_harm_is_found_and_the_stack_shipped(chain, night, tmp_path, harm, words
 def test_the_limits_are_the_users(night, tmp_path):
     facts = night.assess(night.good, tmp_path / "denoised.fits", "--min-gain", "20")
     assert facts["qastat"] == "FAIL" and "limit 20" in facts["reason"]
+
+
+def is_the_stack(night, folder, reason):
+    """The product is the plain stack, marked as not proven, with the reason wherever somebody looks."""
+    with fits.open(folder / "denoised.fits", memmap=False) as product, fits.open(night.stack) as stack:
+        for name, source in (("PRIMARY", "PRIMARY"), ("VAR", "VAR"), ("MASK", "MASK")):
+            assert product[name].data.tobytes() == stack[source].data.tobytes(), name
+        header = product[0].header
+    assert (header["PROCTYPE"], header["QASTAT"], header["QAREASON"]) == ("STACK", "WARN", reason)
+    assert "no gain could be proven" in header.comments["PROCTYPE"]
+    assert not {"QAGAIN", "QAGAINER", "QARISK"} & set(header)
+    return True
+
+
+def test_a_gain_that_only_its_error_lifts_over_the_limit_is_not_proven(night, tmp_path):
+    gain = night.facts["exposure_gain"]
+    facts = night.assess(night.good, tmp_path / "denoised.fits", "--min-gain", gain["value"] - gain["standard_error"])
+    assert (facts["qastat"], facts["product"]) == ("WARN", "STACK") and "headline" not in facts
+    assert "less than 2 standard errors above" in facts["reason"] and faults(facts) == []
+    (gate,) = (gate for gate in facts["gates"] if gate["title"] == "Gain")
+    assert gate["verdict"] == "INFO" and "Not judged" in gate["explanation"]
+    assert is_the_stack(night, tmp_path, facts["reason"])
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "words"),
+    [
+        (176.0, 344.0, "176 +- 344 times the exposures, and an error as large as the value proves nothing"),
+        (6.0, np.nan, "error of the gain could not be measured"),
+        (np.nan, np.nan, "the gain could not be measured"),
+    ],
+)
+def test_a_gain_that_is_no_measurement_claims_nothing(night, tmp_path, monkeypatch, value, error, words):
+    """176 +- 344 is what colour mosaics taken for images gave: once "denoised and proven"."""
+    monkeypatch.setattr(assess, "to_full_depth", lambda *given: {"value": value, "standard_error": error})
+    facts = night.assess(night.good, tmp_path / "denoised.fits")
+    assert (facts["qastat"], facts["product"]) == ("WARN", "STACK") and words in facts["reason"]
+    assert "headline" not in facts and faults(facts) == []
+    assert is_the_stack(night, tmp_path, facts["reason"])
 
 
 def test_what_the_prior_denoised_alone_is_shipped_with_a_warning(night, tmp_path):

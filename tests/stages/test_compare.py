@@ -83,6 +83,16 @@ def test_a_good_image_passes_all_gates(night, judged, capsys):
     assert "PASS: worth" in text and "Light kept, diffuse light" in text and "at least 1.2 ×" in text
 
 
+def test_a_gain_that_does_not_stand_out_of_its_error_is_not_proven(night, judged, capsys):
+    gain = judged(denoised(night))["exposure_gain"]
+    capsys.readouterr()
+    facts = judged(denoised(night), "--min-gain", gain["value"] - gain["standard_error"], "--strict")
+    assert facts["verdict"] == "WARN" and not failed(facts)
+    assert len(facts["notes"]) == 1 and "prove no gain" in facts["notes"][0]
+    printed = capsys.readouterr().out
+    assert "nothing proved" in printed and "not judged" in printed and "PASS" not in printed
+
+
 def blurred(image, night):
     return ndimage.gaussian_filter(image, 0.8)
 

@@ -15,7 +15,7 @@ from n2n.formats.tables import read_json, write_json
 from n2n.stages._report_charts import gain_chart, plus_minus, steps
 from n2n.stages._report_frames import calibration_rows
 from n2n.stages._report_terminal import terminal_summary
-from n2n.stages._report_words import failure, needs
+from n2n.stages._report_words import equal_exposures, failure, headline, needs, zones_sentence
 from n2n.stages.report import check
 
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
@@ -222,6 +222,32 @@ def test_a_gain_nobody_can_know_stretches_no_axis():
     chart = gain_chart([("sky", (16.0, 1.0), (373.0, 747.0))])
     assert "○ too uncertain" in chart and "373" not in chart and "1000" not in chart
     assert chart.count("<circle") == 1
+
+
+def test_a_gain_that_is_no_measurement_is_claimed_nowhere(night):
+    reason = "the held-out exposures prove no gain: 176 +- 344 times the exposures, and an error as large as the value "
+    path = night / "M31_Ha" / "assessment.json"
+    facts = read_json(path) | {"product": "STACK", "qastat": "WARN", "reason": f"{reason}proves nothing"}
+    facts["exposure_gain"] = {"value": 176.0, "standard_error": 344.0}
+    facts["zones"] = {
+        "background": {"value": 5.0, "standard_error": 5.0},
+        "stars": {"value": 6.5, "standard_error": 0.4},
+    }
+    write_json(path, facts)
+    assert command(night) == 0
+    said = parsed(night)[2].replace("\N{NO-BREAK SPACE}", " ")
+    assert "The held-out exposures prove no gain: 176 ± 344 times the exposures" in said
+    assert "worth 176" not in said and "1 600" not in said
+    rows = csv.DictReader(io.StringIO((night / "summary.csv").read_text(encoding="utf-8")))
+    (row,) = (row for row in rows if row["group"] == "M31_Ha")
+    assert (row["verdict"], row["product"], row["gain"], row["gain_error"]) == ("WARN", "STACK", "", "")
+    assert "prove no gain: 176 ± 344" in row["reason"]
+    assert (row["gain_background"], row["gain_stars"]) == ("", "6.5")
+    terminal = terminal_summary(night.parent, [(NIGHT, "M31_Ha")])
+    assert "Not denoised, plain stack shipped" in terminal and "prove no gain" in terminal
+    # Whoever kept an assessment of before reads no claim either.
+    assert headline(facts) == "the gain could not be measured" and equal_exposures(facts) == ""
+    assert zones_sentence(facts) == "6.5 ± 0.4 in stars"
 
 
 def test_defects_and_the_gain_are_no_refused_masters():
