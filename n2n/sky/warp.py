@@ -17,7 +17,7 @@ TAPS = np.arange(1 - REACH, REACH + 1)
 # interpolate linearly. More would soften the flanks of stars.
 CLIFF = REACH
 LIST = 2**14  # places opencv is asked for at a time: it takes no image of 2^15 rows
-EDGE = 1  # the outermost pixels lack neighbours
+EDGE, UNMOVED = 1, 0.1  # px: the outermost lack neighbours; what moves by less shares next to nothing with them
 BAND = 16  # rows worked on at once, so that they stay in the cache
 PHASES = 2048  # steps a pixel in which the kernel is tabulated
 STRAIGHT = 0.04  # px that the shift may change along a piece of a row; that much is made good to first order
@@ -267,6 +267,7 @@ def _move_flags(flags, matrix, shape, place=None) -> np.ndarray:
     for edge in (np.s_[:EDGE], np.s_[-EDGE:], np.s_[:, :EDGE], np.s_[:, -EDGE:]):
         source[edge] |= NO_DATA
     whole = place is None and np.array_equal(matrix, np.rint(matrix)) and np.array_equal(matrix[:, :2], np.eye(2))
+    whole |= place is None and _farthest(matrix, shape) < UNMOVED
     if not whole:
         source[:, :-1] |= source[:, 1:]
         source[:-1] |= source[1:]
@@ -278,6 +279,12 @@ def _move_flags(flags, matrix, shape, place=None) -> np.ndarray:
     y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
     x, y = (np.asarray(position - 0.5, np.float32) for position in place(x, y))
     return cv2.remap(source, x, y, cv2.INTER_NEAREST, **border)
+
+
+def _farthest(matrix, shape) -> float:
+    """The most px, along either axis, by which `matrix` moves a pixel of an image."""
+    corners = np.array([[x, y, 1] for x in (0, shape[1] - 1) for y in (0, shape[0] - 1)])
+    return float(np.abs(corners @ np.asarray(matrix, float).T - corners[:, :2]).max())
 
 
 def _soften_cliffs(warped, result, pixels, place) -> None:

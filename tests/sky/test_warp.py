@@ -184,3 +184,11 @@ def test_the_input_is_not_changed():
     warp(pixels, flags, turned(0.1, 2, 3), SHAPE)
     np.testing.assert_array_equal(pixels, copies[0])
     np.testing.assert_array_equal(flags, copies[1])
+
+
+def test_a_defect_stays_one_pixel_in_frames_that_hardly_move():
+    flags = CLEAN.copy()
+    flags[30, 40] = DEFECT
+    still, moved = (np.array([[1, 0, dx], [0, 1, -dx]]) for dx in (0.05, 0.3))
+    assert np.argwhere(inner(warp(np.zeros(SHAPE, np.float32), flags, still, SHAPE)[1])).tolist() == [[29, 39]]
+    assert (inner(warp(np.zeros(SHAPE, np.float32), flags, moved, SHAPE)[1]) > 0).sum() == 4
