@@ -195,19 +195,19 @@ def test_the_worst_names_run_through_to_the_stack(tmp_path):
     folder.mkdir()
     workspace = new_workspace(folder, seed=5)
     raw = folder / "data/raw"
-    worst = ["x'$(touch PWNED)'y {Ha} <logs> `touch PWNED` $a_$", "-" + "é" * 119 + "'; touch PWNED;"]
-    for frame in sorted((raw / NIGHT / "LIGHT").glob("*.fits"))[5:]:
+    worst = "-x'$(touch PWNED)'y {Ha} <logs> `touch PWNED` $a_$ "
+    worst += "é" * ((255 - len(worst.encode())) // 2)
+    for frame in [path for path in (raw / NIGHT).rglob("*.fits") if "LIGHT" not in path.parts]:
         frame.unlink()
-    (raw / NIGHT).rename(raw / worst[0])
-    chance = random.Random(2)
-    for number in (1, 2):
-        light(raw / worst[1] / f"{number}.fits", chance, number, "M 31", "Ha")
+    for frame in sorted((raw / NIGHT).rglob("*.fits"))[5:]:
+        frame.unlink()
+    (raw / NIGHT).rename(raw / worst)
     site = next(path for path in sys.path if path.endswith("site-packages"))
     command = [str(python), *workspace.command("--until", "stack")[1:]]
     command[command.index("--snakefile") + 1] = str(source / "Snakefile")
     environment = workspace.environment() | {"PYTHONPATH": f"{REPOSITORY}:{site}"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert (folder / "results" / worst[0] / "NGC7000_Ha/stack.fits").is_file(), done.stdout + done.stderr
-    assert (folder / "results/logs" / worst[0] / "NGC7000_Ha/stack.log").is_file()
+    assert (folder / "results" / worst / "NGC7000_Ha/stack.fits").is_file(), done.stdout + done.stderr
+    assert (folder / "results/logs" / worst / "NGC7000_Ha/stack.log").is_file()
     assert "WildcardError" not in done.stderr and "usage: n2n" not in done.stderr and "not found" not in done.stderr
     nothing_ran(tmp_path)
