@@ -46,6 +46,12 @@ def test_a_settings_file_that_cannot_be_read_is_one_line_also_for_cron(empty):
     assert "config/config.yaml, line 2: not UTF-8 text; save the file as UTF-8" in complaint(empty, "--quiet", "all")
 
 
+def test_a_settings_file_of_another_ending_is_not_passed_over(empty):
+    (empty.folder / "config").mkdir()
+    (empty.folder / "config/config.yml").write_text("device: cpu\n")
+    assert "config/config.yml is not read; call it config/config.yaml" in complaint(empty)
+
+
 def test_a_lock_that_another_machine_may_hold_stays_with_what_to_type(finished, tmp_path):
     workspace = finished.copy(tmp_path / "night")
     shutil.rmtree(workspace.group)

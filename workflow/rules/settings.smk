@@ -20,6 +20,9 @@ if workflow.is_main_process:
         unlocking="--unlock" in sys.argv[1:],
     )
 
+if os.path.exists("config/config.yml") and not os.path.exists(SETTINGS):
+    raise WorkflowError(f"config/config.yml is not read; call it {SETTINGS}")
+
 if os.path.exists(SETTINGS) and not workflow.config_settings.replace_workflow_config:
     try:
         update_config(config, read_settings(Path(SETTINGS)))
