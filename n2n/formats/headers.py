@@ -31,6 +31,8 @@ _KINDS = {word: kind for kind, words in _KIND_WORDS.items() for word in words.sp
 _PICTTYPES = {"1": "light", "2": "bias", "3": "dark", "4": "flat"}
 _OPEN = ("", "OPEN", "EMPTY", "NONE", "CLEAR", "AIR", "OUT", "NO FILTER", "NOFILTER")
 _CLOCKS = ("TIME-OBS", "UT-OBS", "UTSTART", "UTC-OBS", "UT")
+_NO_TARGETS = ("none", "n/a", "na", "unknown", "unnamed", "untitled", "undefined", "no target", "no object", "object")
+_NO_TARGETS += ("target", "autosave image", "snapshot", "light", "lights", "light frame", "flatwizard", "-", "--", ".")
 _GENERIC_FOLDERS = ("light", "lights", "raw", "frames", "subs", "fits", "images")
 
 
@@ -344,9 +346,11 @@ def _likely_kind(path: str) -> str:
 
 
 def _target(cards: Cards, path: str, override: dict) -> str:
-    named = override.get("target") or cards.text("OBJECT")
-    if named and sanitise(str(named)):
-        return str(named)
+    if override.get("target"):
+        return str(override["target"])
+    named = cards.text("OBJECT")
+    if named and named.lower() not in _NO_TARGETS:
+        return named
     folders = PurePosixPath(path).parts[1:-1]
     if folders and folders[-1].lower() not in _GENERIC_FOLDERS and sanitise(folders[-1]):
         return folders[-1]

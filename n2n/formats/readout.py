@@ -81,17 +81,30 @@ def trim(cards: Cards, notes: list[str]) -> str:
     an overscan. A section that does not fit into the image was written for another one; a note says so.
     """
     width, height = cards.number("NAXIS1"), cards.number("NAXIS2")
-    useful = _section(cards, "TRIMSEC") or (_section(cards, "DATASEC") if _section(cards, "BIASSEC") else None)
-    if useful is None or width is None or height is None:
+    overscan = _section(cards, "BIASSEC")
+    key, useful = "TRIMSEC", _section(cards, "TRIMSEC")
+    if useful is None and overscan:
+        key, useful = "DATASEC", _section(cards, "DATASEC")
+    if width is None or height is None:
+        return ""
+    if useful is None and overscan:
+        key, useful = "BIASSEC", _without(overscan, int(width), int(height))
+    if useful is None or useful == (0, width, 0, height):
         return ""
     left, right, top, bottom = useful
-    if (left, top) == (0, 0) and (right, bottom) == (width, height):
-        return ""
     if right > width or bottom > height or right - left < 64 or bottom - top < 64:
-        notes.append("TRIMSEC does not fit this image; not trimmed")
+        notes.append(f"{key} does not fit this image; not trimmed")
         return ""
-    notes.append("overscan trimmed, by TRIMSEC" if cards.text("TRIMSEC") else "overscan trimmed, by DATASEC")
+    notes.append(f"overscan trimmed, by {key}")
     return f"{left} {right} {top} {bottom}"
+
+
+def _without(overscan: tuple[int, int, int, int], width: int, height: int) -> tuple[int, int, int, int] | None:
+    """What is left of an image without a strip along one of its edges; None where the strip lies elsewhere."""
+    left, right, top, bottom = overscan
+    if bottom - top > height / 2:  # columns
+        return (right, width, 0, height) if left == 0 else (0, left, 0, height) if right == width else None
+    return (0, width, bottom, height) if top == 0 else (0, width, 0, top) if bottom == height else None
 
 
 def _section(cards: Cards, key: str) -> tuple[int, int, int, int] | None:

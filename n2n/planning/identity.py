@@ -19,15 +19,15 @@ _ORDER = {done.RAW: 0, done.CALIBRATED: 1, done.REGISTERED: 2}
 
 
 def candidates(rows: Iterable[dict]) -> list[tuple[dict, dict]]:
-    """Pairs of lights that may show one exposure, by camera, size and time; the one to keep comes first.
+    """Pairs of lights that may show one exposure, by camera and time; the one to keep comes first.
 
     A camera cannot take two exposures at a time, so two that begin together are suspicious. Where a clock stands still,
     or there is none, names tell: one holds the other, as ``c_m31_01`` holds ``m31_01``.
     """
-    beside: dict[tuple, list[dict]] = {}
+    beside: dict[str, list[dict]] = {}
     for row in rows:
         if row["kind"] == "light":
-            beside.setdefault((row["width"], row["height"]), []).append(row)
+            beside.setdefault(row["camera"], []).append(row)
     pairs = []
     for together in beside.values():
         together = sorted(together, key=lambda row: (row["date_obs"], row["path"]))
@@ -66,8 +66,8 @@ def _beginning_with(row: dict, together: list[dict], index: int) -> Iterable[dic
 
 
 def _preference(row: dict) -> tuple:
-    """Raw before calibrated before registered: n2n measures noise best where nothing was done to it."""
-    return _ORDER.get(row["stage"], 0), row["path"]
+    """Raw before calibrated before registered, whole numbers before fractions: where nothing was done, noise is known."""
+    return _ORDER.get(row["stage"], 0), row.get("step", "") == "", row["path"].count("/"), row["path"]
 
 
 def _at_once(one: dict, other: dict) -> bool:

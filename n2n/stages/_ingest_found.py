@@ -27,6 +27,21 @@ _OTHER = {
     "tiff?|png|jpe?g|bmp|gif|webp|heic|psd": "a picture, no measurement: only FITS files are read",
     "st[4-9kx]|sbig|hdf5?|h5|asdf|fit\\.tmp": "a format that cannot be read; save it as FITS",
 }
+_NO_PICTURES = (
+    ".txt",
+    ".log",
+    ".csv",
+    ".json",
+    ".xml",
+    ".ini",
+    ".md",
+    ".html",
+    ".pdf",
+    ".yaml",
+    ".part",
+    ".tmp",
+    ".xmp",
+)
 MOSAIC_FRAMES = 8  # a folder
 VERSION = 2  # of what is found out about a file; raised when more is
 
@@ -120,9 +135,9 @@ def scan(raw: Path, night: str) -> dict[str, tuple[Path, os.stat_result | None]]
         visited.add((here.st_dev, here.st_ino))
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
-            if name.startswith(".") or not (_NAME.match(name) or _other(name)):
-                continue
             file = Path(folder, name)
+            if name.startswith(".") or not (_NAME.match(name) or _other(name) or _fits_inside(file)):
+                continue
             try:
                 stat = file.stat()
             except OSError:
@@ -140,7 +155,19 @@ def _other(name: str) -> str:
 
 def other_format(path: str) -> BadFrame:
     """The reason why a file of another format is left out."""
-    return BadFrame("unsupported", _other(path) or "no FITS file")
+    named = "holds FITS, but its name does not end in .fits, .fit or .fts; rename it"
+    return BadFrame("unsupported", _other(path) or named)
+
+
+def _fits_inside(file: Path) -> bool:
+    """Whether a file of an unknown name begins as a FITS file does, as astrometry.net's .new and some backups do."""
+    if file.suffix.lower() in _NO_PICTURES:
+        return False
+    try:
+        with open(file, "rb") as opened:
+            return opened.read(9) == b"SIMPLE  ="
+    except OSError:
+        return False
 
 
 def _natural(path: str) -> list:
@@ -151,7 +178,7 @@ def _natural(path: str) -> list:
 def changed(state: Night, found: dict, overrides: dict[str, dict]) -> list[New]:
     """List the files that the cache does not vouch for."""
     gone = {row["sha256"] for path, row in state.frames.items() if path not in found}
-    new = []
+    new, copies = [], []
     for path, (file, stat) in found.items():
         if not path.isprintable():  # neither a table nor snakemake could carry the name
             shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in path)
@@ -164,10 +191,20 @@ def changed(state: Night, found: dict, overrides: dict[str, dict]) -> list[New]:
         entry = state.cache.get(path)
         known = path in state.frames or path in state.quarantine
         same = known and entry and entry[:2] == signature(stat) and entry[3] == mark_of(stated)
-        # A duplicate whose first copy is gone takes its place.
-        if same and (path in state.frames or entry[2] not in gone):
-            continue
-        new.append(New(path, file, stat, stated, found))
+        if not same:
+            new.append(New(path, file, stat, stated, found))
+        elif path not in state.frames and (entry[2] in gone or entry[4:]):
+            copies.append(New(path, file, stat, stated, found))
+    # A copy whose original is gone, or was looked at anew, may take its place.
+    again = {item.path for item in new}
+    for item in copies:
+        entry = state.cache[item.path]
+        original = entry[4] if entry[4:] else ""
+        if entry[2] in gone or (
+            original and (original not in state.frames or original not in found or original in again)
+        ):
+            state.cache[item.path] = [*entry[:2], "", *entry[3:4]]  # what is known of it is not enough
+            new.append(item)
     return new
 
 

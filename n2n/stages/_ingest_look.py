@@ -183,8 +183,8 @@ def same_pixels(one: dict, other: dict, raw: Path) -> bool:
 
 
 def are_twins(one: dict, other: dict, raw: Path) -> bool:
-    """Whether the files of two rows show one exposure, by its noise."""
-    return _compared(one, other, raw, twins.are_twins) or False
+    """Whether the files of two rows show one exposure, by its noise: also where one was cropped, or moved by pixels."""
+    return _compared(one, other, raw, _noise_agrees) or False
 
 
 def same_field(one: dict, other: dict, raw: Path) -> bool | None:
@@ -198,6 +198,12 @@ def _compared(one: dict, other: dict, raw: Path, function):
     except BadFrame:
         return None
     return function(a, b)
+
+
+def _noise_agrees(a: np.ndarray, b: np.ndarray) -> bool:
+    if a.shape == b.shape and twins.are_twins(a, b):
+        return True
+    return twins.shifted_twin(a, b)[0] >= twins.TWINS
 
 
 def _fields_agree(a: np.ndarray, b: np.ndarray) -> bool | None:

@@ -33,6 +33,7 @@ from n2n.formats.provenance import (
 )
 from n2n.formats.tables import read_json, write_json
 from n2n.log import logger
+from n2n.stages._assess_calibration import calibration_of
 from n2n.stages._assess_changed import write_changed, write_nothing
 from n2n.stages._assess_errors import single_exposure
 from n2n.stages._assess_gates import (
@@ -66,6 +67,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--stack", type=Path, required=True, help="stack.fits of the group")
     parser.add_argument("--candidate", type=Path, required=True, help="candidate.h5 of `n2n denoise`")
     parser.add_argument("--calibration", type=Path, help="calibration.json of the group, for the report")
+    parser.add_argument("--vetted", type=Path, nargs="*", default=[], help="what `n2n vet` found, for the report")
     parser.add_argument("--injected", type=Path, help="inject.json of `n2n inject`; without it the depth is not judged")
     parser.add_argument("-o", "--output", type=Path, required=True, help="denoised.fits to write, the rest beside it")
     add_settings(parser, "gates")
@@ -129,7 +131,7 @@ def describe(pairs: Pairs, args) -> dict:
         "reference": pairs.meta["reference"],
         "limits": pairs.meta["limits"],
         "calibration": [
-            *(read_json(args.calibration)["reasons"] if args.calibration else []),
+            *calibration_of(args.calibration, args.vetted, pairs.frames),
             *(f"gain: {note}" for note in pairs.meta.get("notes", [])),
         ],
         "frames": [

@@ -134,7 +134,7 @@ def _known(item: New, state: Night) -> str:
     """SHA-256 of the content that the tables already tell of, by what the user states now; empty where they do not."""
     entry = state.cache.get(item.path)
     known = item.path in state.frames or item.path in state.quarantine
-    return entry[2] if known and entry and entry[3:] == [mark_of(item.stated)] else ""
+    return entry[2] if known and entry and entry[3] == mark_of(item.stated) else ""
 
 
 def _read(item: New, state: Night, owners: dict[str, str]) -> None:
@@ -157,6 +157,7 @@ def _read(item: New, state: Night, owners: dict[str, str]) -> None:
     first = owners.get(item.sha256, item.path)
     if first != item.path:
         if first in item.present:
+            state.cache[item.path].append(first)
             raise BadFrame("duplicate", f"the same bytes as {first}")
         _move(first, item.path, state)
         owners[item.sha256] = item.path
@@ -252,6 +253,7 @@ def _leave_copies(rows: dict[str, dict[str, str]], state: Night, again: set[str]
         first = owners.setdefault(row["pixel_id"], row) if row["pixel_id"] else row
         if first is not row and look.same_pixels(first, row, raw):
             state.reject(path, BadFrame("duplicate", f"the same exposure as {first['path']}: its pixels are the same"))
+            state.cache[path].append(first["path"])
             del rows[path]
     everything = [*there.values(), *rows.values()]
     for kept, copy in find_twins(everything, set(rows), lambda one, other: look.are_twins(one, other, raw)):
@@ -260,12 +262,19 @@ def _leave_copies(rows: dict[str, dict[str, str]], state: Night, again: set[str]
         if copy["stage"] != kept["stage"]:
             reason += f"; to use this one instead, {hint(kept['path'], {'skip': True}, where='file')}"
         state.reject(copy["path"], BadFrame("duplicate", reason))
+        state.cache[copy["path"]].append(kept["path"])
         rows.pop(copy["path"], None)
+    # A copy that took the place of a file that is gone is its only row.
+    taken = {row["pixel_id"] for row in rows.values()} - {""}
+    gone = [path for path, row in state.frames.items() if row["pixel_id"] in taken and not (raw / path).is_file()]
+    for path in gone:
+        del state.frames[path]
 
 
 def _row(values: dict[str, object], item: New) -> dict[str, str]:
     seen = item.seen
-    notes = "; ".join(filter(None, [*seen.examined.notes, *seen.notes, str(values["notes"])]))
+    notes = "; ".join(filter(None, [*seen.examined.notes, str(values["notes"])]))
+    values["evidence"] = "; ".join(filter(None, [*(f"stored: {why}" for why in seen.notes), str(values["evidence"])]))
     values |= {"path": item.path, "sha256": item.sha256, "hdu": seen.examined.hdu_index, "notes": notes}
     values |= {"stored": seen.stored, "step": seen.step, "pixel_id": seen.pixel_id}
     return {column: values[column] if column == "path" else cell(values.get(column)) for column in FRAME_COLUMNS}

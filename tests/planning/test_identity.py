@@ -4,7 +4,15 @@ from n2n.planning.identity import candidates, find_twins
 
 
 def light(path, date="2026-01-02T20:00:00.000", stage="raw", exptime="60", **more):
-    row = {"path": path, "kind": "light", "width": "100", "height": "80", "date_obs": date, "stage": stage}
+    row = {
+        "path": path,
+        "kind": "light",
+        "camera": "C",
+        "width": "100",
+        "height": "80",
+        "date_obs": date,
+        "stage": stage,
+    }
     return row | {"exptime_s": exptime} | more
 
 
@@ -34,8 +42,9 @@ def test_without_a_clock_names_tell():
     assert paths(rows) == [("m31_01.fits", "m31_01_c.fits")]
 
 
-def test_other_sizes_and_kinds_are_not_compared():
-    assert not paths([light("a.fits"), light("b.fits", width="50")])
+def test_other_cameras_and_kinds_are_not_compared_a_cropped_copy_is():
+    assert not paths([light("a.fits"), light("b.fits", camera="D")])
+    assert paths([light("a.fits"), light("b.fits", width="50")])
     assert not paths([light("a.fits"), light("b.fits", kind="flat")])
 
 
