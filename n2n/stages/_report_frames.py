@@ -121,7 +121,21 @@ def header_notes(frames: list[dict], group: str) -> list[str]:
     """What had to be assumed while the group's headers were read."""
     rows = [row for row in frames if row.get("group") == group and row.get("kind") == "light"]
     counts = Counter(note for row in rows for note in (row.get("notes") or "").split("; ") if note)
+    counts.update(f"inferred: {why}" for row in rows for why in (row.get("evidence") or "").split("; ") if why)
     return [f"{note} ({counted(count, 'light')})" for note, count in counts.most_common()]
+
+
+def inferred(frames: list[dict]) -> str:
+    """A sentence on what no header of the night says and n2n inferred; empty where all was said."""
+    fields = Counter(why.partition(": ")[0] for row in frames for why in (row.get("evidence") or "").split("; ") if why)
+    names = {
+        "kind": "the kind",
+        "filter": "the filter",
+        "exptime_s": "the exposure time",
+        "stored": "the scale of numbers",
+    }
+    said = [f"{names.get(field, field)} of {counted(count, 'frame')}" for field, count in fields.most_common()]
+    return f"Inferred, since no header says it: {', '.join(said)} (column evidence of frames.csv)." if said else ""
 
 
 def calibration_rows(facts: dict) -> list[dict]:

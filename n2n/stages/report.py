@@ -90,6 +90,7 @@ def page(views: list[dict], frames: list[dict], quarantined: list[dict], **night
         **night,
         tally=words.tally([view["verdict"] for view in views]),
         inventory=exposures.inventory(frames, quarantined),
+        inferred=exposures.inferred(frames),
         quarantined=quarantined,
         leftovers=exposures.leftovers(frames, {view["group"] for view in views}) if frames else [],
         version=__version__,

@@ -359,3 +359,14 @@ def test_what_the_start_weights_denoised_says_why(night, key):
     write_json(path, read_json(path) | {"model": model})
     command(night)
     assert "Denoised by the start weights that come with n2n: its network was trained on stars 3.0" in parsed(night)[2]
+
+
+def test_what_was_inferred_is_said():
+    from n2n.stages import _report_frames as exposures
+
+    frames = [{"evidence": "kind: the word 'Lights' in the path; filter: the word 'Ha' in the path"}] * 3 + [{}]
+    said = exposures.inferred(frames)
+    assert "the kind of 3 frames" in said and "the filter of 3 frames" in said
+    assert exposures.inferred([{}]) == ""
+    rows = [{"group": "g", "kind": "light", "notes": "", "evidence": "kind: 12 stars"}]
+    assert exposures.header_notes(rows, "g") == ["inferred: kind: 12 stars (1 light)"]
