@@ -7,6 +7,7 @@ atmosphere, is correlated as well. The peak must stand out of the correlation's 
 shift and rotation then refine it.
 """
 
+import cv2
 import numpy as np
 from scipy import fft, ndimage
 
@@ -83,7 +84,7 @@ def _flatten(pixels: np.ndarray, usable: np.ndarray | None, block: int) -> tuple
     pixels = np.where(good, pixels, around / np.maximum(ndimage.uniform_filter(good.astype(np.float32), 5), 0.04))
     good = ~ndimage.binary_dilation(ndimage.binary_opening(~good, np.ones((3, 3))), iterations=round(2 * FINE))
     # A pixel far off the median of its neighbours is a hot one or a cosmic ray, or the tip of a star: no loss.
-    smooth = ndimage.median_filter(pixels, 3)
+    smooth = cv2.medianBlur(np.ascontiguousarray(pixels, np.float32), 3)
     excess = np.abs(pixels - smooth)
     pixels = np.where(excess < 4 * 1.4826 * np.median(excess), pixels, smooth)
     height, width = (side // block * block for side in pixels.shape)
