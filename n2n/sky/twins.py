@@ -12,7 +12,7 @@ import numpy as np
 
 ROWS = 64  # rows that go into an identity: two exposures differ in every one of them
 SIDE = 512  # pixels of the middle of a frame that are compared
-TWINS = 0.6  # likeness from which two frames are one exposure (tests/real/test_evidence.py measures both sides)
+TWINS = 0.6  # likeness from which two frames are one exposure (tests/real/test_pixel_evidence.py measures both sides)
 FINEST = np.array([1, -2, 1], np.float32)  # along rows and columns: sees nothing that is two pixels wide
 CUT = 4.0  # sigma; hot pixels, cosmic rays and cores of stars lie beyond
 LEAST = 2000  # pixels in common, below which nothing is said
