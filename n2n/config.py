@@ -4,6 +4,7 @@ import copy
 import datetime
 import difflib
 import functools
+import math
 import os
 import re
 import shlex
@@ -75,6 +76,7 @@ def check_config(values: dict) -> dict:
         error = errors[0]
         key = _place(error.absolute_path)
         raise UserError(f"config: {key}: {_plain_words(error)}")
+    _finite(values, ())
     values = _defaults(values, schema())
     wanted_palettes(values["palettes"])
     for name in ("raw", "results", "models"):
@@ -84,6 +86,15 @@ def check_config(values: dict) -> dict:
         many = isinstance(value, list)
         photos[name] = [folder(f"photos.{name}", one) for one in value] if many else value and folder(name, value)
     return values
+
+
+def _finite(value, place: tuple) -> None:
+    """Refuse .nan and .inf, which pass every limit."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _finite(inner, (*place, key))
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"config: {_place(place)}: {value} is no number to work with")
 
 
 def folder(name: str, path: str) -> str:

@@ -9,6 +9,7 @@ import yaml
 from n2n.errors import UserError
 
 _PLACEHOLDER = re.compile(r"""^[^#]*?([\w.]+)["']?\s*:\s*["']?\?["']?\s*(?:[,}\]#]|$)""", re.M)
+_POWER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
 _TEXT = "tag:yaml.org,2002:str"
 _EMPTY = "tag:yaml.org,2002:null"
 _TRUTH = "tag:yaml.org,2002:bool"
@@ -78,6 +79,8 @@ class _Reader:
         if isinstance(node, yaml.SequenceNode):
             inner = next((r["items"] for r in _alternatives(rule) if "items" in r), {})
             return [self.value(item, inner, name) for item in node.value]
+        if rule.get("type") == "number" and _POWER.fullmatch(node.value) and not node.style:
+            return float(node.value)  # YAML takes 1e-3 for text
         if not any(r.get("type") == "string" for r in _alternatives(rule)) or node.tag in (_TEXT, _EMPTY):
             return self.loader.construct_object(node, deep=True)
         if node.tag == _TRUTH:

@@ -47,6 +47,12 @@ overrides:
     }
 
 
+@pytest.mark.parametrize("text", ["1e-3", "1.0e-3", "0.001", "1E-03"])
+def test_a_number_with_a_power_is_a_number(written, text):
+    assert written(f"train: {{learning_rate: {text}}}\n")["train"]["learning_rate"] == 0.001
+    assert written(f"overrides: {{a: {{target: {text}}}}}\n")["overrides"]["a"]["target"] == text
+
+
 @pytest.mark.parametrize("word", ["NO", "on", "yes", "Off", "true"])
 def test_what_yaml_takes_for_true_or_false_must_stand_in_quotes(written, word):
     text = complaint(written, f'overrides:\n  "2026-10-03": {{filter: {word}}}\n')
@@ -73,6 +79,8 @@ def test_an_empty_file_or_one_of_comments_says_nothing(written, content):
         ("raw: a: b\n", "line 1"),
         ("--- a\n--- b\n", "config.yaml"),
         ("raw: ''\n", "raw"),
+        ("overrides: {a: {exptime_s: .nan}}\n", '"a": exptime_s: nan is no number'),
+        ("memory_gb: .inf\n", "memory_gb: inf"),
         ("results: [a]\n", "results"),
     ],
 )
