@@ -10,6 +10,7 @@ from itertools import pairwise
 from statistics import median
 
 from n2n import setups
+from n2n.formats.frametable import pedestal_of
 from n2n.formats.tables import number
 from n2n.names import LONGEST, shortened
 from n2n.setups import MAX_DEGREES, MAX_TURN
@@ -84,7 +85,7 @@ def _keyed(kind: str, rows: list[dict]) -> list[tuple[dict, tuple]]:
         values = [row.get(name, "") for name in exact if name != "exptime_s"]
         if "exptime_s" in exact:
             values.append(round(number(row["exptime_s"], 0.0), 2))
-        done = (row.get("stage", "") or "raw", row.get("done", ""), number(row.get("pedestal_adu"), 0.0))
+        done = (row.get("stage", "") or "raw", row.get("done", ""), pedestal_of(row))
         return (kind, *values, *done)
 
     # An unknown value joins the only known one there is, and is a value of its own among several.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from n2n.errors import UserError
 from n2n.formats.atomic import write_text_if_changed
+from n2n.formats.tables import number
 
 FRAME_COLUMNS = (
     "path",
@@ -86,6 +87,15 @@ def write_table(path: Path, columns: tuple[str, ...], rows: Iterable[dict[str, s
     writer.writerow(columns)
     writer.writerows([row.get(column, "") for column in columns] for row in rows)
     return write_text_if_changed(path, text.getvalue())
+
+
+def pedestal_of(row: dict) -> float:
+    """ADU that a program added to a frame's pixels, to be subtracted.
+
+    MaxIm and other SBIG programs write what has to be *added* to reach zero, a negative number; PixInsight writes what
+    was added. Both mean the same in the pixels.
+    """
+    return abs(number(row.get("pedestal_adu"), 0.0))
 
 
 def cell(value: object) -> str:

@@ -9,7 +9,6 @@ import numpy as np
 
 from n2n.errors import BadFrame
 from n2n.formats.pixels import read_pixels
-from n2n.formats.tables import number
 
 UNSIGNED = "unsigned"  # 16 bit written without BZERO: what is above 32767 came out negative
 FRACTION = "0-1"  # divided by full scale, as Siril and PixInsight write
@@ -57,15 +56,6 @@ def as_told(pixels: np.ndarray, invalid: np.ndarray, row: dict) -> tuple[np.ndar
         invalid = invalid | uncovered(pixels)
         pixels[invalid] = 0
     return pixels, invalid
-
-
-def pedestal_of(row: dict) -> float:
-    """ADU that a program added to a frame's pixels, to be subtracted.
-
-    MaxIm and other SBIG programs write what has to be *added* to reach zero, a negative number; PixInsight writes what
-    was added. Both mean the same in the pixels.
-    """
-    return abs(number(row.get("pedestal_adu"), 0.0))
 
 
 def uncovered(pixels: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from n2n.errors import BadFrame
+from n2n.formats.frametable import pedestal_of
 from n2n.formats.pixels import read_planes
 from n2n.formats.rawframe import read_frame
 from n2n.formats.tables import number, read_json
@@ -209,6 +210,6 @@ def load_exposure(row: dict, raw: Path, calibration: Calibration):
         if image is not None and image.shape != pixels.shape:
             raise BadFrame("geometry", f"{pixels.shape} pixels, its master {name} has {image.shape}")
     pixels, flags = calibrate(
-        pixels, invalid, calibration, number(row["saturate_adu"]), number(row["pedestal_adu"], 0.0)
+        pixels, invalid, calibration, number(row["saturate_adu"]), pedestal_of(row)
     )
     return fill_flagged(pixels, flags), flags

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from astropy.io import fits
 
+from n2n.formats.frametable import pedestal_of
 from n2n.formats.pixels import read_planes
 from n2n.formats.products import set_cards, write_fits
 from n2n.formats.tables import number, read_csv
@@ -47,7 +48,7 @@ def run(args) -> None:
     kind = rows[0]["kind"] if rows else ""
     if kind == "light":
         rows = [rows[i] for i in np.unique(np.linspace(0, len(rows) - 1, MAX_DEFECT_FRAMES).astype(int))]
-    pedestal = number(rows[0].get("pedestal_adu"), 0.0) if rows else 0.0
+    pedestal = pedestal_of(rows[0]) if rows else 0.0
     with tempfile.TemporaryFile(dir=args.output.parent) as spool:
         frames, used, lost = read_frames(rows, args.raw, args.memory_mb * 2**20, spool)
         zero, known = zero_of(args.zero, pedestal, frames.shape[1:]) if kind == "flat" else (None, False)

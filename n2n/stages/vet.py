@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from n2n.errors import BadFrame
+from n2n.formats.frametable import pedestal_of
 from n2n.formats.rawframe import read_frame
 from n2n.formats.tables import number, read_csv, write_json
 from n2n.log import logger
@@ -45,7 +46,7 @@ def lights_of(rows: list[dict], raw: Path) -> list[np.ndarray]:
         except BadFrame as error:
             logger.info("left out %s: %s", row["path"], error)
             continue
-        pixels = pixels.astype(np.float32) - np.float32(number(row.get("pedestal_adu"), 0.0))
+        pixels = pixels.astype(np.float32) - np.float32(pedestal_of(row))
         if invalid.any():
             pixels[invalid] = np.median(pixels[~invalid]) if not invalid.all() else 0
         lights.append(pixels)
