@@ -113,7 +113,7 @@ def place(row, measured, entry, chosen, calibrations, target, target_flags, sett
         entry["aligned_by"] = "stars"
     except NoMatch as too_few:
         # Too few stars for a pattern: a nebula may still show where everything is.
-        if min(len(reference["stars"]), len(measured["stars"])) > FEW_STARS:
+        if min(len(reference["stars"]), len(measured["stars"])) > FEW_STARS and not chosen.get("no_stars"):
             raise
         from n2n.sky.correlate import match_images  # what most nights do without
 
