@@ -17,6 +17,7 @@ RANGE = 3.0  # sigma at which a residual's colour is full
 LEVELS = 15  # steps of a residual's colour on either side of zero
 # Colours of a residual at -RANGE, 0 and +RANGE (sky blue and orange of Okabe and Ito), and of the unknown.
 BELOW, ZERO, ABOVE, UNKNOWN = (86, 180, 233), (22, 24, 29), (230, 159, 0), (90, 90, 90)
+HOLE = 7  # px: a narrower gap is filled from around it, in pictures only
 GAP, BAR = 6, 36  # pixels between and above the two halves of a before/after picture
 
 
@@ -44,16 +45,61 @@ def stretch_limits(image: np.ndarray) -> tuple[float, float, float]:
     return black, white, float(level * (TARGET - 1) / ((2 * TARGET - 1) * level - TARGET))
 
 
+def without_holes(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Fill what is unknown from its neighbours, for a picture: black would say that there is no light.
+
+    Parameters
+    ----------
+    image : float ndarray, shape (h, w)
+        NaN where unknown.
+
+    Returns
+    -------
+    filled : float32 ndarray, shape (h, w)
+        Gaps narrower than `HOLE` hold the mean of the nearest pixels; wider ones, as at the border, stay NaN.
+    wide : ndarray of bool, shape (h, w)
+        Where it is still unknown.
+    """
+    known = np.isfinite(image)
+    if known.all() or not known.any():
+        return image, ~known
+    import cv2  # only pictures with gaps should pay
+
+    wide = cv2.morphologyEx(
+        (~known).view(np.uint8), cv2.MORPH_OPEN, np.ones((HOLE, HOLE), np.uint8),
+        borderType=cv2.BORDER_CONSTANT, borderValue=0,
+    ).astype(bool)  # fmt: skip
+    filled = np.where(known, image, 0).astype(np.float32)
+    near = (3, 3)
+    for _ in range(HOLE):
+        left = ~known & ~wide
+        if not left.any():
+            break
+        share = cv2.blur(known.astype(np.float32), near, borderType=cv2.BORDER_CONSTANT)
+        total = cv2.blur(filled, near, borderType=cv2.BORDER_CONSTANT)
+        left &= share > 0.05
+        filled[left] = total[left] / share[left]
+        known |= left
+    filled[~known] = np.nan
+    return filled, ~known
+
+
 def brightness(image: np.ndarray, limits: tuple[float, float, float]) -> np.ndarray:
-    """Brightness on the screen, 0 to 1, of every pixel; unknown pixels are black."""
+    """Brightness on the screen, 0 to 1, of every pixel; unknown pixels are 0."""
     black, white, midtone = limits
     x = np.clip((np.nan_to_num(image, nan=black, posinf=white, neginf=black) - black) / (white - black), 0, 1)
     return np.clip((midtone - 1) * x / ((2 * midtone - 1) * x - midtone), 0, 1)
 
 
 def stretch(image: np.ndarray, limits: tuple[float, float, float]) -> np.ndarray:
-    """Apply a stretch; uint8 ndarray, first row at the bottom as in the field's viewers."""
-    return np.rint(255 * brightness(image, limits)).astype(np.uint8)[::-1]
+    """Apply a stretch; uint8 ndarray, first row at the bottom as in the field's viewers.
+
+    Small gaps are filled from around them; what is unknown otherwise is grey, never black.
+    """
+    filled, unknown = without_holes(image)
+    pixels = np.rint(255 * brightness(filled, limits)).astype(np.uint8)
+    pixels[unknown] = UNKNOWN[0]
+    return pixels[::-1]
 
 
 def save_png(path: Path, picture: Image.Image) -> None:

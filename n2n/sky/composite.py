@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from n2n.formats.flags import NO_DATA, SATURATED
-from n2n.formats.pictures import brightness, stretch_limits
+from n2n.formats.pictures import UNKNOWN, brightness, stretch_limits, without_holes
 from n2n.palettes import Palette
 from n2n.sky.correlate import match_images
 from n2n.sky.distortion import distort
@@ -65,7 +65,9 @@ def align(channels: dict[str, Channel]) -> tuple[dict[str, Channel], str]:
         displace = None if bend is None else lambda x, y, bend=bend: distort(x, y, bend)
         unknown = ~np.isfinite(channel.image)
         flags = channel.flags | np.where(unknown, NO_DATA, 0).astype(np.uint8)
-        image, flags = warp(np.where(unknown, 0, channel.image), flags, match.matrix, target.image.shape, displace)
+        # A hole in a star would leave rings around it, in one colour.
+        pixels, wide = without_holes(channel.image)
+        image, flags = warp(np.where(wide, 0, pixels), flags, match.matrix, target.image.shape, displace)
         image[(flags & NO_DATA) > 0] = np.nan
         known = match.flux_ratio_error < 0.2 * match.flux_ratio
         ratio = np.float32(match.flux_ratio if known else 1.0)
@@ -112,7 +114,9 @@ def compose(channels: dict[str, Channel], palette: Palette, ha_share: float, sat
     images = {name: channel.image for name, channel in channels.items()}
     known = np.isfinite(sum(images.values()))
     cut = common(known)
-    images, known = {name: image[cut] for name, image in images.items()}, known[cut]
+    known = known[cut]
+    gaps = {name: without_holes(image[cut]) for name, image in images.items()}
+    images, unknown = {name: image for name, (image, _) in gaps.items()}, np.any([wide for _, wide in gaps.values()], 0)
     red, green, blue = (images[name] for name in (palette.red, palette.green, palette.blue))
     if palette.blend:
         red = (1 - ha_share) * red + ha_share * images[palette.blend]
@@ -130,9 +134,14 @@ def compose(channels: dict[str, Channel], palette: Palette, ha_share: float, sat
     if palette.lightness:
         lightness = brightness(images[palette.lightness], own[palette.lightness]).astype(np.float32)
     colour -= grey[..., None]
+    if not known.all():
+        # Where one channel has no data its neighbours' light would stand beside the others' own: a coloured dot.
+        colour[~known] = np.nan
+        for index in range(3):
+            colour[..., index] = np.nan_to_num(without_holes(colour[..., index])[0])
     colour *= np.float32(saturation)
     colour += lightness[..., None]
-    colour[~known] = 0
+    colour[unknown] = np.float32(UNKNOWN) / 255
     return np.clip(colour, 0, 1, out=colour)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from astropy.io import fits
 
 from n2n.errors import UserError
-from n2n.formats.pictures import brightness, robust_level, stretch_limits
+from n2n.formats.pictures import brightness, robust_level, stretch_limits, without_holes
 from n2n.formats.products import read_product, write_fits
 from n2n.formats.tiff import write_tiff
 from n2n.log import logger
@@ -61,8 +61,8 @@ def run(args) -> None:
 
 def stretched(image: np.ndarray, stack: np.ndarray, unit: str) -> tuple[np.ndarray, str]:
     """16 bit, with the stretch of the plain stack."""
-    pixels = np.rint(65535 * brightness(image, stretch_limits(stack))).astype(np.uint16)
-    return pixels, "stretched, not linear; unknown pixels are 0"
+    pixels = np.rint(65535 * brightness(without_holes(image)[0], stretch_limits(stack))).astype(np.uint16)
+    return pixels, "stretched, not linear; small gaps are filled from around them, other unknown pixels are 0"
 
 
 def linear(image: np.ndarray, stack: np.ndarray, unit: str) -> tuple[np.ndarray, str]:

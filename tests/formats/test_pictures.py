@@ -11,6 +11,7 @@ from n2n.formats.pictures import (
     BAR,
     GAP,
     TARGET,
+    UNKNOWN,
     before_after_png,
     binned,
     brightness,
@@ -20,6 +21,7 @@ from n2n.formats.pictures import (
     residual_picture,
     stretch,
     stretch_limits,
+    without_holes,
 )
 
 FACTS = {"exposures": {"used": 22}, "product": "DENOISED", "qastat": "PASS"}
@@ -46,14 +48,42 @@ def test_the_stretch_does_not_depend_on_units(scale, shift):
     assert np.abs(brightness(other, stretch_limits(other)) - expected).max() < 0.01
 
 
-def test_unknown_pixels_are_black_and_change_nothing():
+def test_unknown_areas_are_grey_and_change_nothing():
     image = sky()
     holes = image.copy()
     holes[:40] = np.nan
     limits = stretch_limits(holes)
     assert limits == pytest.approx(stretch_limits(image), rel=0.2)
     shown = stretch(holes, limits)
-    assert shown.dtype == np.uint8 and (shown[-40:] == 0).all(), "the first row is at the bottom"
+    assert shown.dtype == np.uint8 and (shown[-40:] == UNKNOWN[0]).all(), "the first row is at the bottom"
+    assert (shown[:-40] == stretch(image, limits)[:-40]).all()
+
+
+def test_a_hole_is_never_black():
+    image = sky()
+    y, x = np.mgrid[:160, :200]
+    image += 5000 * np.exp(-((x - 90) ** 2 + (y - 60) ** 2) / 8)
+    limits = stretch_limits(image)
+    holes = image.copy()
+    holes[60, 90] = holes[20, 30] = np.nan  # a star's core; sky
+    holes[:, 140] = holes[:2] = holes[-1] = np.nan  # a column, borders
+    holes[100:104, 50:53] = np.nan
+    before, after = stretch(image, limits)[::-1].astype(int), stretch(holes, limits)[::-1].astype(int)
+    assert after[60, 90] > 0.9 * before[60, 90]
+    for place in ((20, 30), (slice(None), 140), (slice(2), slice(None)), (slice(100, 104), slice(50, 53))):
+        assert abs(after[place].mean() - 51) < 25
+    assert (after[np.isfinite(holes)] == before[np.isfinite(holes)]).all()
+
+
+def test_gaps_are_filled_to_the_value_around_them_and_wide_ones_are_not():
+    image = np.full((60, 70), 7, np.float32)
+    image[10, 10] = image[30, :] = np.nan
+    image[40:55, 20:40] = np.nan
+    filled, wide = without_holes(image)
+    assert wide.sum() == 15 * 20 and np.isnan(filled[wide]).all()
+    assert filled[~wide] == pytest.approx(7)
+    nothing = np.full((20, 20), np.nan, np.float32)
+    assert without_holes(nothing)[1].all()
 
 
 @pytest.mark.parametrize("value", [np.nan, 0.0, 7.0, np.inf])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from n2n.formats.flags import NO_DATA, SATURATED
+from n2n.formats.pictures import UNKNOWN
 from n2n.palettes import PALETTES
 from n2n.sky.composite import Channel, align, common, compose
 from n2n.sky.match import NoMatch
@@ -133,7 +134,26 @@ def test_only_what_all_channels_cover_is_shown(sky):
     flags, hole = np.zeros(SHAPE, np.uint8), draw("R")
     flags[100:120, 100:120], hole[100:120, 100:120] = NO_DATA, np.nan
     holed["R"] = Channel(hole, hole, flags)
-    assert (picture(holed, "RGB")[0] == 0).all(axis=-1).sum() > 300 and np.isfinite(picture(holed, "RGB")[0]).all()
+    image = picture(holed, "RGB")[0]
+    assert (image == np.float32(UNKNOWN) / 255).all(axis=-1).sum() > 300, "grey: black would say that it is dark"
+    assert np.isfinite(image).all()
+
+
+@pytest.mark.parametrize("names", ["R", "G", "B", "RGB"])
+def test_a_hole_is_neither_black_nor_a_coloured_dot(sky, names):
+    holed, (x, y, _) = dict(sky), stars(np.random.default_rng(1))
+    for name in names:
+        image, flags = draw(name), np.zeros(SHAPE, np.uint8)
+        for column, row in zip(*forward(name, x, y), strict=True):  # the core of every star in this channel
+            if 0 <= column < SHAPE[1] - 1 and 0 <= row < SHAPE[0] - 1:
+                image[round(row), round(column)], flags[round(row), round(column)] = np.nan, NO_DATA
+        holed[name] = Channel(image, image, flags)
+    before, after = picture(sky, "RGB")[0], picture(holed, "RGB")[0]
+    assert np.isfinite(after).all()
+    assert before.shape == after.shape
+    bright = before.max(axis=-1) > 0.6
+    assert np.ptp(after[bright], axis=-1).mean() < 0.08 and np.percentile(np.ptp(after[bright], axis=-1), 99) < 0.35
+    assert after[bright].min() > 0.3
 
 
 def test_a_saturated_core_has_no_colour(sky):
