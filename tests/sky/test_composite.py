@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from n2n.formats.flags import NO_DATA, SATURATED
 from n2n.formats.pictures import UNKNOWN
@@ -16,6 +17,7 @@ PLACES = {"R": (0, 0, 0), "G": (6.4, -3.7, 0.4), "B": (-5.2, 4.9, -0.3), "L": (3
 PLACES |= {"OIII": (9.5, 1.3, -0.5), "SII": (-8.8, 2.2, 0.1)}
 THROUGHPUT = {"R": 0.7, "G": 1.0, "B": 0.5, "L": 2.5, "Ha": 0.1, "OIII": 0.15, "SII": 0.08}
 BLOBS = {"Ha": (80, 90), "OIII": (230, 90), "SII": (80, 220), "L": (230, 220)}  # light in one filter alone
+RING = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool)
 NEARER = {"Ha": "R", "OIII": "G", "SII": "R"}
 
 
@@ -148,12 +150,11 @@ def test_a_hole_is_neither_black_nor_a_coloured_dot(sky, names):
             if 0 <= column < SHAPE[1] - 1 and 0 <= row < SHAPE[0] - 1:
                 image[round(row), round(column)], flags[round(row), round(column)] = np.nan, NO_DATA
         holed[name] = Channel(image, image, flags)
-    before, after = picture(sky, "RGB")[0], picture(holed, "RGB")[0]
-    assert np.isfinite(after).all()
-    assert before.shape == after.shape
-    bright = before.max(axis=-1) > 0.6
-    assert np.ptp(after[bright], axis=-1).mean() < 0.08 and np.percentile(np.ptp(after[bright], axis=-1), 99) < 0.35
-    assert after[bright].min() > 0.3
+    image = picture(holed, "RGB")[0]
+    # Where light is all around: in the middle of stars.
+    middles = ndimage.minimum_filter(image.max(axis=-1), footprint=RING) > 0.6
+    assert middles.sum() > 2500, "a third of them with black dots"
+    assert image[middles].min() > 0.5 and np.ptp(image[middles], axis=-1).max() < 0.06
 
 
 def test_a_saturated_core_has_no_colour(sky):
