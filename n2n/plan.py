@@ -356,9 +356,17 @@ def _group(config, night, name, listed, rows, library, plan: Plan) -> Group:
         tuple(f"{chunk:03d}" for chunk in sorted(reference)),
         calibration,
         model_id(config, rows[0]) if len(rows) >= config["model"]["min_exposures"] else None,
-        "; ".join(decision.brief for decision in treated.decisions),
+        _choice(treated),
         samples(treated.rows),
     )
+
+
+def _choice(treated) -> str:
+    """The masters of most exposures in one line, and how many have others."""
+    sets = [set_of(row) for row in treated.rows if not row["left_out"]]
+    others = len(sets) - max(map(sets.count, set(sets)), default=0)
+    told = [decision.brief for decision in treated.decisions]
+    return "; ".join(told + ([f"{others} exposures have masters of their own"] if others else []))
 
 
 def _by_user(row: dict, field: str) -> bool:

@@ -104,6 +104,8 @@ def vet(rows: list[dict], lights: list[np.ndarray], masters: Masters) -> dict:
             notes += [f"flat: {finding.note}"] if finding.note else []
     elif keys["flat"] and wanted and all(kind in refused for kind in ("dark", "bias") if keys[kind]):
         refused.setdefault("flat", "without a zero it would divide the offset, too")
+    if wanted and zero is None:
+        notes.append("sky: nothing is subtracted, its level holds the offset of the camera")
     return {
         "accepted": {kind: bool(key) and kind not in refused for kind, key in keys.items()},
         "refused": [f"{kind}: refused: {why} ({keys[kind]})" for kind, why in refused.items()],

@@ -51,14 +51,26 @@ class Chain:
         for key, master in sorted(self.plan.masters.items(), key=lambda item: item[1].zero is not None):
             zero = ["--zero", folder / f"{master.zero}.fits"] if master.zero else []
             self.call("master", folder / f"{key}.csv", "--raw", self.raw, *zero, "-o", folder / f"{key}.fits")
+        self.vet()
 
     def master(self, kind):
         return self.results / "masters" / f"{self.group.calibration[kind]}.fits"
 
     @property
+    def vetted(self):
+        return [self.folder / f"vetted-{name}.json" for name in self.group.vetted]
+
+    def vet(self):
+        for name in self.group.vetted:
+            roots = ["--raw", self.raw, "--results", self.results]
+            self.call(
+                "vet", self.folder / "vetting" / f"{name}.csv", *roots, "-o", self.folder / f"vetted-{name}.json"
+            )
+
+    @property
     def where(self):
         calibration = self.folder / "calibration.json"
-        return ["--raw", self.raw, "--calibration", calibration, "--results", self.results]
+        return ["--raw", self.raw, "--calibration", calibration, "--results", self.results, "--vetted", *self.vetted]
 
     def measure(self, chunk):
         self.call(

@@ -77,7 +77,7 @@ def test_a_new_night_runs_its_own_frames_and_reuses_the_model(workspace):
     expected = dict.fromkeys(
         ["measure", "reference", "register", "pairs", "stack", "denoise", "inject", "assess", "report", "crate"], 1
     )
-    expected |= {"measure": 2, "register": 2}  # 14 lights: two chunks
+    expected |= {"measure": 2, "register": 2, "vet": 1}  # 14 lights: two chunks
     assert workspace.jobs() == {**expected, "master": 3, "vet": 1}
 
 
