@@ -110,7 +110,7 @@ def _unlit(frames: dict[int, Summary], with_zero: bool) -> dict[int, str]:
     if with_zero:
         for i, frame in frames.items():
             if frame.level < LEAST_LIGHT * frame.noise:
-                found[i] = f"not lit: {frame.level:,.0f} ADU above its bias, noise {frame.noise:.0f}"
+                found[i] = f"not lit: {round(frame.level):,} ADU above its bias, noise {frame.noise:.0f}"
     lit = [frame.level for i, frame in frames.items() if i not in found]
     typical = float(np.percentile(lit, 75)) if lit else 0.0
     for i, frame in frames.items():
