@@ -66,9 +66,12 @@ class Library:
         self._sorted: dict[tuple[str, str], list[Master]] = {}
         found = [master for night in names for master in masters_of(night, nights[night])]
         zeros = [usable for master in found if master.kind != "flat" if (usable := self._usable(master))]
+        of_night: dict[str, list[Master]] = {}
+        for zero in zeros:
+            of_night.setdefault(zero.night, []).append(zero)
         for master in found:
             if master.kind == "flat":
-                zero = self._zero_for(master, zeros)
+                zero = self._zero_for(master, of_night)
                 master = self._usable(master, zero and zero.key)
                 if master:
                     self.masters[master.key] = master
@@ -172,18 +175,25 @@ class Library:
         what = f"of {master.exposure:g} s, scaled by {scale:.3g}, there being no master of {exposure:g} s"
         return _remark(_chosen(master, night, light), what), scale
 
-    def _zero_for(self, flat: Master, zeros: list[Master]) -> Master | None:
+    def _zero_for(self, flat: Master, zeros: dict[str, list[Master]]) -> Master | None:
         """Dark of the flat's own exposure, else the bias, of the same set-up; its own night's first."""
-        alike = [m for m in zeros if enough(m) and not setups.differences(m.facts, flat.facts, "bias")]
-        near = self._near([m for m in alike if not reduced(m.facts)], flat.night)
-        for night in dict.fromkeys(master.night for master in near):
+        for night in self._nights_near(flat.night):
+            alike = [
+                zero
+                for zero in zeros.get(night, ())
+                if enough(zero) and not reduced(zero.facts) and not setups.differences(zero.facts, flat.facts, "bias")
+            ]
             for kinds in (("darkflat", "dark"), ("bias",)):
-                for zero in near:
+                for zero in alike:
                     times = (zero.rows[0]["exptime_s"], flat.rows[0]["exptime_s"])
-                    suits = zero.kind == "bias" or setups.same_exposure(*times)
-                    if zero.night == night and zero.kind in kinds and suits:
+                    if zero.kind in kinds and (zero.kind == "bias" or setups.same_exposure(*times)):
                         return zero
         return None
+
+    def _nights_near(self, night: str) -> list[str]:
+        """All nights, the nearest first; of two equally near the earlier."""
+        day = self.day[night]
+        return sorted(self.day, key=lambda other: (other != night, abs(self.day[other] - day)))
 
 
 def _chosen(master: Master, night: str, light: dict) -> Decision:

@@ -4,6 +4,7 @@ A frame differs from another where any column that counts for its kind differs. 
 of its own or agrees with everything stands beside each column. Nothing here reads a pixel.
 """
 
+import functools
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -127,9 +128,10 @@ TABLE = (
 OWN_WORDS = {"exptime_s", "temperature_c", "filter", "filter_bw_nm", "rotator_deg"}
 
 
-def columns(for_: str) -> list[Column]:
+@functools.cache
+def columns(for_: str) -> tuple[Column, ...]:
     """The columns that count for a kind of master, or for a ``"group"``."""
-    return [column for column in TABLE if for_ in column.kinds]
+    return tuple(column for column in TABLE if for_ in column.kinds)
 
 
 def differences(one: dict, other: dict, for_: str) -> list[Difference]:
