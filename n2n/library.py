@@ -62,6 +62,7 @@ class Library:
         except ValueError:  # folders may have any name
             self.day = {name: place for place, name in enumerate(names)}
         self.there, self.made = there, made
+        self.gone: dict[str, str] = {}  # kind: what to say of frames that are listed but not there
         self.masters: dict[str, Master] = {}
         self._sorted: dict[tuple[str, str], list[Master]] = {}
         found = [master for night in names for master in masters_of(night, nights[night])]
@@ -85,7 +86,10 @@ class Library:
             return whole
         if len(present) < MIN_FRAMES and self.made(whole.key):
             return kept(whole)
-        return make_master(master.kind, master.night, present, zero) if present else None
+        if present:
+            return make_master(master.kind, master.night, present, zero)
+        self.gone[master.kind] = f"the {len(master.rows)} frames listed in night {master.night} are not there any more"
+        return None
 
     def choose(self, night: str, light: dict) -> tuple[list[Decision], float]:
         """Choose the masters for a group of lights.
@@ -150,7 +154,7 @@ class Library:
             nearest = [master for master in fitting if master.night == fitting[0].night]
             return _chosen(min(nearest, key=lambda master: _distance(master, light)), night, light)
         if not candidates:
-            return Decision(kind, None, "there is none")
+            return Decision(kind, None, self.gone.get(kind, "there is none"))
         # What nearly fitted is what its owner will ask about.
         _, why = max((misfit(master, light) for master in candidates), key=lambda found: found[0])
         return Decision(kind, None, why)

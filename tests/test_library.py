@@ -230,7 +230,8 @@ def test_what_was_done_to_the_lights_before_is_not_done_again(done, left):
 def test_frames_that_are_gone_make_no_master_but_one_that_is_there_is_used():
     rows = frames("dark", 4)
     whole = next(iter(Library({NIGHT: rows}).masters))
-    assert Library({NIGHT: rows}, there=lambda row: False).masters == {}
+    gone = Library({NIGHT: rows}, there=lambda row: False)
+    assert gone.masters == {} and "not there any more" in gone.choose(NIGHT, frames("light", 1)[0])[0][0].why
     (kept,) = Library({NIGHT: rows}, lambda row: False, lambda key: key == whole).masters.values()
     assert kept.kept and kept.key == whole
     decisions, _ = Library({NIGHT: rows}, lambda row: False, lambda key: key == whole).choose(
