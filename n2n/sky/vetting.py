@@ -19,7 +19,7 @@ HOT_RANGE = (0.3, 3.0)  # what of them lights may show; other temperatures withi
 BLOCKS = 40  # across the shorter side
 LEAST_BLOCK = 8
 ENOUGH = 24  # pixels a side of a block that its median rests on
-BORDER = 4  # blocks
+BORDER = 3  # blocks
 LEAST_SHADOW = 0.008  # of the light around it
 SURE = 5.0  # standard deviations
 
@@ -185,12 +185,14 @@ def _shadows(field: np.ndarray, shape: np.ndarray) -> str:
     depth = float(found[0, 0] / certainty[0, 0])
     y, x = (np.minimum(np.arange(n), n - np.arange(n)) for n in ours.shape)
     elsewhere = score[(np.hypot(y[:, None], x[None, :]) > 4) & (certainty > 0.3 * certainty[0, 0])]
-    if elsewhere.size < 100:
+    if elsewhere.size < 60:
         return ""
     scatter, root = robust_sigma(elsewhere), float(np.sqrt(certainty[0, 0]))
-    feigned = max(SURE * scatter, 1.5 * float(-elsewhere.min()))
+    lowest = float(-elsewhere.min())
+    feigned = max(SURE * scatter, 1.5 * lowest)
     # Where the sky is bright instead, a nebula lies over the shadow: that its depth is small tells nothing.
-    if depth > 0.5 or depth < max(-0.3, -2 * scatter / root) or (1 - depth) * root < feigned:
+    covered = depth < -min(0.3, max(3 * scatter, lowest / 2) / root)
+    if depth > 0.5 or covered or (1 - depth) * root < feigned:
         return ""
     return f"the lights show {max(depth, 0):.0%} of the depth of its shadows: dust lies elsewhere in them, or nowhere"
 
