@@ -22,6 +22,10 @@ MIN_OVERLAP = 0.3
 TAPER = 0.15  # share of a side along which the weight rises from nothing
 
 
+class Undetermined(NoMatch):
+    """Shift and angle together are more than the structure of the images tells."""
+
+
 def match_images(
     reference: np.ndarray,
     frame: np.ndarray,
@@ -62,7 +66,10 @@ def match_images(
             continue
         # A galaxy or a lonely star looks much the same upside down; how well all the rest fits decides.
         try:
-            state, error, likeness = _refine(*ours, image, weight, shift)
+            try:
+                state, error, likeness = _refine(*ours, image, weight, shift)
+            except Undetermined:  # a disc looks alike at any angle
+                state, error, likeness = _refine(*ours, image, weight, shift, free=2)
         except NoMatch as reason:
             failure = reason
             continue
@@ -164,10 +171,10 @@ def _peak(ours, our_weight, theirs, their_weight, pattern: bool) -> tuple[float,
     return float(score[row, column]), (float(column - zero[1]), float(row - zero[0]))
 
 
-def _refine(ours, our_weight, theirs, their_weight, shift) -> tuple[np.ndarray, float, float]:
+def _refine(ours, our_weight, theirs, their_weight, shift, free: int = 3) -> tuple[np.ndarray, float, float]:
     """Gauss-Newton steps in (dx, dy, angle), the standard error of a coordinate, and how alike the images then are.
 
-    Lengths are in px of the averaged image.
+    Lengths are in px of the averaged image. Only the first `free` of the three are changed.
 
     The normal matrix pairs the gradient of one image with that of the other: their noise is independent, and what
     remains is the sky's own structure (a gradient paired with itself would count noise as structure).
@@ -191,18 +198,19 @@ def _refine(ours, our_weight, theirs, their_weight, shift) -> tuple[np.ndarray, 
         slopes = _slopes(other, x, y)
         plain = [_without_stripes(slope, weight) for slope in our_slopes]
         normal = ratio * np.array([[np.sum(weight * a * b) for b in slopes] for a in plain])
-        normal = (normal + normal.T) / 2
+        normal = ((normal + normal.T) / 2)[:free, :free]
         scale = np.sqrt(np.maximum(np.diag(normal), 1e-30))
         if np.linalg.eigvalsh(normal / np.outer(scale, scale))[0] <= 1e-3:
-            raise NoMatch("not enough structure to align on")
+            raise (Undetermined if free == 3 else NoMatch)("not enough structure to align on")
         # The mean of both gradients: the bias that noise would bring cancels.
         right = [np.sum(weight * difference * (a + ratio * b) / 2) for a, b in zip(our_slopes, slopes, strict=True)]
-        step = np.linalg.solve(normal, right)
+        step = np.zeros(3)
+        step[:free] = np.linalg.solve(normal, right[:free])
         state = state + np.clip(step, [-3, -3, -0.01], [3, 3, 0.01])
         if np.abs(step[:2]).max() < 1e-3 and abs(step[2]) < 1e-6:
             break
     else:
-        raise NoMatch("the alignment does not converge")
+        raise (Undetermined if free == 3 else NoMatch)("the alignment does not converge")
     if np.hypot(*(state[:2] - shift)) > max(ours.shape) / COARSE or abs(state[2]) > np.radians(2):
         raise NoMatch("the alignment runs away from the peak of the correlation")
     # Smoothed noise is correlated over 4 pi FINE^2 pixels.
@@ -210,7 +218,8 @@ def _refine(ours, our_weight, theirs, their_weight, shift) -> tuple[np.ndarray, 
     inverse = np.linalg.inv(normal)
     # As above a gradient is paired with the other image's: its own noise, squared, would pass for more of it.
     middle = ratio * np.array([[np.sum(weight**2 * a * b) for b in slopes] for a in plain])
-    covariance = noise * inverse @ ((middle + middle.T) / 2) @ inverse
+    covariance = np.zeros((3, 3))
+    covariance[:free, :free] = noise * inverse @ ((middle + middle.T) / 2)[:free, :free] @ inverse
     radius2 = np.mean(x**2 + y**2)
     error = np.sqrt(max(covariance[0, 0] + covariance[1, 1] + covariance[2, 2] * radius2, 0.0) / 2)
     likeness = np.sum(weight * one * other) / np.sqrt(np.sum(weight * one**2) * np.sum(weight * other**2))

@@ -122,3 +122,20 @@ def test_other_shapes_and_empty_images_are_refused():
 def test_the_same_images_give_the_same_bytes():
     frames = pair(2, motion(3, 4))
     assert match_images(*frames).matrix.tobytes() == match_images(*frames).matrix.tobytes()
+
+
+@pytest.mark.parametrize("belts", [0.0, 0.2])
+@pytest.mark.parametrize(("radius", "level"), [(25, 20_000), (60, 2000), (120, 20_000)])
+def test_a_planets_disc_is_aligned_though_it_hardly_tells_an_angle(radius, level, belts):
+    def frame(dx, dy, seed):
+        y, x = np.indices((300, 320))
+        y, x = y - 155 - dy, x - 150 - dx
+        disc = level / (1 + np.exp((np.hypot(x, y) - radius) / 1.5)) * (1 + belts * np.sin(y / 5 + x / 17))
+        rng = np.random.default_rng(seed)
+        return (rng.poisson(ndimage.gaussian_filter(disc, 1 + seed / 10) + 60) + rng.normal(0, 5, disc.shape)).astype(
+            "f4"
+        )
+
+    matrix = match_images(frame(0, 0, 1), frame(3, -5, 2)).matrix
+    centre = np.array([150, 155, 1])
+    assert np.abs(matrix @ centre - centre[:2]) == pytest.approx([3, 5], abs=0.1)
