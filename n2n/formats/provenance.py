@@ -158,7 +158,7 @@ def versions() -> dict[str, str]:
     """Versions of everything that shapes the pixels."""
     from importlib.metadata import version
 
-    packages = ("numpy", "scipy", "astropy", "sep", "opencv-python-headless", "astroalign", "torch", "h5py")
+    packages = ("numpy", "scipy", "astropy", "sep", "opencv-python-headless", "torch", "h5py")
     return {"n2n": __version__, "python": platform.python_version()} | {name: version(name) for name in packages}
 
 

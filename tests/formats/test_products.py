@@ -216,4 +216,4 @@ def test_a_history_line_fits_on_a_card():
 
 
 def test_versions_name_what_shapes_the_pixels():
-    assert {"n2n", "python", "numpy", "scipy", "astropy", "sep", "astroalign", "torch"} <= set(versions())
+    assert {"n2n", "python", "numpy", "scipy", "astropy", "sep", "torch"} <= set(versions())
