@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -182,12 +180,10 @@ def test_another_scale_is_left_to_triangles(scale, number, spurious):
 
 
 @pytest.mark.parametrize("number", [60, 150, 300])
-def test_another_field_is_refused_at_once(number):
-    started = time.process_time()
-    for seed in range(3):
+def test_another_field_is_refused(number):
+    for seed in range(3):  # how fast: benchmarks/matching
         with pytest.raises(NoMatch):
             match_stars(field(seed, number), field(seed + 500, number))
-    assert time.process_time() - started < 3, "astroalign took 5 to 40 s for each of them"
 
 
 @pytest.mark.parametrize("turn", [1.0, -1.0])
