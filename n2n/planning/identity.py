@@ -66,7 +66,7 @@ def _beginning_with(row: dict, together: list[dict], index: int) -> Iterable[dic
 
 
 def _preference(row: dict) -> tuple:
-    """Raw before calibrated before registered, whole numbers before fractions: where nothing was done, noise is known."""
+    """Raw before calibrated before registered, whole numbers before fractions: noise is known where nothing was done."""
     return _ORDER.get(row["stage"], 0), row.get("step", "") == "", row["path"].count("/"), row["path"]
 
 

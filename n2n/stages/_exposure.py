@@ -209,7 +209,5 @@ def load_exposure(row: dict, raw: Path, calibration: Calibration):
         image = getattr(calibration, name)
         if image is not None and image.shape != pixels.shape:
             raise BadFrame("geometry", f"{pixels.shape} pixels, its master {name} has {image.shape}")
-    pixels, flags = calibrate(
-        pixels, invalid, calibration, number(row["saturate_adu"]), pedestal_of(row)
-    )
+    pixels, flags = calibrate(pixels, invalid, calibration, number(row["saturate_adu"]), pedestal_of(row))
     return fill_flagged(pixels, flags), flags

@@ -172,7 +172,8 @@ def test_the_same_product_has_the_same_data_bytes(tmp_path):
 def test_provenance_lists_every_exposure_used_or_not():
     frames = product()[1][-1]
     table = frames.data
-    assert list(table.names) == ["FILENAME", "SHA256", "BLOCK", "EXPTIME", "WEIGHT", "USED", "REASON", "STAGE", "EVIDENCE"]
+    names = "FILENAME SHA256 BLOCK EXPTIME WEIGHT USED REASON STAGE EVIDENCE"
+    assert list(table.names) == names.split()
     assert list(table["FILENAME"]) == ["n/a.fits", "n/b.fits", "n/%C3%A4.fits"]
     assert list(table["USED"]) == [False, True, True]
     assert list(table["BLOCK"]) == ["", "A", "C"]

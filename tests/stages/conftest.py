@@ -63,9 +63,7 @@ class Chain:
     def vet(self):
         for name in self.group.vetted:
             roots = ["--raw", self.raw, "--results", self.results]
-            self.call(
-                "vet", self.folder / "vetting" / f"{name}.csv", *roots, "-o", self.folder / f"vetted-{name}.json"
-            )
+            self.call("vet", self.folder / "vetting" / f"{name}.csv", *roots, "-o", self.folder / f"vetted-{name}.json")
 
     @property
     def where(self):
