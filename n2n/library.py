@@ -17,6 +17,9 @@ MAX_DARK_SCALE = 1.5
 ZEROS = ("dark", "bias")
 
 
+DONE = "already"  # begins the reason where another program has done it
+
+
 @dataclass(frozen=True)
 class Decision:
     """What was decided about one kind of master, and why."""
@@ -33,7 +36,9 @@ class Decision:
     @property
     def brief(self) -> str:
         """For the terminal."""
-        return f"{self.kind} {self.why}" if self.master else f"{self.kind} refused: {self.why}"
+        if self.master or self.why.startswith(DONE):
+            return f"{self.kind} {self.why}"
+        return f"{self.kind} refused: {self.why}"
 
 
 class Library:
@@ -111,9 +116,11 @@ class Library:
         done = light.get("done", "")
         dark, bias, flat = (self._fitting(kind, night, light) for kind in ("dark", "bias", "flat"))
         if "b" in done or "d" in done:
-            dark, bias = (Decision(kind, None, f"subtracted already, say the lights (done: {done})") for kind in ZEROS)
+            dark, bias = (
+                Decision(kind, None, f"{DONE} subtracted, by the lights' own headers (done: {done})") for kind in ZEROS
+            )
         if "f" in done:
-            flat = Decision("flat", None, f"divided by one already, say the lights (done: {done})")
+            flat = Decision("flat", None, f"{DONE} divided out, by the lights' own headers (done: {done})")
         scale = 1.0
         if dark.master:
             bias = _remark(bias, "for the read noise only: the dark contains it")
