@@ -202,7 +202,8 @@ def _stage(cards, profile, path, exptime, override, notes) -> tuple[str, str]:
         return (stage if stage != done.RAW else done.CALIBRATED), steps or "bdf"
     if stage == done.REGISTERED:
         what = f"registered already ({why}), so its pixels are resampled"
-        raise ask("already_processed", f"{what}; to use it as a calibrated light", path, {"stage": done.CALIBRATED})
+        what += " (if that is wrong, stage: raw); to use it as a calibrated light"
+        raise ask("already_processed", what, path, {"stage": done.CALIBRATED})
     if stage == done.RAW and profile.editor:
         what = f"written by {first_text(cards, profile, 'software')}, which does not say whether it was calibrated"
         raise ask("already_processed", f"{what} (stage: raw or calibrated)", path, {"stage": UNKNOWN})
