@@ -53,7 +53,7 @@ _REGISTERED = re.compile(
     re.I,
 )
 _OTHER_THINGS = re.compile(
-    r"\b(wcs|polar|mount|telescope|pointing|astap|plate|guid\w+|focus\w*|camera|drizzle)\b", re.I
+    r"\b(wcs|polar|mount|telescope|pointing|astap|plate|guid\w+|focus\w*|drizzle)\b", re.I
 )
 _REGISTERED_CARDS = ("WCSPROJ", "TRANIM", "REGISTER", "ALIGNED")
 _REGISTERED_NAME = re.compile(r"(^|[/_])r_(pp_)?|_r(eg(istered)?)?(?=\.(fits?|fts))", re.I)

@@ -11,6 +11,7 @@ from n2n.errors import BadFrame
 from n2n.formats.pixels import read_pixels
 
 UNSIGNED = "unsigned"  # 16 bit written without BZERO: what is above 32767 came out negative
+SHIFTED = "shifted"  # 16 bit whose BZERO was lost: every number is 32768 too small
 FRACTION = "0-1"  # divided by full scale, as Siril and PixInsight write
 FULL_SCALE = 65535.0
 
@@ -45,6 +46,8 @@ def as_told(pixels: np.ndarray, invalid: np.ndarray, row: dict) -> tuple[np.ndar
     stored = row.get("stored", "")
     if stored == UNSIGNED:
         pixels = np.where(pixels < 0, pixels + np.float32(65536), pixels)
+    elif stored == SHIFTED:
+        pixels = pixels + np.float32(32768)
     elif stored == FRACTION:
         pixels = pixels * np.float32(FULL_SCALE)
     if trim := row.get("trim", ""):

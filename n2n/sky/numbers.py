@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from n2n.formats.rawframe import FRACTION, UNSIGNED
+from n2n.formats.rawframe import FRACTION, SHIFTED, UNSIGNED
 
 STEPS = (64, 32, 16, 8, 4, 2)  # 8- to 15-bit converters whose numbers were shifted up to 16 bits
 SAMPLE = 100_000
+EITHER = "unsigned or shifted"
 DEEP = -2000  # ADU: no sky lies so far below its dark
 
 
@@ -24,10 +25,11 @@ def stored_as(pixels: np.ndarray, invalid: np.ndarray, bitpix: int) -> str:
     -------
     str
         ``""`` as they stand, ``"unsigned"`` where 16 bits were written without their sign being taken care of,
-        ``"0-1"`` where they were divided by full scale.
+        ``"shifted"`` where their BZERO was lost, `EITHER` where it was one of these two, ``"0-1"`` where numbers were
+        divided by full scale.
     """
     if bitpix == 16 and pixels.dtype != np.uint16 and (pixels < 0).any():
-        return UNSIGNED if _wrapped(pixels) else ""
+        return _signed(pixels)
     if bitpix < 0:
         good = pixels[~invalid] if invalid.any() else pixels
         if good.size and good.max() > 0 and good.max() <= 1 and good.min() > -0.5:
@@ -49,29 +51,32 @@ def step_of(pixels: np.ndarray) -> int | None:
     return next((step for step in STEPS if not (steps % step).any()), 1)
 
 
-def _wrapped(pixels: np.ndarray) -> bool:
-    """Whether negative numbers are numbers above 32767 that lost their sign, not light below a subtracted dark."""
+def _signed(pixels: np.ndarray) -> str:
+    """Tell what became of 16 unsigned bits that were read with a sign; empty where negative numbers mean what they say.
+
+    Unsigned bits jump at 32768 from the highest number to the lowest; numbers without their BZERO run smoothly through
+    zero; light below a subtracted dark lies about zero.
+    """
     level = float(np.median(pixels[::3, ::3]))
+    unwrapped = np.where(pixels < 0, pixels + np.float32(65536), pixels)
     if level < DEEP:
-        return True
+        above = pixels >= 0
+        if not above.any():
+            return EITHER
+        return SHIFTED if _step_to_neighbours(pixels, above) < _step_to_neighbours(unwrapped, above) else UNSIGNED
     deep = pixels < DEEP
     if deep.any():
         # A wrapped star lies among bright pixels: unwrapped, it is smooth.
-        unwrapped = np.where(pixels < 0, pixels + np.float32(65536), pixels)
-        return _step_to_neighbours(unwrapped, deep) < _step_to_neighbours(pixels, deep)
+        return UNSIGNED if _step_to_neighbours(unwrapped, deep) < _step_to_neighbours(pixels, deep) else ""
     # Shallow ones far below the sky, nearly all of one value, are full scale.
     noise = 1.4826 * float(np.median(np.abs(pixels[::3, ::3] - level)))
     values, counts = np.unique(pixels[pixels < 0], return_counts=True)
-    return (
-        level > 10 * noise
-        and counts.max() > 0.5 * counts.sum()
-        and counts.sum() > 1
-        and values.max() == values[counts.argmax()]
-    )
+    full_scale = values.max() == values[counts.argmax()] and counts.max() > 0.5 * counts.sum() > 0.5
+    return UNSIGNED if level > 10 * noise and full_scale else ""
 
 
 def _step_to_neighbours(pixels: np.ndarray, places: np.ndarray) -> float:
-    """Mean difference between some pixels and the nearer in value of their neighbours in the row."""
+    """Mean difference between some pixels and their neighbours in the row."""
     padded = np.pad(pixels, ((0, 0), (1, 1)), mode="edge")
-    steps = np.minimum(np.abs(pixels - padded[:, :-2]), np.abs(pixels - padded[:, 2:]))
+    steps = np.abs(pixels - padded[:, :-2]) + np.abs(pixels - padded[:, 2:])
     return float(steps[places].mean())

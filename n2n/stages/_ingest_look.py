@@ -21,6 +21,13 @@ from n2n.sky import evidence, mosaic, numbers, twins
 FEWEST_STARS = 12  # in both exposures, for their stars to say that the fields differ
 
 
+STORED = {
+    rawframe.UNSIGNED: "written without BZERO: numbers above 32767 came out negative and were taken as unsigned",
+    rawframe.SHIFTED: "its BZERO was lost: 32768 was added to every number",
+    rawframe.FRACTION: "numbers between 0 and 1 were taken as shares of 65535, as Siril and PixInsight write them",
+}
+
+
 @dataclass(frozen=True)
 class Seen:
     """What one file holds.
@@ -35,7 +42,8 @@ class Seen:
         What the pixels look like; only where header and words leave the kind open.
     mosaic : str or None
         Colour pattern that the pixels show; empty where they show none, None where it was not looked for.
-    notes : tuple of str
+    signed : bool
+        Whether the numbers are 16 bits with a sign, as no camera writes them.
     """
 
     examined: fits.Examined
@@ -44,7 +52,7 @@ class Seen:
     pixel_id: str
     look: object
     mosaic: str | None
-    notes: tuple[str, ...]
+    signed: bool = False
 
 
 def digest(file: Path) -> str:
@@ -75,14 +83,13 @@ def study(item, known: str, max_image_bytes: int) -> Seen | None:
     examined = replace(examined, image=None)  # its bytes are not needed any more
     bitpix = int(examined.header["BITPIX"])
     stored = numbers.stored_as(pixels, invalid, bitpix)
-    notes = {
-        rawframe.UNSIGNED: "written without BZERO: numbers above 32767 came out negative and were taken as unsigned",
-        rawframe.FRACTION: "numbers between 0 and 1 were taken as shares of 65535, as Siril and PixInsight write them",
-    }
     step = numbers.step_of(pixels) if not stored else None
-    pixels, invalid = rawframe.as_told(pixels, invalid, {"stored": stored})
+    signed = bitpix == 16 and pixels.dtype != np.uint16
     told = item.stated.get("kind") or headers.told_kind(Cards(examined.header), item.path)
     spoken = words.kind_in_path(item.path)
+    if stored == numbers.EITHER and (told or (spoken and spoken[0])) not in ("flat", ""):
+        stored = rawframe.SHIFTED  # a sky or a dark above half of full scale is none
+    pixels, invalid = rawframe.as_told(pixels, invalid, {"stored": stored})
     open_ = not item.stated.get("kind") and (not told or (spoken is not None and spoken[0] != told))
     searched = item.sampled and told in ("", "light", "flat")
     return Seen(
@@ -92,7 +99,7 @@ def study(item, known: str, max_image_bytes: int) -> Seen | None:
         pixel_id=twins.pixel_id(pixels),
         look=evidence.look(pixels, _exposure(item, examined)) if open_ else None,
         mosaic=mosaic.pattern_in(pixels) if searched else None,
-        notes=(notes[stored],) if stored else (),
+        signed=signed,
     )
 
 
@@ -144,6 +151,30 @@ def _no_exposure(path: str, spoken: tuple[str, str], told: str) -> BadFrame:
     if kind == "master":
         return ask("already_processed", f"a master by its name ({word!r}); if it is a single frame", path, fields)
     return ask("not_science", f"not an exposure to work with, by its name ({word!r}); if it is one", path, fields)
+
+
+def settle_signs(new) -> None:
+    """Let frames of one camera tell each other how 16 bits with a sign are meant: one program wrote them all."""
+    cameras: dict[tuple, list] = {}
+    for item in new:
+        if item.seen.signed:
+            cameras.setdefault(headers.identify(item.cards)[:3], []).append(item)
+    for items in cameras.values():
+        sure = {item.seen.stored for item in items} - {numbers.EITHER}
+        for item in items:
+            stored = item.seen.stored
+            if rawframe.SHIFTED in sure and stored in ("", numbers.EITHER):
+                stored = rawframe.SHIFTED
+            elif stored == numbers.EITHER and sure:
+                stored = rawframe.UNSIGNED
+            item.seen = replace(item.seen, stored=stored)
+
+
+def refuse_unclear(item) -> None:
+    """Raise where nobody can tell what the numbers of a file mean."""
+    if item.seen.stored == numbers.EITHER:
+        what = "16 bits with a sign, all negative: 32768 or 65536 has to be added, and nothing says which"
+        raise ask("numbers", f"{what}; write the file again with BZERO, or to leave it out", item.path, {"skip": True})
 
 
 def mosaics(new) -> dict[tuple, str]:

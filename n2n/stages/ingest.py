@@ -229,8 +229,10 @@ def _rows(new: list[New], state: Night) -> dict[str, dict[str, str]]:
     beside, rows = _filters_beside(new, state), {}
     looks = [item.seen.look for item in new if item.seen.look is not None]
     patterns = look.mosaics(new)
+    look.settle_signs(new)
     for item in new:
         try:
+            look.refuse_unclear(item)
             look.refuse_mosaic(item, patterns)
             siblings = beside[headers.identify(item.cards)[:3]]
             inferred = look.inferred(item, looks)
@@ -272,9 +274,12 @@ def _leave_copies(rows: dict[str, dict[str, str]], state: Night, again: set[str]
 
 
 def _row(values: dict[str, object], item: New) -> dict[str, str]:
+    from n2n.stages import _ingest_look as look
+
     seen = item.seen
     notes = "; ".join(filter(None, [*seen.examined.notes, str(values["notes"])]))
-    values["evidence"] = "; ".join(filter(None, [*(f"stored: {why}" for why in seen.notes), str(values["evidence"])]))
+    stored = f"stored: {look.STORED[seen.stored]}" if seen.stored else ""
+    values["evidence"] = "; ".join(filter(None, [stored, str(values["evidence"])]))
     values |= {"path": item.path, "sha256": item.sha256, "hdu": seen.examined.hdu_index, "notes": notes}
     values |= {"stored": seen.stored, "step": seen.step, "pixel_id": seen.pixel_id}
     return {column: values[column] if column == "path" else cell(values.get(column)) for column in FRAME_COLUMNS}

@@ -131,7 +131,11 @@ def test_numbers_of_every_kind_come_out_alike(sky):
     sky.write("plain.fits", image, 0, IMAGETYP="FLAT")
     sky.write("wrapped.fits", sky.frame("flat", 9500).view("i2"), 1, IMAGETYP="FLAT")
     sky.write("share.fits", (sky.frame("flat", 9500) / 65535).astype("f4"), 2, IMAGETYP="FLAT")
+    sky.write(
+        "bias.fits", sky.frame("bias").astype("i2"), 3, IMAGETYP="BIAS"
+    )  # the same program: it tells the flat's sign
     rows = sky.ingest()
+    assert rows.pop("bias.fits")["stored"] == ""
     assert {name: row["stored"] for name, row in rows.items()} == {
         "plain.fits": "", "wrapped.fits": "unsigned", "share.fits": "0-1",
     }  # fmt: skip
@@ -140,6 +144,22 @@ def test_numbers_of_every_kind_come_out_alike(sky):
     levels = [np.median(read_frame(row, sky.raw)[0]) for row in rows.values()]
     assert levels == pytest.approx([levels[0]] * 3, rel=0.01)
     assert "stored" in rows["wrapped.fits"]["evidence"] and "stored" in rows["share.fits"]["evidence"]
+
+
+def test_a_night_without_its_bzero_is_brought_back(sky):
+    for number, kind in enumerate(("light", "flat", "dark", "bias")):
+        pixels = sky.frame(kind)
+        sky.write(f"{kind}.fits", (pixels.astype(int) - 32768).astype("i2"), number, IMAGETYP=kind.upper())
+    rows = sky.ingest()
+    assert {row["stored"] for row in rows.values()} == {"shifted"} and len(rows) == 4
+    from n2n.formats.rawframe import read_frame
+
+    assert np.median(read_frame(rows["bias.fits"], sky.raw)[0]) == pytest.approx(500, abs=2)
+
+
+def test_flats_of_which_nobody_knows_the_sign_are_asked_about(sky):
+    sky.write("flat.fits", sky.frame("flat", 14000).view("i2"), 1, IMAGETYP="FLAT")
+    assert not sky.ingest() and sky.codes() == {"flat.fits": "numbers"}
 
 
 def test_a_mosaic_is_refused_by_header_by_pixels_and_by_override(sky):
