@@ -52,9 +52,7 @@ _REGISTERED = re.compile(
     r"\b(registered|aligned)\b (to|with|on|against)\b.{0,30}\b(image|frame|reference|stars?)\b",
     re.I,
 )
-_OTHER_THINGS = re.compile(
-    r"\b(wcs|polar|mount|telescope|pointing|astap|plate|guid\w+|focus\w*|drizzle)\b", re.I
-)
+_OTHER_THINGS = re.compile(r"\b(wcs|polar|mount|telescope|pointing|astap|plate|guid\w+|focus\w*|drizzle)\b", re.I)
 _REGISTERED_CARDS = ("WCSPROJ", "TRANIM", "REGISTER", "ALIGNED")
 _REGISTERED_NAME = re.compile(r"(^|[/_])r_(pp_)?|_r(eg(istered)?)?(?=\.(fits?|fts))", re.I)
 _CALIBRATED_NAME = re.compile(r"(^|/)pp_|_c(al(ibrated)?)?(_cc)?(?=(_r)?\.(fits?|fts))", re.I)

@@ -119,8 +119,10 @@ def normalise(
         kind, open_because = str(inferred["kind"].value), inferred["kind"].why
         if kind:
             evidence.append(f"kind: {open_because}")
-    if stage != done.RAW and kind not in ("light", ""):
-        raise BadFrame("already_processed", f"a {kind} that is calibrated itself: {notes[-1]}")
+    # A flat without its zero is a flat; what was divided by a flat, or a dark without its bias, fits nothing.
+    if stage != done.RAW and kind not in ("light", "") and not (kind == "flat" and set(steps) <= {"b", "d"}):
+        what = f"a {kind} that was worked on before ({notes[-1]}), which fits no raw light; if that is wrong"
+        raise ask("already_processed", what, path, {"stage": done.RAW})
     exptime = override.get("exptime_s", exptime)
     if not (exptime and exptime > 0) and "exptime_s" in inferred and "exptime_s" not in override:
         exptime = inferred["exptime_s"].value
@@ -151,7 +153,7 @@ def normalise(
         "subframe": readout.subframe(cards),
         "flip": readout.flip(cards, profile),
         "readout_mode": readout.readout_mode(cards, profile),
-        "trim": readout.trim(cards, notes),
+        "trim": readout.trim(cards, profile, notes),
         "stage": stage,
         "done": steps,
         "temperature_c": _temperature(cards, profile, notes),
@@ -165,7 +167,7 @@ def normalise(
     if row["trim"]:
         left, right, top, bottom = map(int, row["trim"].split())
         row |= {"width": right - left, "height": bottom - top}
-    for key in ("e_per_adu", "read_noise_e", "saturate_adu", "camera", "gain_setting", "temperature_c"):
+    for key in ("e_per_adu", "read_noise_e", "saturate_adu", "camera", "gain_setting", "offset", "temperature_c"):
         if override.get(key) is not None:
             row[key] = override[key]
     if override:

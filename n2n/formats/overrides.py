@@ -14,6 +14,7 @@ FIELDS = (
     "saturate_adu",
     "camera",
     "gain_setting",
+    "offset",
     "temperature_c",
     "bayer",
     "stage",
@@ -55,8 +56,12 @@ def applying(overrides: dict[str, dict], path: str) -> dict:
 def matches(pattern: str, path: str) -> bool:
     """Whether a pattern of `overrides` means a path. Brackets may be a choice of letters, or brackets in a name."""
     literal = pattern.replace("[", "[[]")
-    inside = path.startswith(f"{pattern.rstrip('/')}/")
-    return path == pattern or inside or fnmatchcase(path, pattern) or fnmatchcase(path, literal)
+    inside = f"{pattern.rstrip('/')}/"
+    return (
+        path == pattern
+        or path.startswith(inside)
+        or any(fnmatchcase(path, one) for one in (pattern, literal, f"{inside}*"))
+    )
 
 
 def idle(overrides: dict[str, dict], paths: Iterable[str]) -> list[str]:

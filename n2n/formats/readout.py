@@ -74,29 +74,43 @@ def subframe(cards: Cards) -> str:
     return ""
 
 
-def trim(cards: Cards, notes: list[str]) -> str:
+def trim(cards: Cards, profile: Profile, notes: list[str]) -> str:
     """The part of the image that saw light, ``left right top bottom`` in pixels from 0, end exclusive.
 
-    Overscan columns belong to no picture. TRIMSEC names the rest; without it DATASEC, where BIASSEC says that there is
-    an overscan. A section that does not fit into the image was written for another one; a note says so.
+    Overscan columns belong to no picture. TRIMSEC names the rest, else DATASEC, else what BIASSEC leaves. Some programs
+    count unbinned pixels. A section that fits the image either way is trusted; a note says which, or that none fits.
     """
     width, height = cards.number("NAXIS1"), cards.number("NAXIS2")
-    overscan = _section(cards, "BIASSEC")
-    key, useful = "TRIMSEC", _section(cards, "TRIMSEC")
-    if useful is None and overscan:
-        key, useful = "DATASEC", _section(cards, "DATASEC")
     if width is None or height is None:
         return ""
-    if useful is None and overscan:
-        key, useful = "BIASSEC", _without(overscan, int(width), int(height))
-    if useful is None or useful == (0, width, 0, height):
-        return ""
-    left, right, top, bottom = useful
-    if right > width or bottom > height or right - left < 64 or bottom - top < 64:
-        notes.append(f"{key} does not fit this image; not trimmed")
-        return ""
-    notes.append(f"overscan trimmed, by {key}")
-    return f"{left} {right} {top} {bottom}"
+    size = int(width), int(height)
+    by = _factors(binning(cards, profile))
+    for key in ("TRIMSEC", "DATASEC", "BIASSEC"):
+        section = _section(cards, key)
+        if section is None:
+            continue
+        for x, y in dict.fromkeys([(1, 1), by]):
+            left, right, top, bottom = -(-section[0] // x), section[1] // x, -(-section[2] // y), section[3] // y
+            useful = (left, right, top, bottom) if key != "BIASSEC" else _without((left, right, top, bottom), *size)
+            if useful == (0, size[0], 0, size[1]):
+                return ""
+            if useful and useful[1] <= size[0] and useful[3] <= size[1] and _enough(useful):
+                notes.append(f"overscan trimmed, by {key}{' in unbinned pixels' if x * y > 1 else ''}")
+                return " ".join(map(str, useful))
+        if key == "TRIMSEC":
+            notes.append("TRIMSEC does not fit this image; not trimmed")
+            return ""
+    return ""
+
+
+def _factors(binned: str) -> tuple[int, int]:
+    x, _, y = binned.partition("x")
+    factors = [int(float(one)) if one else 1 for one in (x, y or x)]
+    return max(factors[0], 1), max(factors[1], 1)
+
+
+def _enough(section: tuple[int, int, int, int]) -> bool:
+    return section[1] - section[0] >= 64 and section[3] - section[2] >= 64
 
 
 def _without(overscan: tuple[int, int, int, int], width: int, height: int) -> tuple[int, int, int, int] | None:

@@ -14,7 +14,7 @@ from typing import Any
 from n2n.errors import BadFrame, UserError
 from n2n.formats import overrides as user
 from n2n.formats.atomic import write_text_if_changed
-from n2n.formats.frametable import FRAME_COLUMNS, QUARANTINE_COLUMNS, cell, read_table, write_table
+from n2n.formats.frametable import FRAME_COLUMNS, QUARANTINE_COLUMNS, read_table, write_table
 
 _NAME = re.compile(r".+\.(fits?|fts)(\.(gz|fz))?$", re.I | re.S)
 # Files that hold pictures too, each with what to do about it. None is passed over without a word.
@@ -84,7 +84,7 @@ class Night:
         self.quarantine[path] = {
             "path": path,
             "reason_code": error.reason_code,
-            "reason": cell(error.reason),
+            "reason": "".join(" " if c in "\n\r\t" else c for c in error.reason),  # a pattern may hold two blanks
         }
 
 

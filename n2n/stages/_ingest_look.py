@@ -214,7 +214,7 @@ def same_pixels(one: dict, other: dict, raw: Path) -> bool:
 
 
 def are_twins(one: dict, other: dict, raw: Path) -> bool:
-    """Whether the files of two rows show one exposure, by its noise: also where one was cropped, or moved by pixels."""
+    """Whether the files of two rows show one exposure, by its noise: also where one was cropped."""
     return _compared(one, other, raw, _noise_agrees) or False
 
 
@@ -232,8 +232,8 @@ def _compared(one: dict, other: dict, raw: Path, function):
 
 
 def _noise_agrees(a: np.ndarray, b: np.ndarray) -> bool:
-    if a.shape == b.shape and twins.are_twins(a, b):
-        return True
+    if a.shape == b.shape:
+        return twins.are_twins(a, b)
     return twins.shifted_twin(a, b)[0] >= twins.TWINS
 
 
