@@ -2,7 +2,7 @@
 
     python benchmarks/same/run.py BEFORE/results AFTER/results
 
-prints a line for every HDU that differs (how many pixels, by how much of its own scatter), and exits with 1 if one does.
+prints a line for every HDU that differs (how many pixels, by how much of its scatter), and exits with 1 if one does.
 Cards are not compared: they hold times and versions. Tables are compared column by column, new columns are named.
 """
 
