@@ -124,7 +124,7 @@ def hot_pixels(dark: np.ndarray, nsigma: float = 5.0) -> np.ndarray:
     return np.abs(residual) > nsigma * max(robust_sigma(residual), 1e-6)
 
 
-def unstable_pixels(frames: np.ndarray, nsigma: float = 4.5) -> np.ndarray:
+def unstable_pixels(frames: np.ndarray, nsigma: float = 4.5, step: float = 0.0) -> np.ndarray:
     """Pixels that jump between frames in which nothing changes: telegraph noise.
 
     The second lowest and the second highest value lie far apart; a cosmic ray moves only one of them.
@@ -135,6 +135,8 @@ def unstable_pixels(frames: np.ndarray, nsigma: float = 4.5) -> np.ndarray:
         Darks; fewer than six tell nothing.
     nsigma : float
         In units of the typical distance of those two.
+    step : float
+        Of the frames' numbers, ADU: that distance is no less, nor less than 1.
 
     Returns
     -------
@@ -146,7 +148,7 @@ def unstable_pixels(frames: np.ndarray, nsigma: float = 4.5) -> np.ndarray:
     for top in range(0, len(spread), ROWS):
         ranks = sort_samples(frames[:, top : top + ROWS].astype(np.float32))
         spread[top : top + ROWS] = ranks[-2] - ranks[1]
-    return spread > nsigma * max(float(np.median(spread[::3, ::3])), 1.0)
+    return spread > nsigma * max(float(np.median(spread[::3, ::3])), step, 1.0)
 
 
 def median5(image: np.ndarray) -> np.ndarray:

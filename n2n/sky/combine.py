@@ -12,7 +12,7 @@ FEW = {3: 1.495, 4: 1.363, 5: 1.206, 6: 1.200, 7: 1.140, 8: 1.129, 9: 1.107}
 CURVED = 4.0  # sigma of an exposure: half the median image's Laplacian, where seeing counts; its noise is below 1
 
 
-def clipped_mean(frames: np.ndarray, zero=None, scales=None, nsigma: float = 4.0, rows: int = 16) -> np.ndarray:
+def clipped_mean(frames, zero=None, scales=None, nsigma: float = 4.0, rows: int = 16, step: float = 0.0) -> np.ndarray:
     """Mean over exposures without outliers, for calibration frames.
 
     Outliers are judged against the median and the scatter of the whole block of rows, so
@@ -26,6 +26,9 @@ def clipped_mean(frames: np.ndarray, zero=None, scales=None, nsigma: float = 4.0
         Subtracted from every frame.
     scales : ndarray, shape (n,), optional
         Every frame is divided by its own.
+    step : float
+        Of the frames' numbers: their scatter is not taken for less than half of it, since of noise below it most
+        samples are equal and the rest no outliers.
 
     Returns
     -------
@@ -45,7 +48,8 @@ def clipped_mean(frames: np.ndarray, zero=None, scales=None, nsigma: float = 4.0
         centre = middle(sort_samples(block))
         deviation = np.abs(block - centre)
         own = FEW.get(n, n / (n - 0.8)) * 1.4826 * middle(sort_samples(deviation))
-        limit = nsigma * np.maximum(own, np.median(own[:, :: max(1, own.size // TYPICAL)])) + 1e-6
+        least = max(np.median(own[:, :: max(1, own.size // TYPICAL)]), np.float32(0.5 * step) * factors.max())
+        limit = nsigma * np.maximum(own, least) + 1e-6
         keep = deviation <= limit
         block *= keep
         result[top : top + rows] = block.sum(axis=0) / np.maximum(keep.sum(axis=0), 1)

@@ -29,7 +29,7 @@ class Sky(NamedTuple):
     moves: bool  # whether stars leave their pixels from frame to frame
 
 
-def persistent_defects(frames: np.ndarray, nsigma: float = 6.0) -> tuple[np.ndarray, int]:
+def persistent_defects(frames: np.ndarray, nsigma: float = 6.0, step: float = 0.0) -> tuple[np.ndarray, int]:
     """Find detector defects from lights alone, for nights without a dark.
 
     A pixel that stands out from its neighbourhood in the *median* over exposures is a defect, unless its neighbours
@@ -39,6 +39,8 @@ def persistent_defects(frames: np.ndarray, nsigma: float = 6.0) -> tuple[np.ndar
     ----------
     frames : ndarray, shape (n, h, w)
         Raw lights in detector coordinates, ADU.
+    step : float
+        Of their numbers, ADU: a median that is one step off is no defect.
 
     Returns
     -------
@@ -56,7 +58,7 @@ def persistent_defects(frames: np.ndarray, nsigma: float = 6.0) -> tuple[np.ndar
         centre[top : top + ROWS] = middle(sort_samples(residual[:, within]))
         level[top : top + ROWS] = middle(sort_samples(block[:, within]))
     noise, scatter = robust_sigma(frames[0] - median5(frames[0])), robust_sigma(centre)
-    limit = max(nsigma * scatter, 0.8 * noise, 1e-6)
+    limit = max(nsigma * scatter, 0.8 * noise, step, 1e-6)
     found = np.abs(centre) > limit
     found, doubtful = _without_stars(found, centre, level, np.asarray(frames[0], np.float32), limit)
     # The borders of many sensors are shaded or unread: judge them against the whole, row- and column-wise.

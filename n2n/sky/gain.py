@@ -16,8 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-TILE = 32  # pixels; the level may not change much over a tile, and 1000 pixels give a variance to 4.5 %
-ENOUGH = 2_000_000  # pixels of a frame to look at: 2000 tiles
+from n2n.sky.tiles import TILE, mad, moments, thinned, tiles_of, white_variance
+
+MOVING = 0.05  # of the variance: from there on what moves between flats counts
 MAX_LIGHT_ERROR = 0.10  # relative; with a larger error lights tell nothing worth dividing by
 _CLIP = 3.5  # sigma, of the differences of neighbours; what stars and cosmic rays leave lies beyond
 # Variance of a normal distribution that is cut at _CLIP sigma, as a share of the whole one's.
@@ -52,25 +53,30 @@ def gain_from_flats(frames: np.ndarray, zero: np.ndarray | float = 0.0, read_noi
         e-/ADU; None without a usable pair.
     """
     inverse, errors = [], []
-    zero = _thin(np.broadcast_to(np.float32(zero), np.shape(frames)[1:]))
-    for a, b in zip(_thin(frames)[::2], _thin(frames)[1::2], strict=False):
-        a, b = _tiles(np.asarray(a, np.float32) - zero), _tiles(np.asarray(b, np.float32) - zero)
+    zero = thinned(np.broadcast_to(np.float32(zero), np.shape(frames)[1:]))
+    for a, b in zip(thinned(frames)[::2], thinned(frames)[1::2], strict=False):
+        size = tuple(min(TILE, side) for side in np.shape(a))
+        a, b = tiles_of(np.asarray(a, np.float32) - zero), tiles_of(np.asarray(b, np.float32) - zero)
         level, other = np.median(a, axis=1), np.median(b, axis=1)
         ratio = np.maximum(level, 0) / np.where(other > 0, other, np.inf)
         steps = a - ratio[:, None] * b
         steps -= np.median(steps, axis=1, keepdims=True)
         # Dead, hot and struck pixels; 5 sigma cut 6e-7 of the noise itself.
-        sound = np.abs(a - level[:, None]) < np.maximum(0.3 * level, 5 * _mad(a))[:, None]
-        sound &= np.abs(steps) < 5 * np.maximum(_mad(steps), 1.0)[:, None]
+        sound = np.abs(a - level[:, None]) < np.maximum(0.3 * level, 5 * mad(a))[:, None]
+        sound &= np.abs(steps) < 5 * np.maximum(mad(steps), 1.0)[:, None]
         full = (sound.sum(axis=1) > a.shape[1] // 2) & (ratio > 0)
         if full.sum() < 4:
             continue
-        (mean, _), (_, variance) = _moments(a[full], sound[full]), _moments(steps[full], sound[full])
+        (mean, _), (_, variance) = moments(a[full], sound[full]), moments(steps[full], sound[full])
         ratio = ratio[full]
-        values = (variance - (1 + ratio**2) * read_noise**2) / ((1 + ratio) * mean)
-        values = values[np.abs(values - np.median(values)) <= 4 * _mad(values[None])[0] + 1e-12]
-        inverse.append(values.mean())
-        errors.append(values.std(ddof=1) / np.sqrt(values.size))
+        found = _per_level(variance - (1 + ratio**2) * read_noise**2, (1 + ratio) * mean)
+        if (white := white_variance(steps[full], sound[full], size)) is not None:
+            alone = _per_level(white - (1 + ratio**2) * read_noise**2, (1 + ratio) * mean)
+            # Stars that move between the flats of a twilight are wider than a pixel; noise is not.
+            if found.value - alone.value > max(MOVING * alone.value, 3 * math.hypot(found.error, alone.error)):
+                found = alone
+        inverse.append(found.value)
+        errors.append(found.error)
     slope = float(np.mean(inverse)) if inverse else 0.0
     if slope <= 0:
         return None
@@ -80,13 +86,15 @@ def gain_from_flats(frames: np.ndarray, zero: np.ndarray | float = 0.0, read_noi
     return Measured(1 / slope, float(max(inside, between)) / slope**2)
 
 
-def read_noise_from_differences(frames: np.ndarray) -> Measured | None:
+def read_noise_from_differences(frames: np.ndarray, step: float = 1.0) -> Measured | None:
     """Noise of one bias frame: the spread of the difference of two, over root two; of darks with that of their current.
 
     Parameters
     ----------
     frames : ndarray, shape (n, h, w)
         ADU.
+    step : float
+        Of their numbers, ADU: most differences are none where the noise is below it.
 
     Returns
     -------
@@ -94,15 +102,15 @@ def read_noise_from_differences(frames: np.ndarray) -> Measured | None:
         ADU; None with fewer than two frames.
     """
     values = []
-    for a, b in pairwise(_thin(frames)):
-        steps = _tiles(np.asarray(b, np.float32) - a, 2 * TILE)
+    for a, b in pairwise(thinned(frames)):
+        steps = tiles_of(np.asarray(b, np.float32) - a, 2 * TILE)
         steps -= np.median(steps, axis=1, keepdims=True)
-        sound = np.abs(steps) < 5 * np.maximum(_mad(steps), 1.0)[:, None]
-        values.append(np.sqrt(_moments(steps, sound)[1] / 2))
+        sound = np.abs(steps) < 5 * np.maximum(mad(steps), max(1.0, 0.7 * step))[:, None]
+        values.append(np.sqrt(moments(steps, sound)[1] / 2))
     if not values:
         return None
     tiles = np.median(values, axis=0)  # over pairs: of each tile
-    spread = _mad(tiles[None])[0] if tiles.size > 3 else 0.0
+    spread = mad(tiles[None])[0] if tiles.size > 3 else 0.0
     return Measured(float(np.median(tiles)), float(1.2533 * spread / np.sqrt(tiles.size)))
 
 
@@ -127,7 +135,7 @@ def gain_from_lights(frames: np.ndarray) -> Measured | None:
     Measured or None
         e-/ADU; None where the level changes too little to tell the gain to `MAX_LIGHT_ERROR`.
     """
-    pairs = [pair for a, b in pairwise(_thin(frames)) if (pair := _transfer(a, b)) is not None]
+    pairs = [pair for a, b in pairwise(thinned(frames)) if (pair := _transfer(a, b)) is not None]
     if not pairs:
         return None
     level, variance = (np.array(values) for values in zip(*pairs, strict=True))  # (pairs, tiles)
@@ -154,7 +162,7 @@ def agrees(stated: float, measured: float, error: float, tolerance: float = 0.15
     return abs(stated - measured) <= max(tolerance * measured, 5 * error)
 
 
-def settle(stated: float | None, flats: Measured | None, lights: Measured | None = None, binding: bool = False):
+def settle(stated: float | None, flats: Measured | None, lights: Measured | None = None, binding: bool | str = False):
     """Decide which gain counts.
 
     The header's does, unless flats contradict it by more than 15 % and 5 standard errors and are sure of themselves
@@ -167,8 +175,8 @@ def settle(stated: float | None, flats: Measured | None, lights: Measured | None
         The header's, e-/ADU.
     flats, lights : Measured or None
         From `gain_from_flats` and `gain_from_lights`.
-    binding : bool
-        The user stated it: it is used whatever the flats say.
+    binding : bool or str
+        The user stated it, or what it names did: it is used whatever the flats say.
 
     Returns
     -------
@@ -188,10 +196,10 @@ def settle(stated: float | None, flats: Measured | None, lights: Measured | None
         return None, ""
     if not flats or agrees(stated, flats.value, flats.error):
         return stated, ""
-    source = "configuration" if binding else "header"
+    source = binding if isinstance(binding, str) else "configuration" if binding else "header"
     both = f"the {source} says {stated:.3g} e-/ADU, the flats {flats.value:.3g} +- {flats.error:.2g}"
     if binding:
-        return stated, f"gain: {both}; the configuration's is used"
+        return stated, f"gain: {both}; the {source}'s is used"
     if 0 < flats.error <= 0.03 * flats.value:
         return flats.value, f"gain: {both}; the flats' is used (overrides: e_per_adu states another)"
     return stated, f"gain: {both}, with too little certainty; the header's is used"
@@ -206,18 +214,18 @@ def _transfer(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray] | N
     from scipy import ndimage  # only nights without flats should pay for it
 
     smooth = ndimage.uniform_filter(total, 3, mode="nearest")
-    tiles = _tiles(smooth)
-    limit = np.median(tiles, axis=1) + 4 * np.maximum(_mad(tiles), 0.3)
+    tiles = tiles_of(smooth)
+    limit = np.median(tiles, axis=1) + 4 * np.maximum(mad(tiles), 0.3)
     bright = tiles > limit[:, None]
-    bright |= _tiles(total) > (limit + 4 * _mad(_tiles(total)))[:, None]
+    bright |= tiles_of(total) > (limit + 4 * mad(tiles_of(total)))[:, None]
     # Dilated within its tile: what a star spills over the tile's edge is rejected as an outlier.
     bright = ndimage.binary_dilation(bright.reshape(-1, TILE, TILE), np.ones((1, 3, 3), bool), iterations=2)
     dark = ~bright.reshape(tiles.shape)
     # Pairs of neighbours that share no pixel: their noise is independent.
-    steps, both = _tiles(steps), dark[:, ::2] & dark[:, 1::2]
+    steps, both = tiles_of(steps), dark[:, ::2] & dark[:, 1::2]
     steps = (steps[:, 1::2] - steps[:, ::2]) / 2  # variance: that of one frame
     count = both.sum(axis=1)
-    level = np.sum(_tiles(total) * dark, axis=1, dtype=float) / np.maximum(2 * dark.sum(axis=1), 1)
+    level = np.sum(tiles_of(total) * dark, axis=1, dtype=float) / np.maximum(2 * dark.sum(axis=1), 1)
     power = np.where(both, steps**2, np.nan)
     few = count < steps.shape[1] // 3
     power[few] = 0.0
@@ -229,11 +237,11 @@ def _transfer(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray] | N
     return level, variance
 
 
-def _moments(values: np.ndarray, used: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance of the used values of each row."""
-    count = np.maximum(used.sum(axis=1), 2)
-    mean = np.sum(values * used, axis=1, dtype=float) / count
-    return mean, np.sum(((values - mean[:, None]) * used) ** 2, axis=1, dtype=float) / (count - 1)
+def _per_level(variance: np.ndarray, level: np.ndarray) -> Measured:
+    """Mean of their ratio over tiles, without outliers."""
+    values = variance / level
+    values = values[np.abs(values - np.median(values)) <= 4 * mad(values[None])[0] + 1e-12]
+    return Measured(float(values.mean()), float(values.std(ddof=1) / np.sqrt(values.size)))
 
 
 def _sums(x: np.ndarray, y: np.ndarray, weight: np.ndarray, axis: int | None = None) -> np.ndarray:
@@ -273,29 +281,3 @@ def _consistent(x: np.ndarray, y: np.ndarray, weight: np.ndarray, slope: float) 
         found.append((_line(_sums(dx, dy, weight))[0], _jackknife(dx, dy, weight)))
     (over_time, its_error), (over_frame, other_error) = found
     return abs(over_time - over_frame) <= max(3 * np.hypot(its_error, other_error), 0.25 * slope)
-
-
-def _thin(frames: np.ndarray) -> np.ndarray:
-    """Every so many rows of tiles, along the last two axes, of frames larger than `ENOUGH` pixels."""
-    *lead, height, width = np.shape(frames)
-    step = -(-height * width // ENOUGH)
-    if step == 1 or height < 2 * TILE:
-        return frames
-    rows = height // TILE
-    strips = frames[..., : rows * TILE, :].reshape(*lead, rows, TILE, width)
-    return strips[..., ::step, :, :].reshape(*lead, -1, width)
-
-
-def _tiles(image: np.ndarray, size: int = TILE) -> np.ndarray:
-    """Whole tiles of an image, shape (tiles, size * size); a small image is one tile."""
-    height, width = image.shape
-    down, across = min(size, height), min(size, width)
-    rows, columns = height // down, width // across
-    cut = image[: rows * down, : columns * across].reshape(rows, down, columns, across)
-    return cut.swapaxes(1, 2).reshape(rows * columns, down * across)
-
-
-def _mad(values: np.ndarray) -> np.ndarray:
-    """Robust standard deviation of each row."""
-    centre = np.median(values, axis=1, keepdims=True)
-    return 1.4826 * np.median(np.abs(values - centre), axis=1)

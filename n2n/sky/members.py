@@ -10,10 +10,12 @@ import cv2
 import numpy as np
 
 from n2n.sky.calibrate import saturation_level
+from n2n.sky.numbers import step_of
 
 SATURATED_SHARE = 0.01  # of a flat's pixels
 LOWEST_CEILING = 1000.0  # ADU
 LEAST_LIGHT = 10.0  # flat's level above its bias over its noise: a hundred electrons
+OFFSET_ONLY = 0.05  # of the level is light at most, by the noise: the rest is the offset
 HARDLY_LIT = 0.12  # of the upper quartile of the flats: twilight ends above it
 STEP, STEP_SIGMA = 8.0, 1.5  # ADU, and noise of a pixel: darks farther apart have another offset, or light in them
 NOISIER = 1.5  # times the typical noise, or less than its inverse
@@ -29,9 +31,13 @@ class Summary(NamedTuple):
     noise: float  # of a pixel, ADU
     saturated: float  # share of pixels
     blocks: np.ndarray  # means above the zero, shape (16, 16)
+    step: float = 1.0  # of the numbers, ADU: 16 of 12 bits shifted to 16
+    gain: float | None = None  # e-/ADU
 
 
-def summary(frame: np.ndarray, zero: np.ndarray | None = None, full: float | None = None) -> Summary:
+def summary(
+    frame: np.ndarray, zero: np.ndarray | None = None, full: float | None = None, gain: float | None = None
+) -> Summary:
     """Summarise one frame.
 
     Parameters
@@ -42,6 +48,8 @@ def summary(frame: np.ndarray, zero: np.ndarray | None = None, full: float | Non
         What is subtracted from it.
     full : float, optional
         ADU from which pixels are saturated, where the header says so.
+    gain : float, optional
+        e-/ADU, where the header says so.
     """
     thin = np.s_[::3, ::3]
     small = frame[thin].astype(np.float32)
@@ -51,7 +59,8 @@ def summary(frame: np.ndarray, zero: np.ndarray | None = None, full: float | Non
     if zero is not None:
         small -= zero[thin]
         blocks = blocks - _blocks(zero)
-    return Summary(float(np.median(small)), _noise(frame), saturated, blocks)
+    step = float(step_of(frame) or 1)
+    return Summary(float(np.median(small)), _noise(frame, step), saturated, blocks, step, gain)
 
 
 def odd_ones(kind: str, frames: list[Summary], with_zero: bool = False) -> dict[int, str]:
@@ -83,12 +92,15 @@ def _blocks(image: np.ndarray) -> np.ndarray:
     return cv2.resize(image, (BLOCKS, BLOCKS), interpolation=cv2.INTER_AREA).astype(np.float32)
 
 
-def _noise(frame: np.ndarray) -> float:
-    """Standard deviation of a pixel's noise from neighbours' differences, without what lies far out."""
+def _noise(frame: np.ndarray, step: float) -> float:
+    """Standard deviation of a pixel's noise from neighbours' differences, without what lies far out.
+
+    Where most neighbours are equal, as with noise below half a `step`, the next numbers still belong to the noise.
+    """
     top, left = (max(0, (side - 1000) // 2) for side in frame.shape)
     middle = frame[top : top + 1000, left : left + 1000].astype(np.float32)
     steps = np.diff(middle, axis=1)
-    reach = max(5 * 1.4826 * float(np.median(np.abs(steps))), 5.0)
+    reach = max(5 * 1.4826 * float(np.median(np.abs(steps))), 5.0, 2.5 * step)
     inside = steps[np.abs(steps) <= reach]
     return float(inside.std() / np.sqrt(2)) if inside.size else 0.0
 
@@ -111,6 +123,14 @@ def _unlit(frames: dict[int, Summary], with_zero: bool) -> dict[int, str]:
         for i, frame in frames.items():
             if frame.level < LEAST_LIGHT * frame.noise:
                 found[i] = f"not lit: {round(frame.level):,} ADU above its bias, noise {frame.noise:.0f}"
+    else:
+        for i, frame in frames.items():
+            electrons = (frame.noise * frame.gain) ** 2 if frame.gain else np.inf
+            # Light brings its noise along; an offset brings none. A gain that is wrong by ten misleads but one of both.
+            if electrons < LEAST_LIGHT**2 and electrons < OFFSET_ONLY * frame.level * frame.gain:
+                found[i] = (
+                    f"not lit: its level is {round(frame.level):,} ADU, its noise that of {electrons:.0f} electrons"
+                )
     lit = [frame.level for i, frame in frames.items() if i not in found]
     typical = float(np.percentile(lit, 75)) if lit else 0.0
     for i, frame in frames.items():
@@ -143,7 +163,8 @@ def _other_level(frames: dict[int, Summary], _) -> dict[int, str]:
     noise = float(np.median([frame.noise for frame in frames.values()]))
     order = sorted(frames, key=lambda i: frames[i].level)
     levels = np.array([frames[i].level for i in order])
-    gap = max(STEP, STEP_SIGMA * noise, 0.01 * abs(float(np.median(levels))))
+    step = float(np.median([frame.step for frame in frames.values()]))
+    gap = max(STEP, 1.5 * step, STEP_SIGMA * noise, 0.01 * abs(float(np.median(levels))))
     parts = np.split(np.arange(len(order)), np.flatnonzero(np.diff(levels) > gap) + 1)
     largest = max(parts, key=len)
     if len(largest) == len(order):
@@ -163,11 +184,13 @@ def _other_level(frames: dict[int, Summary], _) -> dict[int, str]:
 def _other_noise(frames: dict[int, Summary], _) -> dict[int, str]:
     if len(frames) < MAJORITY_OF:
         return {}
-    typical = float(np.median([frame.noise for frame in frames.values()]))
+    # Noise below half a step comes and goes with the place of the level between two numbers.
+    noises = {i: max(frame.noise, 0.5 * frame.step) for i, frame in frames.items()}
+    typical = float(np.median(list(noises.values())))
     return {
-        i: f"noise {frame.noise:.1f} ADU, that of the others {typical:.1f}"
-        for i, frame in frames.items()
-        if not typical / NOISIER <= frame.noise <= typical * NOISIER
+        i: f"noise {noise:.1f} ADU, that of the others {typical:.1f}"
+        for i, noise in noises.items()
+        if not typical / NOISIER <= noise <= typical * NOISIER
     }
 
 

@@ -6,6 +6,7 @@ from n2n.formats.rawframe import FRACTION, SHIFTED, UNSIGNED
 
 STEPS = (64, 32, 16, 8, 4, 2)  # 8- to 15-bit converters whose numbers were shifted up to 16 bits
 SAMPLE = 100_000
+FULL = 60_000  # ADU: numbers above may be cut off by 16 bits
 EITHER = "unsigned or shifted"
 DEEP = -2000  # ADU: no sky lies so far below its dark
 
@@ -40,7 +41,8 @@ def stored_as(pixels: np.ndarray, invalid: np.ndarray, bitpix: int) -> str:
 def step_of(pixels: np.ndarray) -> int | None:
     """Step of whole numbers: 16 for 12 bits shifted to 16, 1 for most; None for fractions, and where all are one."""
     some = pixels.ravel()[:: max(1, pixels.size // SAMPLE)]
-    some = some[some < 0.95 * some.max()] if some.size else some  # full scale is often no multiple
+    if some.size and some.max() > FULL:  # full scale is often no multiple
+        some = some[some < 0.95 * some.max()]
     if (
         some.size == 0
         or some.min() == some.max()

@@ -3,9 +3,10 @@
 import cv2
 import numpy as np
 
-from n2n.sky.calibrate import ROWS, robust_sigma
+from n2n.sky.calibrate import ROWS, median5, robust_sigma
 
 NARROW_SCALES, WIDE_SCALES = (1.0, 2.0, 4.0), (8.0, 16.0, 32.0)  # pixels; bands that are judged one by one
+SPIKE = 4.0  # sigma, above its neighbourhood: a pixel with a pattern of its own
 
 
 def noise_of_mean(frames: np.ndarray) -> np.ndarray | None:
@@ -55,10 +56,14 @@ def agreed_pattern(master: np.ndarray, noise: np.ndarray | None, nsigma: float =
     lines = np.median(master[::thin], axis=0, keepdims=True)
     lines = (lines + np.median(master[:, ::thin] - lines[:, ::thin], axis=1, keepdims=True)).astype(np.float32)
     pattern = master - lines
-    # Hot pixels and cosmic rays must not leak into the wide bands.
+    # Warm and hot pixels stay as they are: not even a clipped rest of many may leak into the bands of the others.
+    smooth = median5(pattern)
+    spikes = pattern - smooth
+    single = np.abs(spikes) > SPIKE * robust_sigma(spikes)
     top, ceiling = 5 * robust_sigma(pattern), 5 * robust_sigma(noise)
-    rest = np.clip(pattern, -top, top)
+    rest = np.clip(np.where(single, smooth, pattern), -top, top)
     np.clip(noise, -ceiling, ceiling, out=noise)
+    noise[single] = 0
     result = pattern
     result += lines
     result -= rest

@@ -86,7 +86,11 @@ def members(kind: str, frames: np.ndarray, used: list[dict], zero: np.ndarray | 
         Paths of the others, and why.
     """
     full = [number(row.get("saturate_adu")) for row in used]
-    found = odd_ones(kind, [summary(frame, zero, top) for frame, top in zip(frames, full, strict=True)], with_zero)
+    gains = [number(row.get("e_per_adu")) for row in used]
+    seen = [summary(frame, zero, *known) for frame, *known in zip(frames, full, gains, strict=True)]
+    # Flats whose bias another program subtracted are above it already; their unit may be any.
+    free = bool(used) and kind == "flat" and bool(set(used[0].get("done", "")) & set("bd"))
+    found = odd_ones(kind, seen, with_zero or free)
     kept = [i for i in range(len(used)) if i not in found]
     for new, old in enumerate(kept):
         if new != old:

@@ -23,7 +23,9 @@ from n2n.sky.calibrate import hot_pixels, unstable_pixels
 from n2n.sky.combine import clipped_mean
 from n2n.sky.defects import persistent_defects
 from n2n.sky.gain import gain_from_flats, gain_from_lights, read_noise_from_differences
+from n2n.sky.numbers import step_of
 from n2n.sky.pattern import agreed_pattern, noise_of_mean
+from n2n.sky.warm import noisy_hot_pixels
 from n2n.stages._members import members, read_frames
 
 FEWEST = 3  # frames of a master: fewer cannot outvote a cosmic ray
@@ -137,11 +139,12 @@ def combine(kind: str, frames: np.ndarray, zero: np.ndarray | None, processes: i
     defects : ndarray of bool, shape (h, w)
     cards : dict
     """
+    step = float(step_of(frames[0]) or 0)  # 0 of numbers that are not whole
     if kind == "flat":
-        return kind, *master_flat(frames, zero, processes, measure_gain)
+        return kind, *master_flat(frames, zero, processes, measure_gain, step)
     if kind == "light":
         cards = measured("EGAINPT", "[e-/adu] by photon transfer from lights", gain_from_lights(middle(frames)))
-        defects, doubtful = persistent_defects(frames)
+        defects, doubtful = persistent_defects(frames, step=step)
         if doubtful:
             logger.info(
                 "nothing moves in this series: %d pixels may be hot or stars' cores; they are kept. Darks would tell, "
@@ -149,11 +152,14 @@ def combine(kind: str, frames: np.ndarray, zero: np.ndarray | None, processes: i
                 doubtful,
             )
         return "defects", np.zeros(frames.shape[1:], np.float32), defects, cards
-    image, _ = mean_of(frames, processes=processes)
+    image, _ = mean_of(frames, processes=processes, step=step)
     # Nobody looks for defects in a bias: what is wrong there is wrong in the darks, too.
-    defects = hot_pixels(image) | unstable_pixels(frames) if kind != "bias" else np.zeros(image.shape, bool)
+    if kind == "bias":
+        defects = np.zeros(image.shape, bool)
+    else:
+        defects = noisy_hot_pixels(image, frames, step=step) | unstable_pixels(frames, step=step)
     cards = measured(
-        "NOISEADU", "[adu] noise of one frame, by differences", read_noise_from_differences(middle(frames))
+        "NOISEADU", "[adu] noise of one frame, by differences", read_noise_from_differences(middle(frames), step)
     )
     return kind, image, defects, cards
 
@@ -171,7 +177,7 @@ def measured(keyword: str, comment: str, found) -> dict:
     return {keyword: (found.value, comment), f"{keyword[:7]}E": (found.error, f"standard error of {keyword}")}
 
 
-def mean_of(frames, zero=None, scales=None, processes: int = 1, rows: int = 256, beside=None):
+def mean_of(frames, zero=None, scales=None, processes: int = 1, rows: int = 256, beside=None, step=0.0):
     """`clipped_mean`, pieces of the image side by side, and with them what the function `beside` returns.
 
     Returns
@@ -186,13 +192,13 @@ def mean_of(frames, zero=None, scales=None, processes: int = 1, rows: int = 256,
     def work(part):
         if part is None:
             return beside()
-        result[part] = clipped_mean(frames[:, part], None if zero is None else zero[part], scales)
+        result[part] = clipped_mean(frames[:, part], None if zero is None else zero[part], scales, step=step)
 
     found, *_ = in_order(work, [None, *parts] if beside else [*parts], processes)
     return result, found
 
 
-def master_flat(frames: np.ndarray, zero: np.ndarray | None, processes: int = 1, measure_gain: bool = False):
+def master_flat(frames: np.ndarray, zero: np.ndarray | None, processes: int = 1, measure_gain=False, step=0.0):
     """Combine flats: each is set to median 1 first, so that dusk does not matter.
 
     Parameters
@@ -202,6 +208,8 @@ def master_flat(frames: np.ndarray, zero: np.ndarray | None, processes: int = 1,
         Master bias (or dark of the flats) with the flats' pedestal, ADU.
     measure_gain : bool
         Whether to measure the gain by photon transfer.
+    step : float
+        Of the frames' numbers, ADU.
 
     Returns
     -------
@@ -211,7 +219,7 @@ def master_flat(frames: np.ndarray, zero: np.ndarray | None, processes: int = 1,
     thin = np.s_[::3, ::3]
     levels = np.array([np.median(frame[thin] - dark[thin]) for frame in frames])
     photon_transfer = (lambda: gain_from_flats(middle(frames), middle(zero[None])[0])) if measure_gain else None
-    flat, found = mean_of(frames, zero, levels, processes, beside=photon_transfer)
+    flat, found = mean_of(frames, zero, levels, processes, beside=photon_transfer, step=step)
     cards = measured("EGAINPT", "[e-/adu] by photon transfer", found)
     step = max(1, min(flat.shape) // 1000)
     flat /= np.median(flat[::step, ::step])

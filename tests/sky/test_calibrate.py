@@ -125,6 +125,13 @@ def test_few_darks_and_darks_without_noise_show_no_telegraph_pixels():
     assert not unstable_pixels(np.full((8, 40, 50), 500, np.uint16)).any()
 
 
+def test_noise_below_a_step_of_the_numbers_makes_no_pixel_unstable():
+    frames = (16 * np.rint(rng(1).normal(31.3, 0.4, (8, 200, 220)))).astype(np.uint16)
+    frames[:4, 50, 60] += 160
+    found = unstable_pixels(frames, step=16)
+    assert found[50, 60] and found.sum() == 1
+
+
 def test_filling_takes_the_median_of_good_neighbours_and_touches_nothing_else():
     pixels = np.add.outer(np.arange(20.0), np.zeros(20)).astype(np.float32)
     flags = np.zeros((20, 20), np.uint8)

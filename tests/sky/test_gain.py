@@ -70,6 +70,13 @@ def test_a_burnt_out_middle_of_the_flats_does_not_spoil_the_gain():
     assert gain_from_flats(frames, BIAS).value == pytest.approx(0.8, rel=0.02)
 
 
+@pytest.mark.parametrize("number", [2, 6])
+def test_stars_that_move_between_sky_flats_are_no_noise(number):
+    frames = lights(0.25, 6000, number=max(number, 3), swing=0.1, depth=0.3, stars=700)[:number]
+    found = gain_from_flats(frames, BIAS)
+    assert found.value == pytest.approx(0.25, rel=0.03) and found.error < 0.03 * 0.25
+
+
 def test_flats_that_contradict_each_other_widen_the_error():
     steady = flats(0.8, 30_000)
     steady[1] += np.random.default_rng(3).normal(0, 250, steady[1].shape)
@@ -100,6 +107,13 @@ def test_biases_tell_the_read_noise_with_rounding_and_without_cosmic_rays():
     assert found.value == pytest.approx(np.hypot(3.75, 12**-0.5), rel=0.01)
     assert found.error < 0.02 and abs(found.value - 3.761) < 4 * found.error
     assert read_noise_from_differences(frames[:1]) is None
+
+
+@pytest.mark.parametrize("noise", [0.4, 0.5, 0.74, 3.0])
+def test_the_read_noise_of_numbers_in_coarse_steps(noise):
+    values = np.random.default_rng(2).normal(20 + np.linspace(0, 1, 192), noise, (4, 160, 192))
+    found = read_noise_from_differences((16 * np.rint(values)).astype(np.float32), step=16)
+    assert found.value == pytest.approx(16 * np.sqrt(noise**2 + 1 / 12), rel=0.06)
 
 
 @pytest.mark.parametrize("gain", [0.25, 0.8])

@@ -61,6 +61,11 @@ def test_the_step_of_shifted_numbers(step, dtype):
     assert step_of(values) == step
 
 
+def test_the_step_of_a_bias_of_three_numbers():
+    values = 16 * RNG.normal(20, 0.4, NONE.shape).round()
+    assert len(np.unique(values)) < 6 and step_of(values.astype(np.uint16)) == 16
+
+
 def test_no_step_without_whole_numbers():
     assert step_of(RNG.normal(60, 10, NONE.shape).astype(np.float32)) is None
     assert step_of(np.full(NONE.shape, 7, np.uint16)) is None

@@ -7,6 +7,7 @@ from n2n.formats.tables import csv_text
 from n2n.simulate import recipe
 from n2n.simulate.camera import OFFSET_ADU
 from n2n.simulate.frames import detector_of, flat_of
+from n2n.stages._members import members
 
 
 def facts(chain, kind):
@@ -206,6 +207,23 @@ def test_one_bad_dark_is_left_out_by_name(chain, tmp_path, kind, case, place, ca
     assert f"left out {place}.fits: " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("noise", [0.35, 0.5, 0.74])
+def test_a_camera_of_coarse_numbers_and_little_noise_gets_its_masters(chain, tmp_path, noise):
+    """12 bits shifted up to 16: the mean of eight frames tells fractions of their step."""
+    truth = 320 + 5 * np.sin(np.arange(192) / 9)
+    names = [f"{index}.fits" for index in range(8)]
+    for index, name in enumerate(names):
+        values = np.random.default_rng(index).normal(truth / 16, noise, (160, 192))
+        fits.writeto(tmp_path / name, (16 * np.rint(values)).astype(np.uint16), overwrite=True)
+    for kind in ("bias", "dark"):
+        run(chain, tmp_path, names, kind)
+        with fits.open(tmp_path / "m.fits") as file:
+            header, image, defects = file[0].header, file[0].data, file["DEFECTS"].data
+        assert header["NCOMBINE"] == 8 and defects.mean() < 1e-3
+        assert header["NOISEADU"] == pytest.approx(16 * np.sqrt(noise**2 + 1 / 12), rel=0.12)
+        assert np.abs(image.mean(axis=0) - truth).max() < 3
+
+
 def test_a_set_without_a_majority_makes_no_master(chain, tmp_path):
     run(chain, tmp_path, write(tmp_path, [500, 500, 900, 900]), "dark")
     assert "none is the majority" in void(tmp_path) or "in one set" in void(tmp_path)
@@ -281,3 +299,13 @@ def test_defects_are_found_from_the_lights_of_a_night_without_darks(chain, tmp_p
     assert len(hot) > 5 and defects[hot[:, 1], hot[:, 0]].mean() > 0.95
     assert defects[:, chain.account["camera"]["dead_columns"]].mean() > 0.9
     assert defects.mean() < 0.02
+
+
+@pytest.mark.parametrize("scale", [1.0, 1 / 24000])
+def test_flats_whose_bias_was_subtracted_before_are_lit_in_any_unit(scale):
+    rng = np.random.default_rng(3)
+    rows = [{"path": str(place), "done": "b", "e_per_adu": "0.25"} for place in range(4)]
+    frames = (rng.normal(24000, 300, (4, 64, 64)) * scale).astype(np.float32)
+    frames[3] = rng.normal(0, 8, (64, 64)) * scale
+    _, used, odd = members("flat", frames, rows, None, False)
+    assert len(used) == 3 and "not lit" in odd["3"]
