@@ -10,12 +10,22 @@ from datetime import date
 
 from n2n import setups
 from n2n.formats.tables import number
-from n2n.masters import MIN_FRAMES, Master, enough, kept, make_master, masters_of, misfit, reduced, turn_between
+from n2n.masters import (
+    MIN_FRAMES,
+    Master,
+    enough,
+    kept,
+    make_master,
+    masters_of,
+    misfit,
+    reduced,
+    turn_between,
+    zero_free,
+)
 
 # A dark's noise, and whatever in it does not grow with time (glow of the amplifier), grow with the factor.
 MAX_DARK_SCALE = 1.5
 ZEROS = ("dark", "bias")
-
 
 DONE = "already"  # begins the reason where another program has done it
 
@@ -123,17 +133,19 @@ class Library:
             flat = Decision("flat", None, f"{DONE} divided out, by the lights' own headers (done: {done})")
         scale = 1.0
         if dark.master:
-            bias = _remark(bias, "for the read noise only: the dark contains it")
+            bias = remark(bias, "for the read noise only: the dark contains it")
         elif "b" not in done and "d" not in done:
             dark, scale = self._scaled_dark(night, light, bias, dark)
             if dark.master:
-                bias = _remark(bias, "to scale the dark")
+                bias = remark(bias, "to scale the dark")
         if flat.master:
             zero = self.masters.get(flat.master.zero)
-            if zero is None:
-                flat = _remark(flat, "nothing subtracted from them: no bias, no dark of their exposure")
+            if zero_free(flat.master):
+                flat = remark(flat, "zero subtracted before, by their own headers")
+            elif zero is None:
+                flat = remark(flat, "nothing subtracted from them: no bias, no dark of their exposure")
             elif zero.night != flat.master.night:
-                flat = _remark(flat, f"their {zero.kind} of night {zero.night}")
+                flat = remark(flat, f"their {zero.kind} of night {zero.night}")
         return [dark, bias, flat], scale
 
     def needed(self, decisions: list[Decision]) -> dict[str, Master]:
@@ -147,7 +159,8 @@ class Library:
         day = self.day[night]
         return sorted(masters, key=lambda master: (master.night != night, abs(self.day[master.night] - day)))
 
-    def _of_kind(self, kind: str, night: str) -> list[Master]:
+    def of_kind(self, kind: str, night: str) -> list[Master]:
+        """All masters of a kind, those of the nearest night first."""
         if (kind, night) not in self._sorted:
             alike = [master for master in self.masters.values() if master.kind == kind]
             self._sorted[kind, night] = self._near(alike, night)
@@ -155,7 +168,7 @@ class Library:
 
     def _fitting(self, kind: str, night: str, light: dict) -> Decision:
         """The nearest master without a misfit; among those of one night the one whose fit is best known."""
-        candidates = self._of_kind(kind, night)
+        candidates = self.of_kind(kind, night)
         fitting = [master for master in candidates if not misfit(master, light)]
         if fitting:
             nearest = [master for master in fitting if master.night == fitting[0].night]
@@ -168,7 +181,7 @@ class Library:
 
     def _scaled_dark(self, night: str, light: dict, bias: Decision, refused: Decision) -> tuple[Decision, float]:
         """A dark of another exposure: the longest of the nearest night, where a bias tells what grows with time."""
-        alike = [m for m in self._of_kind("dark", night) if not misfit(m, light, any_exposure=True) and m.exposure > 0]
+        alike = [m for m in self.of_kind("dark", night) if not misfit(m, light, any_exposure=True) and m.exposure > 0]
         if not alike:
             return refused, 1.0
         _, other_exposure = misfit(alike[0], light)
@@ -184,10 +197,12 @@ class Library:
         master = max(nearest, key=lambda master: master.exposure)
         scale = exposure / master.exposure
         what = f"of {master.exposure:g} s, scaled by {scale:.3g}, there being no master of {exposure:g} s"
-        return _remark(_chosen(master, night, light), what), scale
+        return remark(_chosen(master, night, light), what), scale
 
     def _zero_for(self, flat: Master, zeros: dict[str, list[Master]]) -> Master | None:
         """Dark of the flat's own exposure, else the bias, of the same set-up; its own night's first."""
+        if zero_free(flat):
+            return None
         for night in self._nights_near(flat.night):
             alike = [
                 zero
@@ -214,20 +229,24 @@ def _chosen(master: Master, night: str, light: dict) -> Decision:
         degrees = (("their", master.temperature), ("the lights'", number(light["temperature_c"])))
         unknown = " and ".join(whose for whose, value in degrees if value is None)
         if unknown:
-            decision = _remark(decision, f"{unknown} temperature unknown")
+            decision = remark(decision, f"{unknown} temperature unknown")
+        spread = [value for row in master.rows if (value := number(row["temperature_c"])) is not None]
+        if spread and max(spread) - min(spread) > setups.MAX_DEGREES:
+            decision = remark(decision, f"which drift from {min(spread):g} to {max(spread):g} C")
     if master.kind == "flat":
         angles = (("their", master.facts["rotator_deg"]), ("the lights'", light["rotator_deg"]))
         unknown = [whose for whose, angle in angles if angle == ""]
         if len(unknown) == 1:  # where neither is known there is no rotator
-            decision = _remark(decision, f"{unknown[0]} rotator angle unknown")
-    for remark in setups.remarks(master.facts, light, master.kind):
-        decision = _remark(decision, remark)
+            decision = remark(decision, f"{unknown[0]} rotator angle unknown")
+    for text in setups.remarks(master.facts, light, master.kind):
+        decision = remark(decision, text)
     if master.kept:
-        decision = _remark(decision, "made before: their raw files are not there any more")
+        decision = remark(decision, "made before: their raw files are not there any more")
     return decision
 
 
-def _remark(decision: Decision, text: str) -> Decision:
+def remark(decision: Decision, text: str) -> Decision:
+    """The same decision, with something to say about it; one that took no master stays as it is."""
     return Decision(decision.kind, decision.master, f"{decision.why}, {text}") if decision.master else decision
 
 

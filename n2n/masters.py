@@ -64,13 +64,25 @@ def masters_of(night: str, rows: list[dict]) -> list[Master]:
     for (kind, *_), members in sets.items():
         parts = [members]
         if kind in ("dark", "darkflat"):
-            parts = split(members, "temperature_c", MAX_DEGREES)
+            parts = _of_like_temperature(members)
         elif kind == "flat":
             parts = split(members, "rotator_deg", MAX_TURN, period=360.0)
         made += [make_master(kind, night, part) for part in parts]
     # In the order of the frames, whatever their kind: the first of equals is taken.
     place = {row["path"]: index for index, row in enumerate(rows)}
     return sorted(made, key=lambda master: place[master.rows[0]["path"]])
+
+
+def _of_like_temperature(rows: list[dict]) -> list[list[dict]]:
+    """Darks in sets that span `MAX_DEGREES`; of a drift that would leave a third in no master, in sets of more."""
+    parts = []
+    for chain in chains(rows, "temperature_c", MAX_DEGREES):
+        spans = (MAX_DEGREES, 2 * MAX_DEGREES, 3 * MAX_DEGREES)  # dark current doubles over the last
+        ways = [split(chain, "temperature_c", span) for span in spans]
+        lost = [sum(len(part) for part in way if len(part) < MIN_FRAMES) for way in ways]
+        kept_most = [way for way, few in zip(ways, lost, strict=True) if 3 * few < len(chain)]
+        parts += (kept_most or ways)[0]
+    return parts
 
 
 def _keyed(kind: str, rows: list[dict]) -> list[tuple[dict, tuple]]:
@@ -131,6 +143,11 @@ def kept(master: Master) -> Master:
     return replace(master, kept=True)
 
 
+def with_facts(master: Master, facts: dict) -> Master:
+    """The same master, whose frames tell more."""
+    return replace(master, rows=tuple(row | facts for row in master.rows))
+
+
 def split(rows: list[dict], column: str, span: float, period: float | None = None) -> list[list[dict]]:
     """Split frames into sets whose values in a column span at most `span`; unknown values make a set of their own.
 
@@ -165,6 +182,21 @@ def split(rows: list[dict], column: str, span: float, period: float | None = Non
     return list(sets.values())
 
 
+def chains(rows: list[dict], column: str, gap: float, period: float | None = None) -> list[list[dict]]:
+    """Split frames where sorted values in a column have a gap larger than `gap`; parameters as of `split`."""
+    values = [number(row[column]) for row in rows]
+    if period:
+        values = [None if value is None else value % period % period for value in values]
+    known = sorted({value for value in values if value is not None})
+    edges = [high for low, high in pairwise(known) if high - low > gap]
+    around = bool(period and known and known[0] + period - known[-1] <= gap)
+    sets: dict[int | None, list[dict]] = {}
+    for row, value in zip(rows, values, strict=True):
+        place = None if value is None else sum(edge <= value for edge in edges)
+        sets.setdefault(0 if around and place == len(edges) else place, []).append(row)
+    return list(sets.values())
+
+
 def misfit(master: Master, light: dict, any_exposure: bool = False) -> tuple[int, str] | None:
     """Tell why a master does not suit a light: how far down the list of conditions it came, and the reason.
 
@@ -175,8 +207,9 @@ def misfit(master: Master, light: dict, any_exposure: bool = False) -> tuple[int
     """
     facts, kind = master.facts, master.kind
     differing = {found.column.name: found for found in setups.differences(facts, light, kind)}
-    other = [found for name, found in differing.items() if name not in setups.OWN_WORDS]
-    conditions = [(other, _other_setup(other)), (reduced(facts), _reduced(facts))]
+    without = {"step"} if zero_free(master) else set()  # numbers of another program are of no analogue converter
+    other = [found for name, found in differing.items() if name not in setups.OWN_WORDS | without]
+    conditions = [(other, _other_setup(other)), (reduced(facts) and not zero_free(master), _reduced(facts))]
     if kind == "flat":
         angles = f"the flats have the rotator at {facts['rotator_deg']} degrees, the lights at {light['rotator_deg']}"
         conditions += [
@@ -201,6 +234,12 @@ def misfit(master: Master, light: dict, any_exposure: bool = False) -> tuple[int
 def reduced(row: dict) -> bool:
     """Whether something was done to a calibration frame already: it is no master's frame for raw lights."""
     return row.get("stage", "") not in ("", "raw")
+
+
+def zero_free(master: Master) -> bool:
+    """Whether these are flats whose bias or dark was subtracted before, by their own headers, and nothing else."""
+    steps = set(master.facts.get("done", ""))
+    return master.kind == "flat" and master.facts.get("stage") == "calibrated" and bool(steps) and steps <= set("bd")
 
 
 def enough(master: Master) -> bool:

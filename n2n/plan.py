@@ -24,8 +24,8 @@ from n2n.treatments import MASTER_KINDS, TREATMENT, samples, set_of, treat
 
 # Raised when a stage makes other pixels from the same input; snakemake then runs it again.
 RECIPES = {
-    "master": 5,
-    "vet": 1,
+    "master": 6,
+    "vet": 2,
     "measure": 5,
     "reference": 3,
     "register": 6,
@@ -342,7 +342,7 @@ def _group(config, night, name, listed, rows, library, plan: Plan) -> Group:
     calibration |= {
         "dark_scale": treated.scale,
         "e_per_adu": number(first[0]["e_per_adu"]),
-        "e_per_adu_by_user": _by_user(first[0], "e_per_adu"),
+        "e_per_adu_by_user": _by_user(first[0], "e_per_adu") or _by_unit(first[0]),
         "read_noise_e": number(first[0]["read_noise_e"]),
         "reasons": [decision.sentence for decision in treated.decisions],
     }
@@ -366,13 +366,19 @@ def _choice(treated) -> str:
     sets = [set_of(row) for row in treated.rows if not row["left_out"]]
     others = len(sets) - max(map(sets.count, set(sets)), default=0)
     told = [decision.brief for decision in treated.decisions]
-    return "; ".join(told + ([f"{others} exposures have masters of their own"] if others else []))
+    told += [f"{others} exposures have masters of their own"] if others else []
+    return "; ".join(told + ([treated.remedy] if treated.remedy else []))
 
 
 def _by_user(row: dict, field: str) -> bool:
     """Whether a field of the row comes from `overrides`, as ingest notes it."""
     stated = [note for note in row["notes"].split("; ") if note.startswith("stated by overrides:")]
     return any(field in note.split() for note in stated)
+
+
+def _by_unit(row: dict) -> str | bool:
+    """What binds the gain where the file itself counts electrons, as headers note it; False where it does not."""
+    return "unit of the file" if "the file's unit is " in row["notes"] else False
 
 
 def model_id(config: dict, light: dict) -> str:

@@ -124,6 +124,8 @@ TABLE = (
     Column("stage", "stage", GROUP, unknown=True),
     Column("done", "what was done to it before", GROUP, unknown=True, same=_same_steps),
 )
+# Columns of exact settings that a user may state (`overrides`) where only one of two frames tells them.
+STATED = ("camera", "gain_setting", "offset")
 # Columns that a choice of a master explains in words of its own (`n2n.masters.misfit`).
 OWN_WORDS = {"exptime_s", "temperature_c", "filter", "filter_bw_nm", "rotator_deg"}
 

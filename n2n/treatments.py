@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from n2n import setups
-from n2n.formats.overrides import matches
 from n2n.formats.tables import number
-from n2n.library import Decision, Library
-from n2n.masters import Master, kept, make_master, split, turn_between, typical
+from n2n.library import DONE, Decision, Library, remark
+from n2n.masters import Master, chains, kept, make_master, split, turn_between, typical
+from n2n.remedies import pattern_of, telling_settings
 
 MASTER_KINDS = ("dark", "bias", "flat", "defects")
 TREATMENT = (*MASTER_KINDS, "dark_scale", "left_out")  # columns that a chunk's table has beside those of frames.csv
@@ -28,6 +28,7 @@ class Choice:
 
     decisions: tuple[Decision, ...]
     scale: float
+    crept: bool = False  # the flats are farther turned than allowed, but small steps lead there
 
     @property
     def kinds(self) -> tuple[bool, bool]:
@@ -48,7 +49,7 @@ class Choice:
             decision if stays else Decision(decision.kind, None, why if decision.master else decision.why)
             for decision, stays in zip(self.decisions, keep, strict=True)
         )
-        return Choice(decisions, self.scale if zero else 1.0)
+        return Choice(decisions, self.scale if zero else 1.0, self.crept)
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Treated:
     decisions: list[Decision]
     scale: float
     masters: dict[str, Master]
+    remedy: str = ""
 
 
 def treat(night: str, rows: list[dict], first: list[dict], library: Library) -> Treated:
@@ -90,7 +92,7 @@ def treat(night: str, rows: list[dict], first: list[dict], library: Library) -> 
     defects = None
     if not all(choice.decisions[0].master for choice in served):
         defects = _defects(night, first, library)
-    decisions = list(most.decisions)
+    decisions = [_with_creep(decision, counted, first) for decision in most.decisions]
     if defects and not decisions[0].master:
         decisions.append(Decision("defects", defects, FROM_LIGHTS))
     masters, treated = {}, []
@@ -108,7 +110,17 @@ def treat(night: str, rows: list[dict], first: list[dict], library: Library) -> 
             | {kind: keys.get(kind, "") for kind in MASTER_KINDS}
             | {"dark_scale": f"{used.scale:.10g}" if keys.get("dark") else "", "left_out": left_out}
         )
-    return Treated(treated, decisions, most.scale, masters | library.needed(decisions))
+    refused = [d.kind for d in decisions if not d.master and not d.why.startswith(DONE)]
+    remedy = telling_settings(library, night, typical(first), refused)
+    return Treated(treated, decisions, most.scale, masters | library.needed(decisions), remedy)
+
+
+def _with_creep(decision: Decision, counted: list[Choice], first: list[dict]) -> Decision:
+    """Remark flats that exposures beyond their angle share, because the rotator crept there in small steps."""
+    if decision.kind != "flat" or not any(choice.crept for choice in counted):
+        return decision
+    angles = [angle for row in first if (angle := number(row["rotator_deg"])) is not None]
+    return remark(decision, f"the rotator creeps from {angles[0]:g} to {angles[-1]:g} degrees")
 
 
 def _defects(night: str, first: list[dict], library: Library) -> Master | None:
@@ -173,7 +185,29 @@ def _choices(night: str, rows: list[dict], first: list[dict], library: Library) 
         if not flat.master:
             flat = cluster.decisions[2] if cluster.decisions[2].master else flat
         found.append(Choice((dark, bias, flat), scale))
-    return found
+    return _along_creep(rows, found)
+
+
+def _along_creep(rows: list[dict], choices: list[Choice]) -> list[Choice]:
+    """Give exposures the flat of those that small turns of the rotator lead to; later batches lead nowhere."""
+    result = list(choices)
+    for batch in sorted({int(row["batch"]) for row in rows}):
+        sets: dict[tuple, list[dict]] = {}
+        for place, row in enumerate(rows):
+            if int(row["batch"]) <= batch and number(row["rotator_deg"]) is not None:
+                like = tuple(row.get(name, "") for name in _LIKE)
+                sets.setdefault(like, []).append({"place": place, "rotator_deg": row["rotator_deg"]})
+        for chain in (c for members in sets.values() for c in chains(members, "rotator_deg", setups.MAX_TURN, 360.0)):
+            served = [one for one in chain if choices[one["place"]].decisions[2].master]
+            for one in chain:
+                place = one["place"]
+                if result[place].decisions[2].master or int(rows[place]["batch"]) != batch or not served:
+                    continue
+                near = min(served, key=lambda other, one=one: turn_between(one, other))
+                dark, bias, _ = choices[place].decisions
+                flat = choices[near["place"]].decisions[2]
+                result[place] = Choice((dark, bias, flat), choices[place].scale, crept=True)
+    return result
 
 
 def _typical_rows(rows: list[dict], first: list[dict]) -> list[dict]:
@@ -249,23 +283,9 @@ def _left_out(choice: Choice, zero: bool, most: Choice, library: Library) -> str
     words = "darks or bias frames" if lacks_zero else "flats"
     why = "; ".join(dict.fromkeys(decision.why for decision in lacking))
     used = [d.master for d in most.decisions if d.master and (d.kind == "flat") != lacks_zero]
-    patterns = dict.fromkeys(_pattern(master, library.nights[master.night]) for master in used)
+    patterns = dict.fromkeys(pattern_of(master, library.nights[master.night]) for master in used)
     skip = ", ".join(f"{json.dumps(pattern, ensure_ascii=False)}: {{skip: true}}" for pattern in patterns)
     return (
         f"no {name} fits this exposure, while most of its group have one ({why}); take {words} that fit it, "
         f"or go without for all: overrides: {{{skip}}}"
     )
-
-
-def _pattern(master: Master, rows: list[dict]) -> str:
-    """A pattern of `overrides` that means the frames of a master, and no other kind's."""
-    paths = [row["path"] for row in master.rows]
-    strangers = [row["path"] for row in rows if row["kind"] != master.kind]
-    folder = paths[0].rpartition("/")[0]
-    stem = paths[0]
-    while stem and not all(path.startswith(stem) for path in paths):
-        stem = stem[:-1]
-    for pattern in (folder, f"{stem}*"):
-        if "/" in pattern and not any(matches(pattern, path) for path in strangers):
-            return pattern
-    return paths[0]

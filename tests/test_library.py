@@ -2,13 +2,16 @@ import json
 
 import numpy as np
 import pytest
+import yaml
 from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
+from n2n.formats.overrides import applying, check
 from n2n.formats.products import write_fits
 from n2n.library import MAX_DARK_SCALE, Library
-from n2n.masters import MAX_TURN, masters_of, split, turn_between, typical
+from n2n.masters import MAX_TURN, chains, masters_of, split, turn_between, typical
+from n2n.remedies import telling_settings
 from n2n.stages._exposure import load_calibration
 
 NIGHT = "2026-01-05"
@@ -211,12 +214,89 @@ def test_frames_of_two_pedestals_make_no_common_master():
 
 
 def test_frames_that_were_calibrated_before_are_no_masters_for_raw_lights():
-    rows = frames("flat", stage="calibrated", done="bd") + frames("bias", stage="calibrated", done="b")
+    rows = frames("flat", stage="calibrated", done="bf") + frames("bias", stage="calibrated", done="b")
     found, _ = choose(nights={NIGHT: rows})
     for kind in ("flat", "bias"):
         assert found[kind].master is None and "calibrated before" in found[kind].why
     flats = Library({NIGHT: frames("flat") + frames("bias", stage="calibrated", done="b")})
     assert all(master.zero is None for master in flats.masters.values() if master.kind == "flat")
+
+
+def test_flats_whose_zero_was_subtracted_before_are_flats_of_which_nothing_is_subtracted_again():
+    rows = frames("flat", stage="calibrated", done="b", step="0.001") + frames("bias", step="1")
+    found, _ = choose(nights={NIGHT: rows}, step="1")
+    assert found["flat"].master.zero is None and found["flat"].why.endswith(
+        "zero subtracted before, by their own headers"
+    )
+    # Frames of both kinds never make one master.
+    assert sorted(len(m.rows) for m in masters_of(NIGHT, rows + frames("flat", 3)) if m.kind == "flat") == [3, 4]
+
+
+def temperatures(*values):
+    return [row for value in values for row in frames("dark", 1, temperature_c=f"{value:g}")]
+
+
+@pytest.mark.parametrize(
+    ("degrees", "sizes"),
+    [
+        ([16, 17.2, 18.4, 19.6, 20.8, 22], [6]),  # sets of two would make no master
+        ([-10] * 4 + [-7.9], [1, 4]),
+        ([-10, -10, -9, -7.9], [1, 3]),
+        ([-10] * 3 + [-20] * 2, [2, 3]),  # two settings are no drift
+        ([10, 10.5, 11, 12.5, 13, 14], [3, 3]),
+    ],
+)
+def test_darks_that_drift_are_cut_into_masters_only_where_enough_of_them_make_one(degrees, sizes):
+    masters = masters_of(NIGHT, temperatures(*degrees))
+    assert sorted(len(master.rows) for master in masters) == sizes
+
+
+def test_a_master_of_drifting_darks_says_so():
+    found, _ = choose(nights={NIGHT: temperatures(16, 17.2, 18.4, 19.6, 20.8, 22)}, temperature_c="19.2")
+    assert found["dark"].master.temperature == 19 and "drift from 16 to 22 C" in found["dark"].why
+
+
+@given(st.lists(st.floats(-720, 720), min_size=1, max_size=12))
+def test_chains_keep_every_frame_once_and_their_neighbours_are_far(angles):
+    rows = [{"path": str(i), "rotator_deg": str(angle)} for i, angle in enumerate(angles)]
+    sets = chains(rows, "rotator_deg", MAX_TURN, 360.0)
+    assert sorted(int(row["path"]) for members in sets for row in members) == list(range(len(rows)))
+    for place, members in enumerate(sets):
+        others = [row for other in sets[:place] for row in other]
+        assert all(turn_between(a, b) > MAX_TURN - 1e-6 for a in members for b in others)
+
+
+@pytest.mark.parametrize("known", ["masters", "lights"])
+def test_a_setting_that_only_one_side_tells_is_refused_with_lines_that_work(known):
+    told, silent = {"gain_setting": "100", "offset": "50"}, {"gain_setting": "", "offset": ""}
+    of_masters, of_lights = (told, silent) if known == "masters" else (silent, told)
+
+    def night(masters, ours):
+        rows = [row | {"path": f"{NIGHT}/bias/{row['path']}"} for row in frames("bias", **masters)]
+        rows += [row | {"path": f"{NIGHT}/flat/{row['path']}"} for row in frames("flat", **masters)]
+        return rows, frames("light", 1, **ours)[0] | {"path": f"{NIGHT}/light/a.fits"}
+
+    rows, light = night(of_masters, of_lights)
+    library = Library({NIGHT: [*rows, light]})
+    assert not any(decision.master for decision in library.choose(NIGHT, light)[0])
+    remedy = telling_settings(library, NIGHT, light, ("dark", "bias", "flat"))
+    line = remedy.partition("set in config/config.yaml: ")[2]
+    stated = check(yaml.safe_load(line)["overrides"])
+    # What ingest makes of them.
+    rows, light = ([row | {k: f"{v:g}" for k, v in applying(stated, row["path"]).items()} for row in part]
+                   for part in (rows, [light]))  # fmt: skip
+    found, _ = Library({NIGHT: rows + light}).choose(NIGHT, light[0])
+    assert all(decision.master for decision in found if decision.kind != "dark")
+
+
+def test_no_line_is_offered_where_settings_contradict_or_others_would_suffer():
+    light = frames("light", 1)[0]
+    other = Library({NIGHT: frames("bias", gain_setting="200", offset="")})
+    assert telling_settings(other, NIGHT, light, ("bias",)) == ""
+    beside = [
+        row | {"path": f"{NIGHT}/{row['path']}"} for row in frames("bias", offset="") + frames("bias", offset="9")
+    ]
+    assert telling_settings(Library({NIGHT: beside}), NIGHT, light, ("bias",)) == ""
 
 
 @pytest.mark.parametrize(("done", "left"), [("bd", {"flat"}), ("f", {"dark", "bias"}), ("bdf", set())])
@@ -286,6 +366,7 @@ def test_the_bias_is_the_zero_where_there_is_no_dark(tmp_path):
         (0.8, {"EGAINPT": 0.85, "EGAINPTE": 0.001}, {}, False, 0.8, False),
         (0.8, {"EGAINPT": 0.25, "EGAINPTE": 0.002}, {}, False, 0.25, True),
         (0.8, {"EGAINPT": 0.25, "EGAINPTE": 0.002}, {}, True, 0.8, True),
+        (0.8, {"EGAINPT": 0.25, "EGAINPTE": 0.002}, {}, "unit of the file", 0.8, True),
         (0.8, {"EGAINPT": 0.25, "EGAINPTE": 0.2}, {}, False, 0.8, False),
         (0.8, {"EGAINPT": 0.25, "EGAINPTE": 0.02}, {}, False, 0.8, True),
         (0.8, {"EGAINPT": 0.25}, {}, False, 0.8, True),

@@ -195,6 +195,11 @@ def test_what_the_header_says_of_the_gain_goes_along_and_what_the_user_says_is_m
     assert (chosen["e_per_adu"], chosen["e_per_adu_by_user"], chosen["dark_scale"]) == (0.3, True, 1.0)
 
 
+def test_the_unit_of_a_file_binds_its_gain_as_the_user_does(library):
+    library.add(number=5, e_per_adu="1", notes="no camera profile; the file's unit is electron")
+    assert library.calibration()["e_per_adu_by_user"] == "unit of the file"
+
+
 def test_the_fitting_dark_is_found_among_others(library):
     library.add(number=5)
     for exptime in ("10", "60", "300"):

@@ -84,6 +84,34 @@ def test_a_dark_of_some_and_a_bias_of_others_are_both_a_zero():
     assert all(row["defects"] for row in result.rows[5:]) and not any(row["defects"] for row in result.rows[:5])
 
 
+def creeping(*angles, **facts):
+    return [row for angle in angles for row in lights(1, rotator_deg=f"{angle:g}", **facts)]
+
+
+def test_a_rotator_that_creeps_costs_no_exposures():
+    result = treated(
+        frames("bias") + frames("flat", rotator_deg="12"), creeping(*(8 + 0.5 * step for step in range(12)))
+    )
+    assert not any(column(result, "left_out")) and len(set(column(result, "flat"))) == 1 and all(column(result, "flat"))
+    assert "the rotator creeps from 8 to 13.5 degrees" in result.decisions[2].why
+
+
+def test_a_creep_takes_the_nearest_flat_and_ends_at_a_gap():
+    flats = frames("flat", rotator_deg="359") + frames("flat", rotator_deg="5")
+    result = treated(frames("bias") + flats, creeping(359, 0, 1, 1.8, 2.5, 3.4, 4.2, 5, 7))
+    angles = [result.masters[key].rows[0]["rotator_deg"] if key else "" for key in column(result, "flat")]
+    assert angles == ["359"] * 4 + ["5"] * 4 + [""]
+    assert "the lights at 7" in result.rows[-1]["left_out"]
+
+
+def test_late_exposures_of_a_creep_change_nothing_that_was_decided_before():
+    calibration, early = frames("bias") + frames("flat", rotator_deg="10"), creeping(10, 10.2, 10.4, 10.6, 12.5)
+    before = treated(calibration, early)
+    after = treated(calibration, early + creeping(11.2, 11.8, batch=1), early)
+    assert after.rows[:5] == before.rows and not any(row["left_out"] for row in after.rows[5:])
+    assert [d.sentence for d in after.decisions] == [d.sentence for d in before.decisions]
+
+
 @pytest.mark.parametrize("late", [{"rotator_deg": "190"}, {"rotator_deg": "10"}, {"temperature_c": "-12.5"}])
 def test_late_exposures_change_nothing_that_was_decided_before(late):
     calibration = frames("bias") + frames("dark") + frames("flat", rotator_deg="10") + frames("flat", rotator_deg="190")

@@ -22,6 +22,9 @@ ENOUGH = 24  # pixels a side of a block that its median rests on
 BORDER = 3  # blocks
 LEAST_SHADOW = 0.008  # of the light around it
 SURE = 5.0  # standard deviations
+EDGE = 0.15  # of either side, where the glow of amplifiers is strongest
+LEAK = 0.03  # of the lights above the bias; a dark's light of less harms little
+SHOWN = 0.25  # of a dark's unevenness that lights show, at most, where light fell on it
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,51 @@ def hot_pixels_agree(lights: list[np.ndarray], zero: np.ndarray) -> Finding:
     )
 
 
+def light_in_dark(lights: list[np.ndarray], dark: np.ndarray, bias: np.ndarray, flat=None) -> Finding:
+    """Whether light fell on the darks.
+
+    The glow of an amplifier and a sensor's warm side are in the lights as they are in their dark. Two things are
+    looked at: unevenness of the dark above the bias that the lights lack, in the inner field; and whether the dark
+    has the vignetting and dust of the flat, which no current has.
+
+    Parameters
+    ----------
+    lights : list of ndarray, shape (h, w)
+        Raw exposures free of their pedestal.
+    dark, bias : ndarray, shape (h, w)
+        Masters, the dark of the lights' exposure.
+    flat : ndarray, shape (h, w), optional
+        Median 1.
+    """
+    flat = np.ones(dark.shape, np.float32) if flat is None else np.maximum(flat, np.float32(0.05))
+    size = max(LEAST_BLOCK, min(dark.shape) // BLOCKS)
+    above, shape = in_blocks(dark - bias, size), in_blocks(flat, size)
+    if min(above.shape) < 8:
+        return Finding()
+    error = 1.25 * np.array([noise_of(dark - bias), *map(noise_of, lights)]) / min(size, ENOUGH)
+    maps = [in_blocks(light - bias, size) / shape for light in lights]
+    level = float(np.median([np.median(one) for one in maps]))
+    inside = np.s_[tuple(slice(int(EDGE * n), n - int(EDGE * n)) for n in above.shape)]
+    field = np.median([one - np.median(one) for one in maps], axis=0)
+    ours, theirs = _spread(field[inside]), _spread((above / shape)[inside])
+    least = max(SURE * float(error[0]), LEAK * abs(level))
+    if theirs > least and ours < SHOWN * theirs and theirs > 2 * float(np.median(error[1:])):
+        return Finding(
+            f"above the bias it is uneven by {theirs:.3g} ADU, while the lights are by {ours:.3g}: light fell on the "
+            "darks, or they are of another setting"
+        )
+    # Light that came through the optics has their shape; a level of a tenth of the lights' does harm.
+    middle = float(np.median(above))
+    before, after = (_spread(one) / max(middle, 1e-9) for one in (above, above / shape))
+    sure = middle > max(0.1 * abs(level), SURE * error[0]) and before > max(0.05, SURE * error[0] / middle)
+    if sure and after < SHOWN * before:
+        return Finding(
+            f"above the bias it has the shape of the flat ({before:.1%} uneven, divided by it {after:.1%}): "
+            "light fell on the darks"
+        )
+    return Finding()
+
+
 def flat_agrees(lights: list[np.ndarray], flat: np.ndarray) -> Finding:
     """Whether a flat makes lights more even.
 
@@ -149,6 +197,13 @@ def uneven(field: np.ndarray) -> float:
         residual = values - design @ np.linalg.lstsq(design[keep], values[keep], rcond=None)[0]
     low, high = np.percentile(residual, (10, 90))
     return float((high - low) / 2.56 / abs(np.median(values)))
+
+
+def _spread(field: np.ndarray) -> float:
+    """Robust standard deviation of blocks, gradients included."""
+    smooth = cv2.GaussianBlur(np.asarray(field, np.float32), (0, 0), 1.0)
+    low, high = np.percentile(smooth, (10, 90))
+    return float((high - low) / 2.56)
 
 
 def _noisier(lights: list[np.ndarray], flat: np.ndarray) -> str:

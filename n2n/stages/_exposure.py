@@ -162,7 +162,7 @@ class Calibrations:
         vetted = self.vetted.get(set_of(chosen), {})
         flats = _measured(self.masters.header(chosen.get("flat"))) if vetted.get("gain_of_flat", True) else None
         lights = _measured(self.masters.header(chosen.get("defects")))
-        gain, note = settle(chosen.get("e_per_adu"), flats, lights, binding=bool(chosen.get("e_per_adu_by_user")))
+        gain, note = settle(chosen.get("e_per_adu"), flats, lights, binding=chosen.get("e_per_adu_by_user") or False)
         if note:
             logger.warning(note)
         noise = number(self.masters.header(chosen.get("bias")).get("NOISEADU"))

@@ -17,7 +17,7 @@ from n2n.sky import vetting
 from n2n.stages._exposure import Masters, zero_of
 from n2n.treatments import set_of
 
-NAMES = {"dark": "darks", "bias": "bias frames", "flat": "flats"}
+NO_ZERO = "without a zero it would divide the offset, too; take bias frames, or darks, of the lights' setting"
 
 
 def add_arguments(parser) -> None:
@@ -88,23 +88,28 @@ def vet(rows: list[dict], lights: list[np.ndarray], masters: Masters) -> dict:
         image = zero_of(masters, keys["dark"] if kind == "dark" else None, keys["bias"] or None, scale)
         why, note, one_scale = look_at_zero(lights, image)
         gain_of_flat &= one_scale
+        if kind == "dark" and lights and not why and keys["bias"] and "bias" not in refused:
+            flat = masters.image(keys["flat"]) if keys["flat"] and "flat" not in refused else None
+            why = vetting.light_in_dark(lights, image, masters.image(keys["bias"]), flat).refused
         if why:
             refused[kind] = why
         else:
             zero = image
             notes += [f"{kind}: {note}"] if note else []
+    # Lights without an offset: theirs was subtracted before, or a card told it.
+    free = bool(set(row.get("done", "")) & set("bd")) or pedestal_of(row) > 0
     if keys["flat"] and "flat" not in refused and lights:
-        if wanted and zero is None:
-            refused["flat"] = "without a zero it would divide the offset, too"
+        if zero is None and not free:
+            refused["flat"] = NO_ZERO
         else:
             finding = vetting.flat_agrees([light if zero is None else light - zero for light in lights],
                                           masters.image(keys["flat"]))  # fmt: skip
             if finding.refused:
                 refused["flat"] = finding.refused
             notes += [f"flat: {finding.note}"] if finding.note else []
-    elif keys["flat"] and wanted and all(kind in refused for kind in ("dark", "bias") if keys[kind]):
-        refused.setdefault("flat", "without a zero it would divide the offset, too")
-    if wanted and zero is None:
+    elif keys["flat"] and not free and all(kind in refused for kind in ("dark", "bias") if keys[kind]):
+        refused.setdefault("flat", NO_ZERO)
+    if zero is None and (wanted or ("flat" in refused and not free)):
         notes.append("sky: nothing is subtracted, its level holds the offset of the camera")
     return {
         "accepted": {kind: bool(key) and kind not in refused for kind, key in keys.items()},

@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from n2n.simulate.scene import gaussian_field, nebula
-from n2n.sky.vetting import flat_agrees, hot_pixels_agree, scale_of_numbers, sky_below_zero
+from n2n.sky.vetting import flat_agrees, hot_pixels_agree, light_in_dark, scale_of_numbers, sky_below_zero
 
 SHAPE = (192, 224)
 GAIN, READ_NOISE = 0.25, 1.5  # e-/ADU, e-
@@ -85,6 +85,43 @@ def test_lights_that_were_divided_by_their_flat_before_are_not_divided_again(sky
     camera = Camera(1, vignetting=0.5, dust=0)
     lights = [light - camera.zero for light in camera.lights(np.full(SHAPE, sky), flat=np.ones(SHAPE))]
     assert flat_agrees(lights, camera.master_flat()).refused
+
+
+def currents():
+    """Dark currents of real sensors, e-: even, a cooling gradient, amplifiers at a corner, a side, all corners."""
+    y, x = np.indices(SHAPE)
+    height, width = SHAPE
+    yield np.full(SHAPE, 60.0)
+    yield 100.0 * x / width
+    yield 5 + 600 * np.exp(-np.hypot(x - width, y - height) / 25)
+    yield 40 + 300 * np.exp((x - width) / 60) * (1 + 0.5 * np.sin(y / 9))
+    yield 5 + 300 * sum(np.exp(-np.hypot(x - a, y - b) / 30) for a in (0, width) for b in (0, height))
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize(("vignetting", "warmth"), [(0.4, 0.8), (0.6, 1.25), (0.0, 1.0)])
+def test_dark_current_glow_and_warm_pixels_are_no_light(seed, vignetting, warmth):
+    camera = Camera(seed, vignetting)
+    for current in currents():
+        current = current + (camera.rng.random(SHAPE) < 0.1) * camera.rng.exponential(150, SHAPE)
+        bias = camera.zero + camera.rng.normal(0, 3, SHAPE).astype(np.float32)
+        dark = (camera.zero + camera.rng.poisson(4 * current) / 4 / GAIN).astype(np.float32)
+        for name, sky in skies(seed):
+            lights = [camera.light(sky) + camera.rng.poisson(current * warmth) / GAIN for _ in range(2)]
+            for flat in (camera.master_flat(), None):
+                assert not light_in_dark(lights, dark, bias, flat).refused, name
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("leak", ["side", "spot", "through the optics"])
+def test_light_on_the_darks_is_found(seed, leak):
+    camera = Camera(seed)
+    y, x = np.indices(SHAPE)
+    spot = 80 * np.exp(-((x - 60) ** 2 + (y - 90) ** 2) / 3000)
+    light = {"side": 25 + 100 * x / SHAPE[1], "spot": spot, "through the optics": 60 * camera.flat}[leak]
+    dark = (camera.zero + camera.rng.poisson(4 * light) / 4 / GAIN).astype(np.float32)
+    found = light_in_dark(camera.lights(np.full(SHAPE, 200.0)), dark, camera.zero, camera.master_flat())
+    assert "light fell on the darks" in found.refused
 
 
 def test_a_flat_of_too_little_light_is_refused_as_noise():

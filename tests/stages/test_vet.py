@@ -67,6 +67,26 @@ def test_without_any_zero_the_flat_is_refused_too(masters):
     assert not any(found["accepted"].values()) and "divide the offset" in found["refused"][-1]
 
 
+def test_lights_that_hold_their_offset_are_not_divided_by_a_flat(masters):
+    found = vet([row(flat="f")], lights(), masters)
+    assert (
+        not found["accepted"]["flat"] and "divide the offset" in found["refused"][0] and "offset" in found["notes"][0]
+    )
+    assert not vet([row(flat="f")], [], masters)["accepted"]["flat"]
+    for free in ({"done": "b"}, {"pedestal_adu": "500"}):
+        assert vet([row(flat="f") | free], lights(offset=0.0), masters)["accepted"]["flat"]
+
+
+def test_where_light_fell_on_the_darks_the_bias_is_taken(masters, tmp_path):
+    leak = np.linspace(20, 120, SHAPE[1], dtype=np.float32)
+    master(tmp_path, "lit", flat(500) + RNG.normal(0, 1, SHAPE) + leak)
+    found = vet([row(dark="lit", bias="b500", flat="f")], lights(), masters)
+    assert found["accepted"] == {"dark": False, "bias": True, "flat": True} and "light fell" in found["refused"][0]
+    # Glow of an amplifier is in the lights, too.
+    found = vet([row(dark="lit", bias="b500", flat="f")], [light + leak for light in lights()], masters)
+    assert found["accepted"]["dark"] and not found["refused"]
+
+
 def test_a_void_master_is_refused_with_its_own_reason(masters):
     found = vet([row(bias="b500", flat="void")], lights(), masters)
     assert found["accepted"]["bias"] and not found["accepted"]["flat"] and "flat_9 is not lit" in found["refused"][0]
