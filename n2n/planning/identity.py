@@ -38,7 +38,7 @@ def candidates(rows: Iterable[dict]) -> list[tuple[dict, dict]]:
     masters = {_geometry(row) for row in rows if row["kind"] in ("bias", "dark", "flat")}
     lights = sorted((row for row in rows if row["kind"] == "light"), key=lambda row: (row["date_obs"], row["path"]))
     at_once = [(a, b) for index, a in enumerate(lights) for b in _beginning_with(a, lights, index)]
-    found = [*_calm(at_once), *_moved(lights), *_named_alike(lights)]
+    found = [*_calm(at_once), *_moved(lights), *_named_alike(lights), *_in_order(lights)]
     pairs = {tuple(sorted((a["path"], b["path"]))): (a, b) for a, b in found}
     return [tuple(sorted(pair, key=lambda row: _preference(row, masters))) for pair in pairs.values()]
 
@@ -110,6 +110,21 @@ def _named_alike(lights: list[dict]) -> Iterable[tuple[dict, dict]]:
             other_look = timeless or _look_of(one) != _look_of(other)
             if other_look and _alike(one, other) and _of_one_name(one, other):
                 yield one, other
+
+
+def _in_order(lights: list[dict]) -> Iterable[tuple[dict, dict]]:
+    """Pairs, in the order of their names, of frames without a time and as many others that look otherwise."""
+    series: dict[tuple, list[dict]] = {}
+    for row in sorted(lights, key=lambda row: _natural(row["path"])):
+        series.setdefault(_look_of(row), []).append(row)
+    for one, other in itertools.combinations(series.values(), 2):
+        timeless = not one[0]["date_obs"] or not other[0]["date_obs"]
+        if timeless and len(one) == len(other) > 1:
+            yield from (pair for pair in zip(one, other, strict=True) if _alike(*pair))
+
+
+def _natural(path: str) -> list:
+    return [(int(piece), "") if piece.isdecimal() else (0, piece) for piece in re.split(r"(\d+)", path)]
 
 
 def _look_of(row: dict) -> tuple:

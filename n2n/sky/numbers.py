@@ -11,7 +11,7 @@ EITHER = "unsigned or shifted"
 DEEP = -2000  # ADU: no sky lies so far below its dark
 
 
-def stored_as(pixels: np.ndarray, invalid: np.ndarray, bitpix: int) -> str:
+def stored_as(pixels: np.ndarray, invalid: np.ndarray, bitpix: int, kind: str = "") -> str:
     """Tell how the numbers of a file are meant.
 
     Parameters
@@ -21,6 +21,8 @@ def stored_as(pixels: np.ndarray, invalid: np.ndarray, bitpix: int) -> str:
     invalid : ndarray of bool, shape (height, width)
     bitpix : int
         Of the file.
+    kind : str
+        Of the frame, where it is known.
 
     Returns
     -------
@@ -30,7 +32,7 @@ def stored_as(pixels: np.ndarray, invalid: np.ndarray, bitpix: int) -> str:
         divided by full scale.
     """
     if bitpix == 16 and pixels.dtype != np.uint16 and (pixels < 0).any():
-        return _signed(pixels)
+        return _signed(pixels, kind)
     if bitpix < 0:
         good = pixels[~invalid] if invalid.any() else pixels
         if good.size and good.max() > 0 and good.max() <= 1 and good.min() > -0.5:
@@ -53,7 +55,7 @@ def step_of(pixels: np.ndarray) -> int | None:
     return next((step for step in STEPS if not (steps % step).any()), 1)
 
 
-def _signed(pixels: np.ndarray) -> str:
+def _signed(pixels: np.ndarray, kind: str) -> str:
     """Tell what became of 16 unsigned bits that were read with a sign; empty where negative numbers mean what they say.
 
     Unsigned bits jump at 32768 from the highest number to the lowest; numbers without their BZERO run smoothly through
@@ -61,6 +63,8 @@ def _signed(pixels: np.ndarray) -> str:
     """
     level = float(np.median(pixels[::3, ::3]))
     unwrapped = np.where(pixels < 0, pixels + np.float32(65536), pixels)
+    if level < DEEP and kind not in ("", "flat"):
+        return SHIFTED  # no sky and no dark lies above half of full scale
     if level < DEEP:
         above = pixels >= 0
         if not above.any():

@@ -82,13 +82,11 @@ def study(item, known: str, max_image_bytes: int) -> Seen | None:
     pixels, invalid = pixels_of(item.file, image, True) if image else read_pixels(item.file, counts=True)
     examined = replace(examined, image=None)  # its bytes are not needed any more
     bitpix = int(examined.header["BITPIX"])
-    stored = numbers.stored_as(pixels, invalid, bitpix)
-    step = numbers.step_of(pixels) if not stored else None
-    signed = bitpix == 16 and pixels.dtype != np.uint16
     told = item.stated.get("kind") or headers.told_kind(Cards(examined.header), item.path)
     spoken = words.kind_in_path(item.path)
-    if stored == numbers.EITHER and (told or (spoken and spoken[0])) not in ("flat", ""):
-        stored = rawframe.SHIFTED  # a sky or a dark above half of full scale is none
+    stored = numbers.stored_as(pixels, invalid, bitpix, told or (spoken[0] if spoken else ""))
+    step = numbers.step_of(pixels) if not stored else None
+    signed = bitpix == 16 and pixels.dtype != np.uint16
     pixels, invalid = rawframe.as_told(pixels, invalid, {"stored": stored})
     open_ = not item.stated.get("kind") and (not told or (spoken is not None and spoken[0] != told))
     searched = item.sampled and told in ("", "light", "flat")
