@@ -61,9 +61,11 @@ def agreed_pattern(master: np.ndarray, noise: np.ndarray | None, nsigma: float =
     spikes = pattern - smooth
     single = np.abs(spikes) > SPIKE * robust_sigma(spikes)
     top, ceiling = 5 * robust_sigma(pattern), 5 * robust_sigma(noise)
-    rest = np.clip(np.where(single, smooth, pattern), -top, top)
+    rest = np.where(single, smooth, pattern)
+    np.clip(rest, -top, top, out=rest)
     np.clip(noise, -ceiling, ceiling, out=noise)
     noise[single] = 0
+    del smooth, spikes  # large frames
     result = pattern
     result += lines
     result -= rest
