@@ -7,6 +7,7 @@ from n2n.sky.calibrate import ROWS, median5, robust_sigma
 
 NARROW_SCALES, WIDE_SCALES = (1.0, 2.0, 4.0), (8.0, 16.0, 32.0)  # pixels; bands that are judged one by one
 SPIKE = 4.0  # sigma, above its neighbourhood: a pixel with a pattern of its own
+MANY = 0.01  # share of such pixels from which they shift the level of the others
 
 
 def noise_of_mean(frames: np.ndarray) -> np.ndarray | None:
@@ -56,15 +57,17 @@ def agreed_pattern(master: np.ndarray, noise: np.ndarray | None, nsigma: float =
     lines = np.median(master[::thin], axis=0, keepdims=True)
     lines = (lines + np.median(master[:, ::thin] - lines[:, ::thin], axis=1, keepdims=True)).astype(np.float32)
     pattern = master - lines
-    # Warm and hot pixels stay as they are: not even a clipped rest of many may leak into the bands of the others.
+    top, ceiling = 5 * robust_sigma(pattern), 5 * robust_sigma(noise)
+    # Hot pixels and cosmic rays must not leak into the wide bands. Where pixels are warm by the hundred, even what
+    # clipping leaves of them adds up: there they stay as they are, and the bands see their surroundings.
     smooth = median5(pattern)
     spikes = pattern - smooth
     single = np.abs(spikes) > SPIKE * robust_sigma(spikes)
-    top, ceiling = 5 * robust_sigma(pattern), 5 * robust_sigma(noise)
-    rest = np.where(single, smooth, pattern)
-    np.clip(rest, -top, top, out=rest)
+    many = single.mean() > MANY
+    rest = np.clip(np.where(single, smooth, pattern) if many else pattern, -top, top)
     np.clip(noise, -ceiling, ceiling, out=noise)
-    noise[single] = 0
+    if many:
+        noise[single] = 0
     del smooth, spikes  # large frames
     result = pattern
     result += lines
