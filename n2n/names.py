@@ -11,7 +11,9 @@ WILDCARDS = (
     *("night", "group", "chunk", "treatment", "key", "target", "palette", "model", "id"),
     *("noise", "activation", "targets", "seed", "n"),
 )
-_WILDCARD = re.compile(rf"\{{\s*(?:{'|'.join(WILDCARDS)})\s*(?:,|\}})")
+# Longest first: snakemake takes the first that fits, and does not try again.
+_NAMES = "|".join(sorted(WILDCARDS, key=len, reverse=True))
+_WILDCARD = re.compile(rf"\{{\s*(?:{_NAMES})\s*(?:,|\}})")
 _ANY_WILDCARD = re.compile(r"\{\s*[.\w]+\s*(?:,|\})|<[a-z][a-z0-9_]*>")
 
 
@@ -73,8 +75,8 @@ def braces_mean_themselves() -> bool:
     except (ImportError, AttributeError):
         return False
     if not known:
-        return snakemake.io.WILDCARD_REGEX.pattern == general and f"(?P<name>{'|'.join(WILDCARDS)})" in general
-    special = re.compile(general.replace(place, f"(?P<name>{'|'.join(WILDCARDS)})"), patterns.WILDCARD_REGEX.flags)
+        return snakemake.io.WILDCARD_REGEX.pattern == general and f"(?P<name>{_NAMES})" in general
+    special = re.compile(general.replace(place, f"(?P<name>{_NAMES})"), patterns.WILDCARD_REGEX.flags)
     patterns.WILDCARD_REGEX = snakemake.io.WILDCARD_REGEX = special
     pathvars.PATHVAR_REGEX = re.compile(r"(?!)")
     if hasattr(snakemake.io, "PeriodicityDetector"):

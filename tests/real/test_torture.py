@@ -87,7 +87,7 @@ def test_torture_is_sorted_out(real_data, tmp_path):
     found = {
         path.relative_to(real_data).as_posix()
         for path in (real_data / "torture").rglob("*")
-        if path.is_file() and path.name.endswith((".fits", ".fit", ".fts", ".fz", ".Z"))
+        if path.is_file() and path.name.endswith((".fits", ".fit", ".fts", ".fz", ".Z", ".mt"))
     }
     assert set(rows) | set(quarantine) == found and not set(rows) & set(quarantine)
     expected = {

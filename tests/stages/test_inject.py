@@ -105,8 +105,11 @@ def test_a_network_that_keeps_what_stands_out_of_the_noise_passes(judged, chain,
         return truth + np.where(ndimage.maximum_filter(smooth / noise, 9) > 3, smooth, 0.1 * smooth)
 
     facts = judged(careful)
-    assert facts["depth"]["delta_m90"]["value"] > -0.05
-    assert verdict(chain, facts, tmp_path) == "PASS"
+    deeper = facts["depth"]["delta_m90"]
+    assert deeper["value"] > -0.05
+    # With a hundred stars the depth is known to some tenths: then it passes only where it is deeper by twice its error.
+    sure = deeper["value"] + 0.05 >= 2 * deeper["standard_error"] or deeper["standard_error"] < 0.05
+    assert verdict(chain, facts, tmp_path) == ("PASS" if sure else "INFO")
 
 
 def test_a_network_that_erases_what_it_does_not_know_fails(judged, chain, tmp_path):

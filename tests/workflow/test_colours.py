@@ -1,6 +1,7 @@
 """A night of one target through two filters: its picture in colour, from raw frames to the crate."""
 
 import json
+import shutil
 
 import pytest
 from PIL import Image
@@ -14,17 +15,20 @@ pytestmark = pytest.mark.workflow
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory):
-    """Few exposures, so that nothing is trained; those in OIII are those in H-alpha under another name."""
+    """Few exposures, so that nothing is trained; those in OIII are another night's in H-alpha under another name."""
     workspace = Workspace(tmp_path_factory.mktemp("colours"))
     raw = workspace.folder / "data/raw"
     recipe.PRESETS["colours"] = recipe.Preset((256, 240), (recipe.HA_CROWDED,), (4,), 3, 3, 3, ())
     try:
         simulate_night(raw, preset="colours", night=NIGHT, report=lambda text: None)
+        simulate_night(raw, preset="colours", night="other", seed=1, scene_seed=0, report=lambda text: None)
     finally:
         del recipe.PRESETS["colours"]
-    for path in [*(raw / NIGHT).rglob("*_Ha_*.fits")]:
+    for path in [*(raw / "other").rglob("*_Ha_*.fits")]:
         content = path.read_bytes().replace(b"FILTER  = 'Ha      '", b"FILTER  = 'OIII    '")
-        path.with_name(path.name.replace("_Ha_", "_OIII_")).write_bytes(content)
+        place = raw / NIGHT / path.relative_to(raw / "other")
+        place.with_name(path.name.replace("_Ha_", "_OIII_")).write_bytes(content)
+    shutil.rmtree(raw / "other")
     workspace.snakemake()
     return workspace
 
