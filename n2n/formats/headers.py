@@ -8,11 +8,10 @@ stays empty; what was assumed is written to `notes`.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import PurePosixPath
 
 from n2n.errors import BadFrame
-from n2n.formats import done, readout, times
+from n2n.formats import done, quantities, readout, times
 from n2n.formats.filters import Filter, canonical_filter, filter_in_path, sanitise
 from n2n.formats.optics import field_deg
 from n2n.formats.overrides import KINDS
@@ -30,7 +29,6 @@ _KIND_WORDS = {
 _KINDS = {word: kind for kind, words in _KIND_WORDS.items() for word in words.split()}
 _PICTTYPES = {"1": "light", "2": "bias", "3": "dark", "4": "flat"}
 _OPEN = ("", "OPEN", "EMPTY", "NONE", "CLEAR", "AIR", "OUT", "NO FILTER", "NOFILTER")
-_CLOCKS = ("TIME-OBS", "UT-OBS", "UTSTART", "UTC-OBS", "UT")
 _NO_TARGETS = ("none", "n/a", "na", "unknown", "unnamed", "untitled", "undefined", "no target", "no object", "object")
 _NO_TARGETS += ("target", "autosave image", "snapshot", "light", "lights", "light frame", "flatwizard", "-", "--", ".")
 _GENERIC_FOLDERS = ("light", "lights", "raw", "frames", "subs", "fits", "images")
@@ -141,7 +139,7 @@ def normalise(
         "filter_bw_nm": chosen.bandwidth_nm,
         "filter_raw": raw,
         "exptime_s": exptime,
-        "date_obs": times.iso(_start(cards, profile, exptime, notes)),
+        "date_obs": times.iso(quantities.start(cards, profile, exptime, notes)),
         "camera": first_text(cards, profile, "camera"),
         "telescope": "" if profile.telescop_is_mount else first_text(cards, profile, "telescope"),
         "software": "INDI" if profile.name == "indi" else first_text(cards, profile, "software"),
@@ -156,9 +154,9 @@ def normalise(
         "trim": readout.trim(cards, profile, notes),
         "stage": stage,
         "done": steps,
-        "temperature_c": _temperature(cards, profile, notes),
-        **_gains(cards, profile, exptime, notes),
-        **_position(cards, profile),
+        "temperature_c": quantities.temperature(cards, profile, notes),
+        **quantities.gains(cards, profile, exptime, notes),
+        **quantities.position(cards, profile),
         "field_deg": field_deg(cards),
         "offset": first_number(cards, profile, "offset"),
         "pedestal_adu": first_number(cards, profile, "pedestal_adu"),
@@ -358,88 +356,3 @@ def _target(cards: Cards, path: str, override: dict) -> str:
     if folders and folders[-1].lower() not in _GENERIC_FOLDERS and sanitise(folders[-1]):
         return folders[-1]
     return "target"
-
-
-def _start(cards: Cards, profile: Profile, exptime: object, notes: list[str]):
-    clock = next((cards.text(key) for key in _CLOCKS if cards.text(key)), None)
-    candidates = (times.parse_utc(cards.text(key), clock) for key in keys_of(profile, "date_obs"))
-    moment = next((found for found in candidates if found), None)
-    if moment is None and cards.number("MJD-OBS") is not None:
-        moment = times.from_mjd(cards.number("MJD-OBS"))
-        notes.append("time from MJD-OBS")
-    if moment is None:
-        notes.append("no usable time; ordered by name")
-        return None
-    if profile.time == "end" and exptime:
-        notes.append("DATE-OBS is the end of the exposure; start computed")
-        return moment - timedelta(seconds=float(exptime))
-    if profile.time == "uncertain":
-        notes.append("time uncertain by one exposure")
-    return moment
-
-
-def _temperature(cards: Cards, profile: Profile, notes: list[str]) -> float | None:
-    measured = None
-    for key in keys_of(profile, "temperature_c"):
-        value = cards.number(key)
-        if value is None:
-            continue
-        if profile.temperature_unit == "kelvin" or "kelvin" in cards.comments[key].lower():
-            value = None if value < 0 else round(value - 273.15, 3)
-        elif key == "CAMTEMP" and not re.search(r"\d\s*C\b", cards.text(key)):
-            value = None  # kelvin or Celsius: nothing says which
-        measured = value if value is None or -150 < value < 100 else None
-        break
-    set_point = first_number(cards, profile, "set_point_c")
-    if measured is not None and set_point is not None and abs(measured - set_point) > 2:
-        notes.append(f"sensor at {measured:g} C, set to {set_point:g} C")
-    return measured
-
-
-def _gains(cards: Cards, profile: Profile, exptime: object, notes: list[str]) -> dict[str, float | None]:
-    gain = {
-        name: first_number(cards, profile, name)
-        for name in ("gain_setting", "e_per_adu", "read_noise_e", "saturate_adu")
-    }
-    if profile.gain == "e_per_adu":
-        gain["e_per_adu"], gain["gain_setting"] = cards.number("GAIN"), None
-    depth = profile.adc_depth_keys
-    if depth and gain["e_per_adu"] is not None and cards.number("EGAINSAV") is None:
-        bits = cards.number(depth["bits"])
-        if bits != 16:
-            gain["e_per_adu"] = None
-            notes.append(f"{depth['gain']} holds at the converter's depth, not for the saved numbers; not used")
-    unit = re.sub(r"[\s*^-]", "", cards.text("BUNIT").lower())
-    per_second = bool(re.search(r"/s(ec(ond)?)?$|s1$", unit)) and bool(exptime)
-    if re.match(r"(e|e-|el|electrons?|photoelectrons?)(/s.*|s1)?$", unit) or "GAINCOR" in cards.values or per_second:
-        # One unit of the file is an electron, or what an exposure collects in a second.
-        electrons = 1.0 if unit.startswith("e") or "GAINCOR" in cards.values else gain["e_per_adu"]
-        gain["e_per_adu"] = electrons and electrons * (float(exptime) if per_second else 1.0)
-        notes.append(f"the file's unit is {cards.text('BUNIT') or 'the electron, by GAINCOR'}")
-    for name in ("e_per_adu", "read_noise_e", "saturate_adu"):
-        if gain[name] is not None and gain[name] <= 0:
-            gain[name] = None
-    return gain
-
-
-def _position(cards: Cards, profile: Profile) -> dict[str, float | None]:
-    """Read a pointing hint in degrees; the exact zeros of an unset mount are no position."""
-    for ra_key, dec_key in zip(keys_of(profile, "ra_deg"), keys_of(profile, "dec_deg"), strict=True):
-        ra, dec = _angle(cards, ra_key, 15), _angle(cards, dec_key, 1)
-        if ra is not None and dec is not None and (ra, dec) != (0, 0) and 0 <= ra < 360 and abs(dec) <= 90:
-            return {"ra_deg": round(ra, 6), "dec_deg": round(dec, 6)}
-    return {"ra_deg": None, "dec_deg": None}
-
-
-def _angle(cards: Cards, key: str, sexagesimal_unit: int) -> float | None:
-    parts = re.split(r"[:\s]+", cards.text(key).strip())
-    try:
-        numbers = [float(part) for part in parts]
-    except ValueError:
-        return None
-    if len(numbers) == 1:
-        return numbers[0]
-    if len(numbers) > 3:
-        return None
-    size = sum(abs(number) / 60**power for power, number in enumerate(numbers)) * sexagesimal_unit
-    return -size if parts[0].startswith("-") else size
