@@ -28,6 +28,11 @@ KINDS = _table(
     "mbias mzero superbias superdark superflat masterdarkflat masterflatdark",
 )
 CAPITALS = {"PLU": "flat", "PLUs": "flat"}  # plage de lumière uniforme
+# Words of a file's name that say that several exposures are in it.
+STACKED = frozenset(
+    "coadd coadds coadded coaddition stacked stack autostack livestack integration integrated median combined combine "
+    "drizzle drizzled superstack".split()
+)
 MASTERS = _words("master masters maître maitre")
 PLURAL = frozenset(
     [word for word, kind in KINDS.items() if kind != "light" and (word.endswith("s") and word != "bias")]

@@ -30,7 +30,7 @@ def kind_in_path(path: str) -> tuple[str, str] | None:
     Returns
     -------
     (kind, word) or None
-        `kind` is ``'light'``, ``'bias'``, ``'dark'``, ``'flat'``, ``'darkflat'``, ``'master'`` (a combined frame),
+        `kind` is ``'light'``, ``'bias'``, ``'dark'``, ``'flat'``, ``'darkflat'``, ``'master'`` (a combined frame, a stack),
         ``'not_science'`` (focusing, plate solving, snapshots) or ``''``: the words contradict each other. `word` is
         as written in the path; of a contradiction, all words, joined by ``' / '``. None where no word tells.
     """
@@ -88,6 +88,8 @@ def _said(part: str, named: bool) -> dict[str, str]:
     text = _ENDINGS.sub("", unicodedata.normalize("NFC", part)) if named else unicodedata.normalize("NFC", part)
     words = _words(text)
     lower = [word.lower() for word, _ in words]
+    if named and any(word in known.STACKED for word in lower):
+        return {"master": text}
     phrase = known.NOT_SCIENCE.search(" ".join(word for word in lower if not word.isdigit()))
     # Beside a kind, focus is the position of the focuser.
     if phrase and not (known.BESIDE_KINDS.search(phrase[0]) and any(word in known.KINDS for word in lower)):

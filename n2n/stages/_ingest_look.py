@@ -147,7 +147,9 @@ def _no_exposure(path: str, spoken: tuple[str, str], told: str) -> BadFrame:
     kind, word = spoken
     fields = {"kind": told or "light"}
     if kind == "master":
-        return ask("already_processed", f"a master by its name ({word!r}); if it is a single frame", path, fields)
+        return ask(
+            "already_processed", f"a stack or a master by its name ({word!r}); if it is a single exposure", path, fields
+        )
     return ask("not_science", f"not an exposure to work with, by its name ({word!r}); if it is one", path, fields)
 
 

@@ -153,3 +153,12 @@ def test_times_are_read_back(value, unit):
 def test_two_times_are_none(one, other):
     found = exposure_in_path(f"{one}s/light_{other}s.fits")
     assert found[0] == one if one == other else found is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["nordic-ou5-ha-coadd-regrid.fits.gz", "ha-imslit-median.fits", "Stacked_30_M42.fits", "M31_integration.fits"],
+)
+def test_a_name_tells_a_stack(name):
+    assert kind_in_path(f"night/{name}")[0] == "master"
+    assert (kind_in_path(f"night/{name}/l_001.fits") or ("",))[0] != "master"  # of a folder it says nothing

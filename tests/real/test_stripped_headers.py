@@ -56,8 +56,8 @@ def test_evidence_is_right_or_says_nothing(real_data, tmp_path, folder, kinds, f
     aside = read_table(tmp_path / "results/n/quarantine.csv", QUARANTINE_COLUMNS)
     assert len(rows) + len(aside) == len(few)
     # A question is no error; a mosaic or a copy where there is none would be.
-    allowed = {"kind_unknown", "no_exposure", "filter_missing", "filter_ambiguous", "not_science", "duplicate"}
-    assert {row["reason_code"] for row in aside} <= allowed - {"duplicate", "not_science"}
+    allowed = {"kind_unknown", "no_exposure", "filter_missing", "filter_ambiguous", "not_science", "already_processed"}
+    assert {row["reason_code"] for row in aside} <= allowed - {"not_science"}
     for row in rows:
         name = row["path"].removeprefix("n/")
         assert row["kind"] == next(kind for start, kind in kinds.items() if name.startswith(start))

@@ -55,7 +55,9 @@ def test_frames_without_a_word_in_their_headers(real_data, tmp_path):
     rows, quarantine = run(real_data / "halpha", "ou5-not", tmp_path)
     assert not rows and len(quarantine) == 15
     # Stars tell that they are lights, words the filter; nothing tells how long they were exposed.
-    assert {row["reason_code"] for row in quarantine.values()} == {"no_exposure"}
+    codes = {path: row["reason_code"] for path, row in quarantine.items()}
+    assert set(codes.values()) == {"no_exposure", "already_processed"}
+    assert all(("coadd" in path) == (code == "already_processed") for path, code in codes.items())
     ha = quarantine["ou5-not/nordic-ou5-ha-00-regrid.fits.gz"]["reason"]
     assert ha.endswith('overrides: {"ou5-not/*": {exptime_s: "?"}}')
     stated = {"ou5-not/*": {"exptime_s": 300}, "ou5-not/*coadd*": {"skip": True}}
