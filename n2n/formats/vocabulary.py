@@ -29,9 +29,9 @@ KINDS = _table(
 )
 CAPITALS = {"PLU": "flat", "PLUs": "flat"}  # plage de lumière uniforme
 # Words of a file's name that say that several exposures are in it.
-STACKED = frozenset(
+STACKED = _words(
     "coadd coadds coadded coaddition stacked stack autostack livestack integration integrated median combined combine "
-    "drizzle drizzled superstack".split()
+    "drizzle drizzled superstack"
 )
 MASTERS = _words("master masters maître maitre")
 PLURAL = frozenset(

@@ -30,7 +30,7 @@ def kind_in_path(path: str) -> tuple[str, str] | None:
     Returns
     -------
     (kind, word) or None
-        `kind` is ``'light'``, ``'bias'``, ``'dark'``, ``'flat'``, ``'darkflat'``, ``'master'`` (a combined frame, a stack),
+        `kind` is ``'light'``, ``'bias'``, ``'dark'``, ``'flat'``, ``'darkflat'``, ``'master'`` (or a stack),
         ``'not_science'`` (focusing, plate solving, snapshots) or ``''``: the words contradict each other. `word` is
         as written in the path; of a contradiction, all words, joined by ``' / '``. None where no word tells.
     """
