@@ -86,7 +86,9 @@ _FOCUS = r"(?:focus|focusing|focussing|fokus|fokussierung|fokussieren|enfoque)"
 NOT_SCIENCE = re.compile(
     r"\b(?:snapshots?|snap ?shots?|auto ?focus(?:ing)?|"
     rf"{_FOCUS} (?:run|runs|test|tests|sequence|seq|curve|frames?|shots?|series|images?|check|star)|"
-    rf"^{_FOCUS}\b|v ?curves?|bahtinov|mise au point|messa a fuoco|"
+    # Alone at the beginning; but a file's name may tell where the focuser stood.
+    rf"^{_FOCUS}\b(?! ?(?:pos|position|positions|er|step|steps|temp|temperature|offset|ratio|al))|"
+    r"v ?curves?|bahtinov|mise au point|messa a fuoco|"
     r"plate ?solv(?:e|ed|ing)|polar ?align(?:ment|ing)?|drift ?align(?:ment|ing)?|collimation|kollimation|"
     r"test ?(?:shots?|exposures?|images?|frames?|aufnahmen?|bilder)|guid(?:e|ing) ?(?:cam|camera|log|images?|frames?)|"
     r"preview|framing|cent(?:er|r)ing|all ?sky ?(?:cam|camera))\b"

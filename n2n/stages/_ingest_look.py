@@ -3,9 +3,10 @@
 Everything that needs the pixels is done while they are in memory, once for a file, several files side by side.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from n2n.formats.profiles import Cards
 from n2n.formats.questions import UNKNOWN, ask
 from n2n.sky import evidence, mosaic, numbers, twins
 
+_PLAIN = re.compile("focus|solv|snap|curve|bahtinov|kollim|collim", re.I)
 FEWEST_STARS = 12  # in both exposures, for their stars to say that the fields differ
 
 
@@ -127,7 +129,7 @@ def inferred(item, others: Sequence[evidence.Look]) -> dict[str, Inferred]:
     if "kind" not in item.stated:
         spoken = words.kind_in_path(item.path)
         told = headers.told_kind(item.cards, item.path)
-        if spoken and spoken[0] in ("not_science", "master") and told in ("", "light", "flat"):
+        if spoken and _speaks_against(spoken, told, item.path):
             raise _no_exposure(item.path, spoken, told)
         if told in KINDS and item.seen.look is not None:
             path_says = spoken[0] if spoken else ""
@@ -141,6 +143,16 @@ def inferred(item, others: Sequence[evidence.Look]) -> dict[str, Inferred]:
     if named and "exptime_s" not in item.stated and not headers.told_exposure(item.cards):
         found["exptime_s"] = Inferred(named[0], f"the word {named[1]!r} in the path")
     return found
+
+
+def _speaks_against(spoken: tuple[str, str], told: str, path: str) -> bool:
+    """Whether words say that a frame is no exposure to work with, loudly enough beside what its header tells."""
+    kind, word = spoken
+    if kind not in ("not_science", "master") or told not in ("", "light", "flat"):
+        return False
+    # Against a header a folder's word counts only where it is plain: "M31 framing 2" may hold lights.
+    by_name = words.kind_in_path(PurePosixPath(path).name) == spoken
+    return kind == "master" or not told or by_name or _PLAIN.search(word) is not None
 
 
 def _no_exposure(path: str, spoken: tuple[str, str], told: str) -> BadFrame:

@@ -162,3 +162,9 @@ def test_two_times_are_none(one, other):
 def test_a_name_tells_a_stack(name):
     assert kind_in_path(f"night/{name}")[0] == "master"
     assert (kind_in_path(f"night/{name}/l_001.fits") or ("",))[0] != "master"  # of a folder it says nothing
+
+
+@pytest.mark.parametrize("name", ["FocusPos_1555_M31.fits", "focus_position_1555_l_001.fits", "FocuserTemp_3_l_2.fits"])
+def test_the_position_of_the_focuser_is_no_focus_run(name):
+    assert kind_in_path(f"night/{name}") is None
+    assert kind_in_path("night/focus_001.fits")[0] == "not_science"

@@ -255,3 +255,13 @@ def test_panels_with_other_stars_are_two_groups_a_lost_mount_is_none(sky):
     groups = {name: row["group"] for name, row in sky.ingest().items()}
     assert groups["a0.fits"] == groups["lost0.fits"] == groups["lost1.fits"] == "M-42_Ha"
     assert groups["b0.fits"] == groups["b1.fits"] == "M-42-2_Ha"
+
+
+def test_a_focus_run_is_no_science_a_folder_named_framing_may_be(sky):
+    sky.write("focus run/f_1.fits", sky.frame(), 1)
+    sky.write("M31/Snapshot_1.fits", sky.frame(), 2)
+    sky.write("M31 framing 2/l_1.fits", sky.frame(), 3)
+    sky.write("M31/FocusPos_1555_l_2.fits", sky.frame(), 4)
+    assert sorted(sky.ingest()) == ["M31 framing 2/l_1.fits", "M31/FocusPos_1555_l_2.fits"]
+    assert sky.codes() == {"focus run/f_1.fits": "not_science", "M31/Snapshot_1.fits": "not_science"}
+    assert "focus run/f_1.fits" in sky.ingest(**answer(sky.quarantine()["focus run/f_1.fits"]))
