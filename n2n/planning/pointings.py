@@ -31,7 +31,6 @@ class Pointings:
     ):
         self.key, self.same_field = key, same_field
         self.members: dict[str, dict[int, list[dict]]] = {}
-        self.trusted: dict[tuple[str, int, int], bool | None] = {}
         for row in rows:
             self._add(row, int(row.get("panel") or 1))
 

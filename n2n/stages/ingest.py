@@ -260,7 +260,7 @@ def _leave_copies(rows: dict[str, dict[str, str]], state: Night, again: set[str]
     everything = [*there.values(), *rows.values()]
     for kept, copy in find_twins(everything, set(rows), lambda one, other: look.are_twins(one, other, raw)):
         what = "a reduced copy of" if copy["stage"] != kept["stage"] else "the same exposure as"
-        reason = f"{what} {kept['path']}: begun at the same time, with the same noise"
+        reason = f"{what} {kept['path']}: its noise is the same"
         if copy["stage"] != kept["stage"]:
             reason += f"; to use this one instead, {hint(kept['path'], {'skip': True}, where='file')}"
         state.reject(copy["path"], BadFrame("duplicate", reason))
