@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 from n2n.errors import UserError
-from n2n.palettes import wanted_palettes
+from n2n.formats.palettes import wanted_palettes
 
 
 @functools.cache

@@ -7,7 +7,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
-from n2n import runs
+from n2n.planning import runs
 from n2n.config import read_settings
 from n2n.errors import UserError
 

@@ -33,8 +33,8 @@ from n2n.fidelity.evidence import evidence
 from n2n.fidelity.gates import FAIL
 from n2n.fidelity.risk import held_out_gain
 from n2n.fidelity.zones import ZONES, divide
+from n2n.nets.tiles import overlaps
 from n2n.stages._assess_gates import evidence_gates, gain_gates, sky_level_gate, star_gates
-from n2n.tiles import overlaps
 
 RESULTS = HERE / "results.csv"
 COLUMNS = ("side", "scene", "realisation", "candidate", "harm", "failed", "commit", "date")

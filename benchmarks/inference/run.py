@@ -22,9 +22,9 @@ from pathlib import Path
 
 import numpy as np
 
+from n2n.nets.tiles import overlaps
 from n2n.simulate.optics import Conditions, render
 from n2n.simulate.scene import Scene, canvas_shape, nebula, stars
-from n2n.tiles import overlaps
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"

@@ -9,9 +9,9 @@ import torch
 
 from n2n.nets.level import keep_level
 from n2n.nets.sampling import MIN_DEPTH, fill
+from n2n.nets.tiles import padding, spans
 from n2n.nets.training import orient, restore
 from n2n.nets.unet import Denoiser, decide, judge, look
-from n2n.tiles import padding, spans
 
 REACH = 72  # pixels: farther than a pixel of the output sees (bands 18, U-Net 47), and a multiple of tiles.BLOCK
 FILL = 18  # pixels: farthest known neighbour that an unknown pixel is filled from

@@ -13,7 +13,7 @@ from n2n.errors import UserError
 from n2n.log import logger
 from n2n.nets.device import device_name
 from n2n.nets.inference import REACH
-from n2n.tiles import BLOCK, SIDES, SMALLEST
+from n2n.nets.tiles import BLOCK, SIDES, SMALLEST
 
 CPU_TILE = 1024  # px; with a larger one, at most the quarter of the work could be saved that goes into what tiles share
 BYTES_A_PIXEL = 1000  # of a tile and what it sees; benchmarks/inference finds 450 on a CPU

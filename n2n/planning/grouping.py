@@ -8,7 +8,7 @@ from n2n.errors import BadFrame
 from n2n.formats.filters import sanitise
 from n2n.formats.targets import target_key, target_label
 from n2n.planning.pointings import Pointings, position, separation
-from n2n.setups import differences
+from n2n.planning.setups import differences
 
 _ALIKE = ("row_order", "bayer")
 SAME_PLACE = 0.1  # degrees within which two names may well mean one target

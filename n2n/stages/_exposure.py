@@ -14,9 +14,9 @@ from n2n.formats.pixels import read_planes
 from n2n.formats.rawframe import read_frame
 from n2n.formats.tables import number, read_json
 from n2n.log import logger
+from n2n.planning.treatments import MASTER_KINDS, set_of
 from n2n.sky.calibrate import Calibration, calibrate, fill_flagged
 from n2n.sky.gain import Measured, settle
-from n2n.treatments import MASTER_KINDS, set_of
 
 
 def add_arguments(parser) -> None:

@@ -33,6 +33,7 @@ from n2n.formats.provenance import (
 )
 from n2n.formats.tables import read_json, write_json
 from n2n.log import logger
+from n2n.nets.tiles import overlaps
 from n2n.stages._assess_calibration import calibration_of
 from n2n.stages._assess_changed import write_changed, write_nothing
 from n2n.stages._assess_errors import single_exposure
@@ -53,7 +54,6 @@ from n2n.stages._assess_variance import (
     variance_scale,
 )
 from n2n.stages.pairs import Pairs
-from n2n.tiles import overlaps
 
 # The gain falls with depth about as depth^-0.35 (-0.29 to -0.40, benchmarks/claim). It is measured on blocks A and B
 # and brought to the full stack with that.

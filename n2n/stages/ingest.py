@@ -363,7 +363,7 @@ def run(args) -> None:
     """Bring the tables of nights up to date and say where they are."""
     from n2n.config import check_config, read_settings
     from n2n.log import logger
-    from n2n.plan import find_nights, ingest_nights
+    from n2n.planning.plan import find_nights, ingest_nights
 
     usual = Path("config/config.yaml")
     file = args.config or (usual if usual.exists() else None)

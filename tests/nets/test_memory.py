@@ -7,7 +7,7 @@ from n2n.errors import UserError
 from n2n.nets import memory
 from n2n.nets.inference import REACH
 from n2n.nets.memory import CPU_TILE, Place, fitting_tile, out_of_memory, within_memory
-from n2n.tiles import SIDES
+from n2n.nets.tiles import SIDES
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 FULL_GPU = torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")

@@ -5,8 +5,8 @@ import torch
 from n2n.nets import prior
 from n2n.nets.bands import band_noise
 from n2n.nets.inference import REACH
+from n2n.nets.tiles import BLOCK
 from n2n.nets.unet import ACTIVATIONS, MOST, MULTIPLE, Denoiser, parameters
-from n2n.tiles import BLOCK
 
 BACKGROUND = torch.full((1, 1, 1, 1), 25.0)
 

@@ -10,7 +10,7 @@ import pytest
 from n2n.cli import main
 from n2n.config import check_config
 from n2n.formats.tables import read_json
-from n2n.plan import ingest_nights, make_plan, write_plan
+from n2n.planning.plan import ingest_nights, make_plan, write_plan
 from n2n.simulate import load_truth, noiseless, recipe, simulate_night
 from n2n.simulate.frames import flat_of
 from n2n.stages.pairs import Pairs

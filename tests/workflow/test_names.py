@@ -14,7 +14,7 @@ import pytest
 from astropy.io import fits
 
 from n2n.formats.tables import read_csv
-from n2n.names import WILDCARDS, why_no_night
+from n2n.planning.names import WILDCARDS, why_no_night
 
 from .conftest import NIGHT, REPOSITORY, Workspace, new_workspace
 
@@ -91,7 +91,7 @@ def test_every_wildcard_of_a_rule_is_known_to_be_one():
     for rule in (REPOSITORY / "workflow").rglob("*.smk"):
         text = rule.read_text()
         used = set(re.findall(r"\{\{(\w+)\}\}", text)) | set(re.findall(r'="\{(\w+)\}"', text))
-        assert used <= set(WILDCARDS), f"{rule.name}: add to n2n.names.WILDCARDS"
+        assert used <= set(WILDCARDS), f"{rule.name}: add to n2n.planning.names.WILDCARDS"
 
 
 def test_hostile_names_of_nights_targets_and_filters_reach_every_command_whole(tmp_path):

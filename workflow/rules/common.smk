@@ -6,11 +6,11 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from n2n import names
-from n2n import plan as planning
+from n2n.planning import names
+from n2n.planning import plan as planning
 from n2n.config import check_config, options
 from n2n.errors import UserError
-from n2n.palettes import PALETTES
+from n2n.formats.palettes import PALETTES
 
 # A brace in a folder's name is a brace; only the wildcards of these rules are wildcards.
 LITERAL = names.braces_mean_themselves()

@@ -126,7 +126,7 @@ TABLE = (
 )
 # Columns of exact settings that a user may state (`overrides`) where only one of two frames tells them.
 STATED = ("camera", "gain_setting", "offset")
-# Columns that a choice of a master explains in words of its own (`n2n.masters.misfit`).
+# Columns that a choice of a master explains in words of its own (`n2n.planning.masters.misfit`).
 OWN_WORDS = {"exptime_s", "temperature_c", "filter", "filter_bw_nm", "rotator_deg"}
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from n2n.config import check_config
 from n2n.errors import UserError
-from n2n.palettes import PALETTES, composites, wanted_palettes
+from n2n.formats.palettes import PALETTES, composites, wanted_palettes
 
 
 def group(name, night="n1", target="M 31", lights=20):

@@ -1,6 +1,6 @@
 """Masters: which of them calibration frames make, and whether one suits a light.
 
-Frames go into different masters where one of them all would be wrong for some of its users: `n2n.setups` holds the
+Frames go into different masters where one of them all would be wrong for some of its users: `n2n.planning.setups` holds the
 table of what must agree. Nothing here reads a pixel.
 """
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from statistics import median
 
-from n2n import setups
 from n2n.formats.frametable import pedestal_of
 from n2n.formats.tables import number
-from n2n.names import LONGEST, shortened
-from n2n.setups import MAX_DEGREES, MAX_TURN
+from n2n.planning import setups
+from n2n.planning.names import LONGEST, shortened
+from n2n.planning.setups import MAX_DEGREES, MAX_TURN
 
 MIN_FRAMES = 3  # frames a master needs: fewer cannot outvote a cosmic ray
 KINDS = ("bias", "dark", "flat", "darkflat")

@@ -11,11 +11,11 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
 
-from n2n import setups
 from n2n.formats.tables import number
-from n2n.library import DONE, Decision, Library, remark
-from n2n.masters import Master, chains, kept, make_master, split, turn_between, typical
-from n2n.remedies import pattern_of, telling_settings
+from n2n.planning import setups
+from n2n.planning.library import DONE, Decision, Library, remark
+from n2n.planning.masters import Master, chains, kept, make_master, split, turn_between, typical
+from n2n.planning.remedies import pattern_of, telling_settings
 
 MASTER_KINDS = ("dark", "bias", "flat", "defects")
 TREATMENT = (*MASTER_KINDS, "dark_scale", "left_out")  # columns that a chunk's table has beside those of frames.csv

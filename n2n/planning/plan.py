@@ -15,12 +15,12 @@ from pathlib import Path
 
 from n2n.errors import UserError
 from n2n.formats.atomic import write_text_if_changed
+from n2n.formats.palettes import composites, wanted_palettes
 from n2n.formats.tables import csv_text, number, read_csv, read_json
-from n2n.library import Library
-from n2n.masters import Master, safe
-from n2n.names import shortened, shown, why_no_night
-from n2n.palettes import composites, wanted_palettes
-from n2n.treatments import MASTER_KINDS, TREATMENT, samples, set_of, treat
+from n2n.planning.library import Library
+from n2n.planning.masters import Master, safe
+from n2n.planning.names import shortened, shown, why_no_night
+from n2n.planning.treatments import MASTER_KINDS, TREATMENT, samples, set_of, treat
 
 # Raised when a stage makes other pixels from the same input; snakemake then runs it again.
 RECIPES = {
@@ -107,7 +107,7 @@ def find_nights(
     Parameters
     ----------
     leave_out : callable
-        Receives a line for every night whose name cannot be used (`n2n.names`); the others go on.
+        Receives a line for every night whose name cannot be used (`n2n.planning.names`); the others go on.
     literal : bool
         Whether braces in names mean themselves.
 

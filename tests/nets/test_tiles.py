@@ -3,7 +3,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from n2n.tiles import BLOCK, overlaps, padding, spans
+from n2n.nets.tiles import BLOCK, overlaps, padding, spans
 
 
 @pytest.mark.parametrize("length", [64, 200, 500, 1000, 1023])

@@ -76,7 +76,7 @@ def composites(groups, palettes: list[str]) -> dict[tuple[str, str, str], list[s
 
     Parameters
     ----------
-    groups : iterable of n2n.plan.Group
+    groups : iterable of n2n.planning.plan.Group
     palettes : list of str
     """
     found: dict[tuple[str, str], dict] = {}

@@ -8,7 +8,7 @@ import sys
 import psutil
 import pytest
 
-from n2n import runs
+from n2n.planning import runs
 
 
 @pytest.fixture

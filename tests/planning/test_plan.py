@@ -9,7 +9,7 @@ from n2n.errors import UserError
 from n2n.formats.frametable import FRAME_COLUMNS, QUARANTINE_COLUMNS, write_table
 from n2n.formats.overrides import matches
 from n2n.formats.tables import read_csv
-from n2n.plan import find_nights, make_plan, model_id, write_plan
+from n2n.planning.plan import find_nights, make_plan, model_id, write_plan
 
 NIGHT = "2026-01-02"
 

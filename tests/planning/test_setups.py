@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from n2n import setups
+from n2n.planning import setups
 
 VALUES = st.sampled_from(
     ["", "0", "1", "4", "16", "-10", "-8.5", "359.6", "0.3", "TOP-DOWN", "top-down", "BOTTOM-UP", "RGGB"]

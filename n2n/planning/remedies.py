@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
-from n2n import setups
 from n2n.formats.overrides import matches
 from n2n.formats.questions import hint, pattern_for
 from n2n.formats.tables import number
-from n2n.masters import Master, misfit, with_facts
+from n2n.planning import setups
+from n2n.planning.masters import Master, misfit, with_facts
 
 _SET = "set in config/config.yaml: overrides: "
 
@@ -16,7 +16,7 @@ def telling_settings(library, night: str, light: dict, kinds: Iterable[str]) -> 
 
     Parameters
     ----------
-    library : n2n.library.Library
+    library : n2n.planning.library.Library
     night : str
     light : dict
         Row that stands for the group.

@@ -1,16 +1,16 @@
 """The library of calibration frames of all nights: which masters a group of lights takes, and why.
 
 A group takes the nearest night's master that fits, and says why it took it, or why it took none: nothing is ever
-refused in silence. Which masters there are and what fits is told by `n2n.masters`.
+refused in silence. Which masters there are and what fits is told by `n2n.planning.masters`.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
-from n2n import setups
 from n2n.formats.tables import number
-from n2n.masters import (
+from n2n.planning import setups
+from n2n.planning.masters import (
     MIN_FRAMES,
     Master,
     enough,

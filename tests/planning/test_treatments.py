@@ -1,8 +1,8 @@
 import pytest
 from test_library import NIGHT, frames
 
-from n2n.library import Library
-from n2n.treatments import samples, set_of, treat
+from n2n.planning.library import Library
+from n2n.planning.treatments import samples, set_of, treat
 
 
 def lights(number, batch=0, **facts):
