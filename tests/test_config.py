@@ -6,7 +6,7 @@ import pytest
 from n2n.config import add_settings, check_config, load_config, options, schema
 from n2n.errors import UserError
 
-# Sections of stages. `photos` names folders; n2n.grid makes options of it.
+# Sections of stages. `photos` names folders; n2n.study.cells makes options of it.
 SECTIONS = [name for name, part in schema()["properties"].items() if part.get("properties") and name != "photos"]
 
 

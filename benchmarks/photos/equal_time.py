@@ -24,12 +24,12 @@ from PIL import Image
 from torch import nn
 
 from n2n.nets.loop import generator_of
-from n2n.nets.paper import PaperUNet
-from n2n.nets.photo_inference import denoise_photograph
-from n2n.nets.photo_losses import l2
-from n2n.photos.corruptions import CORRUPTIONS, pair
-from n2n.photos.metrics import psnr
-from n2n.photos.photographs import Photographs, find_photographs, read_photograph
+from n2n.study.corruptions import CORRUPTIONS, pair
+from n2n.study.inference import denoise_photograph
+from n2n.study.losses import l2
+from n2n.study.metrics import psnr
+from n2n.study.paper import PaperUNet
+from n2n.study.photographs import Photographs, find_photographs, read_photograph
 
 HERE = Path(__file__).parent
 BATCH, CROP, SIGMA, RATE = 4, 64, 50, 0.001

@@ -19,7 +19,7 @@ import sys
 import time
 from pathlib import Path
 
-from n2n.grid import SIZES, recipe_options
+from n2n.study.cells import SIZES, recipe_options
 
 HERE = Path(__file__).parent
 # Lehtinen et al. 2018: Gaussian and Poisson from the official code's U-Net (README, Kodak), the others from table 1 and
@@ -53,8 +53,8 @@ def dry_run(noise: str, photos: Path, steps: int) -> str:
     import torch
 
     from n2n.nets.device import choose_device, device_name, set_threads
-    from n2n.nets.photo_training import PhotoRecipe, train_on_photographs
-    from n2n.stages._photo_sources import Synthetic
+    from n2n.study.sources import Synthetic
+    from n2n.study.training import PhotoRecipe, train_on_photographs
 
     class Enough(Exception):
         pass

@@ -31,8 +31,8 @@ sys.path.insert(0, str(HERE.parents[1]))
 
 from n2n.nets.device import half_precision  # noqa: E402
 from n2n.nets.loop import fit, generator_of  # noqa: E402
-from n2n.photos.corruptions import CORRUPTIONS, pair  # noqa: E402
-from n2n.photos.photographs import Photographs, find_photographs, read_photograph  # noqa: E402
+from n2n.study.corruptions import CORRUPTIONS, pair  # noqa: E402
+from n2n.study.photographs import Photographs, find_photographs, read_photograph  # noqa: E402
 
 BATCH, CROP, DEPTH, WIDTH = 8, 64, 3, 32
 NETWORK = {"depth": DEPTH, "num_channels_init": WIDTH, "use_batch_norm": False}

@@ -17,8 +17,8 @@ from n2n.formats.atomic import atomic_path, write_text
 from n2n.formats.provenance import versions
 from n2n.formats.tables import read_json, write_json
 from n2n.log import logger
-from n2n.stages._photo_sources import Pairs, Synthetic
 from n2n.stages.train import add_device
+from n2n.study.sources import Pairs, Synthetic
 
 NOISES = ("gaussian", "poisson", "bernoulli", "text", "impulse", "camera")
 # Where `denoise` looks for a model when none is named.
@@ -78,8 +78,8 @@ def train(args) -> None:
 
     from n2n.nets.device import choose_device, device_name, set_threads
     from n2n.nets.model import save_weights
-    from n2n.nets.photo_training import PhotoRecipe, train_on_photographs
     from n2n.nets.unet import parameters
+    from n2n.study.training import PhotoRecipe, train_on_photographs
 
     if (args.noise is None) == (args.pairs is None):
         raise UserError("say what to train on: either --noise KIND or --pairs A B")
@@ -138,8 +138,8 @@ def denoise(args) -> None:
     from PIL import Image
 
     from n2n.nets.device import choose_device, set_threads
-    from n2n.nets.photo_inference import denoise_photograph, to_bytes
-    from n2n.photos.photographs import read_photograph
+    from n2n.study.inference import denoise_photograph, to_bytes
+    from n2n.study.photographs import read_photograph
 
     device = choose_device(args.device, args.gpus)
     set_threads(args.threads)
@@ -163,7 +163,7 @@ def denoise(args) -> None:
 def load_photo_model(path: Path, device):
     """Read a model of `n2n photo train`; UserError where it is not one."""
     from n2n.nets.model import read_weights
-    from n2n.nets.photo_training import PhotoRecipe, build_network
+    from n2n.study.training import PhotoRecipe, build_network
 
     facts = read_json(path)
     if facts.get("kind") != "photo":

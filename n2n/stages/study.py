@@ -15,7 +15,7 @@ from n2n.errors import UserError
 from n2n.formats.atomic import write_text
 from n2n.formats.tables import read_json, write_json
 from n2n.log import logger
-from n2n.stages._study_pictures import NAMES, picture_sheet, plot_curves
+from n2n.study.pictures import NAMES, picture_sheet, plot_curves
 
 # Figures compared: name in a run's summary, words, unit, is more better, decimals.
 FIGURES = [

@@ -12,12 +12,12 @@ from n2n.errors import UserError
 from n2n.nets import inference, loop, photo_training, prior
 from n2n.nets.bands import SMOOTHING
 from n2n.nets.device import choose_device, half_precision
-from n2n.nets.photo_inference import denoise_photograph
 from n2n.nets.sampling import Exposures
 from n2n.nets.training import Recipe, train
 from n2n.nets.unet import INPUTS, Denoiser, look
-from n2n.photos import corruptions
-from n2n.photos.photographs import Photographs
+from n2n.study import corruptions
+from n2n.study.inference import denoise_photograph
+from n2n.study.photographs import Photographs
 
 GPU = torch.device("cuda")
 RECIPE = Recipe(width=8, steps=6, batch=2, crop=32, seed=3)

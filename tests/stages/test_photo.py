@@ -161,7 +161,7 @@ def test_pairs_must_match(tmp_path, capsys):
 
 
 def test_the_networks_have_the_activation_that_was_asked_for(trained):
-    from n2n.nets.photo_training import PhotoRecipe, build_network
+    from n2n.study.training import PhotoRecipe, build_network
 
     for name, kind in (("elu", torch.nn.ELU), ("leaky_relu", torch.nn.LeakyReLU), ("gelu", torch.nn.GELU)):
         for network in ("paper", "ours"):

@@ -1,5 +1,5 @@
 # study: Noise2Noise on photographs; `snakemake study --config study=quick`. Nights are not looked at.
-from n2n import grid
+from n2n.study import cells as grid
 
 SIZE = CONFIG["study"] if CONFIG["study"] != "none" else "quick"
 STUDY = f"{RESULTS}/study/{SIZE}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from n2n.photos.text import TextBank
+from n2n.study.text import TextBank
 
 READ_NOISE = 0.01  # of the camera where a level does not say, as at its test level
 MOST_READ_NOISE = 0.02  # in training

@@ -2,7 +2,7 @@ import pytest
 
 from n2n.cli import build_parser
 from n2n.config import check_config
-from n2n.grid import SIZES, cells, photograph_options, recipe_options
+from n2n.study.cells import SIZES, cells, photograph_options, recipe_options
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -3,8 +3,8 @@ import torch
 from torch import nn
 
 from n2n.nets.activations import ACTIVATIONS
-from n2n.nets.paper import PaperUNet
 from n2n.nets.unet import parameters
+from n2n.study.paper import PaperUNet
 
 # Table 2 of Lehtinen et al. 2018: inputs and outputs of every convolution, n = m = 3.
 TABLE = [

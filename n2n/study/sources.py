@@ -23,8 +23,8 @@ class Synthetic:
     """
 
     def __init__(self, args, device):
-        from n2n.photos.corruptions import CORRUPTIONS
-        from n2n.photos.photographs import Photographs, builtin_photographs
+        from n2n.study.corruptions import CORRUPTIONS
+        from n2n.study.photographs import Photographs, builtin_photographs
 
         self.args, self.device, self.corruption = args, device, CORRUPTIONS[args.noise]
         if args.photos:
@@ -57,7 +57,7 @@ class Synthetic:
 
     def draw(self, generator) -> dict:
         """A batch for training."""
-        from n2n.photos.corruptions import pair
+        from n2n.study.corruptions import pair
 
         clean = self.photographs.crops(self.args.batch, self.args.crop, generator)
         return pair(clean, self.corruption, generator, self.clean_targets)
@@ -96,8 +96,8 @@ class Synthetic:
         """Corrupt one photograph at the test level, denoise it, compare."""
         import torch
 
-        from n2n.nets.photo_inference import denoise_photograph
-        from n2n.photos.metrics import psnr, ssim
+        from n2n.study.inference import denoise_photograph
+        from n2n.study.metrics import psnr, ssim
 
         clean = torch.from_numpy(photograph.copy()).permute(2, 0, 1).to(self.device).float() / 255 - 0.5
         size = self.args.test_crop
@@ -123,7 +123,7 @@ class Pairs:
     loss = "l2"
 
     def __init__(self, args, device):
-        from n2n.photos.photographs import Photographs
+        from n2n.study.photographs import Photographs
 
         first, second = (dict(read_folder(folder)) for folder in args.pairs)
         names = sorted(first.keys() & second.keys())
@@ -165,7 +165,7 @@ class Pairs:
 
 def read_folder(folder: Path) -> list:
     """(path below the folder, pixels) of every photograph in it: names alone may repeat between sub-folders."""
-    from n2n.photos.photographs import find_photographs, read_photograph
+    from n2n.study.photographs import find_photographs, read_photograph
 
     return [(path.relative_to(folder).as_posix(), read_photograph(path)) for path in find_photographs(folder)]
 
@@ -184,7 +184,7 @@ def write_example(path: Path, images: tuple, size: int = 192) -> None:
     import numpy as np
     from PIL import Image
 
-    from n2n.nets.photo_inference import to_bytes
+    from n2n.study.inference import to_bytes
 
     views = []
     for image in images:

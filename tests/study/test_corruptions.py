@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from n2n.photos.corruptions import CORRUPTIONS, READ_NOISE, pair
+from n2n.study.corruptions import CORRUPTIONS, READ_NOISE, pair
 
 SHAPE = (1, 3, 160, 160)
 PIXELS = math.prod(SHAPE)

@@ -10,9 +10,9 @@ from torch import nn
 from n2n.errors import UserError
 from n2n.nets.device import compiled, half_precision
 from n2n.nets.loop import Curves, fit, generator_of
-from n2n.nets.paper import MULTIPLE, PaperUNet
-from n2n.nets.photo_losses import photo_loss
 from n2n.nets.unet import ResidualUNet
+from n2n.study.losses import photo_loss
+from n2n.study.paper import MULTIPLE, PaperUNet
 
 NETWORKS = {
     "paper": PaperUNet,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from n2n.nets.photo_losses import annealed_l0, hdr, l1, l2, photo_loss
+from n2n.study.losses import annealed_l0, hdr, l1, l2, photo_loss
 
 # Skewed samples of one pixel: mean, median and mode differ.
 SAMPLES = torch.tensor([1.0] * 40 + [2.0] * 15 + [3.0] * 15 + [10.0] * 30)

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from n2n.photos.text import COVERED, NONE, TextBank
+from n2n.study.text import COVERED, NONE, TextBank
 
 CPU = torch.device("cpu")
 SIDE = 256

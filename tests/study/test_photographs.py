@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from n2n.errors import UserError
-from n2n.photos import photographs
-from n2n.photos.photographs import Photographs, builtin_photographs, find_photographs, read_photograph
+from n2n.study import photographs
+from n2n.study.photographs import Photographs, builtin_photographs, find_photographs, read_photograph
 
 CPU = torch.device("cpu")
 PADDING = 255  # a value that no test image holds

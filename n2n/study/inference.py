@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from n2n.nets.device import half_precision
-from n2n.nets.paper import MULTIPLE
+from n2n.study.paper import MULTIPLE
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from n2n.photos.metrics import psnr, ssim
+from n2n.study.metrics import psnr, ssim
 
 
 def photo(seed=0, side=64):

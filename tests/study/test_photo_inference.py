@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from n2n.nets.paper import PaperUNet
-from n2n.nets.photo_inference import denoise_photograph, to_bytes
+from n2n.study.inference import denoise_photograph, to_bytes
+from n2n.study.paper import PaperUNet
 
 
 class Identity(nn.Module):
