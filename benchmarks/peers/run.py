@@ -30,7 +30,7 @@ import methods
 
 from n2n.config import load_config
 from n2n.fidelity.gates import FAIL
-from n2n.stages._report_words import failure
+from n2n.report.words import failure
 from n2n.stages.compare import compare
 from n2n.stages.pairs import Pairs
 from n2n.stages.truth import fitted_truth

@@ -20,7 +20,6 @@ from n2n.fidelity.proof import unproven
 from n2n.fidelity.risk import Gain
 from n2n.fidelity.zones import BRIGHTNESSES, brightness_class, divide
 from n2n.formats import flags as bits
-from n2n.formats.pictures import before_after_png, preview_png
 from n2n.formats.products import read_product, set_cards, write_fits
 from n2n.formats.provenance import (
     denoise_cards,
@@ -34,8 +33,9 @@ from n2n.formats.provenance import (
 from n2n.formats.tables import read_json, write_json
 from n2n.log import logger
 from n2n.nets.tiles import overlaps
+from n2n.report.changed import write_changed, write_nothing
+from n2n.report.images import before_after_png, preview_png
 from n2n.stages._assess_calibration import calibration_of
-from n2n.stages._assess_changed import write_changed, write_nothing
 from n2n.stages._assess_errors import single_exposure
 from n2n.stages._assess_gates import (
     evidence_gates,

@@ -15,11 +15,11 @@ from n2n.errors import UserError
 from n2n.formats.atomic import atomic_path
 from n2n.formats.flags import NO_DATA
 from n2n.formats.palettes import PALETTES
-from n2n.formats.pictures import robust_level
 from n2n.formats.products import read_product
 from n2n.formats.tiff import write_tiff
 from n2n.log import logger
-from n2n.sky.composite import Channel, align, compose
+from n2n.report.composite import Channel, align, compose
+from n2n.report.images import robust_level
 from n2n.sky.match import NoMatch
 
 SIDE = 2400  # pixels of the longer side of a PNG

@@ -29,10 +29,10 @@ from n2n.formats.products import reference_header, set_cards, write_fits
 from n2n.formats.provenance import stack_cards
 from n2n.formats.tables import write_json
 from n2n.log import logger
+from n2n.report.words import failure, measured, needs
 from n2n.stages._assess_gates import evidence_gates, gain_gates, halves_of, sky_level_gate, star_gates
 from n2n.stages._assess_ground import ground, light_of_all, measure, sky_noise
 from n2n.stages._compare_scale import BENT, line, read_image, relation, settled
-from n2n.stages._report_words import failure, measured, needs
 from n2n.stages.pairs import Pairs
 
 SCHEMA = 1  # of compare.json

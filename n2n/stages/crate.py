@@ -17,7 +17,7 @@ from n2n.formats.fits import sha256_file
 from n2n.formats.products import read_product_header
 from n2n.formats.tables import read_csv, read_json, write_json
 from n2n.log import logger
-from n2n.stages._report_words import headline, reasons_of, verdict_of
+from n2n.report.words import headline, reasons_of, verdict_of
 
 CONTEXT = ["https://w3id.org/ro/crate/1.1/context", "https://w3id.org/ro/terms/workflow-run/context"]
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"

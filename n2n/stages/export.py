@@ -17,10 +17,10 @@ import numpy as np
 from astropy.io import fits
 
 from n2n.errors import UserError
-from n2n.formats.pictures import brightness, robust_level, stretch_limits, without_holes
 from n2n.formats.products import read_product, write_fits
 from n2n.formats.tiff import write_tiff
 from n2n.log import logger
+from n2n.report.images import brightness, robust_level, stretch_limits, without_holes
 
 TIFF, FITS = (".tif", ".tiff"), (".fits", ".fit", ".fts")
 COARSE = 0.1  # steps of this many sigma of the plain stack may show in a denoised image

@@ -17,12 +17,12 @@ from n2n.errors import UserError
 from n2n.formats.atomic import write_text
 from n2n.formats.tables import number, read_csv, read_json
 from n2n.log import logger
-from n2n.stages import _report_charts as charts
-from n2n.stages import _report_frames as exposures
-from n2n.stages import _report_pictures as illustrations
-from n2n.stages import _report_words as words
-from n2n.stages._report_depth import depth_view
-from n2n.stages._report_summary import summary_csv
+from n2n.report import charts as charts
+from n2n.report import frames as exposures
+from n2n.report import pictures as illustrations
+from n2n.report import words as words
+from n2n.report.depth import depth_view
+from n2n.report.summary import summary_csv
 
 HERE = Path(__file__).parent
 

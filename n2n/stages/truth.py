@@ -19,11 +19,11 @@ from n2n.fidelity.zones import NEAR_SATURATED, ZONES, divide
 from n2n.formats.flags import SATURATED
 from n2n.formats.products import read_product
 from n2n.formats.tables import read_json
+from n2n.report.words import is_measured
 from n2n.simulate import load_truth, noiseless
 from n2n.simulate.optics import Conditions, to_frame
 from n2n.sky.background import plane
 from n2n.sky.warp import warp
-from n2n.stages._report_words import is_measured
 from n2n.stages.pairs import Pairs
 from n2n.stages.register import displacement
 

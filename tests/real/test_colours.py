@@ -5,7 +5,7 @@ import pytest
 from astropy.io import fits
 from scipy import ndimage
 
-from n2n.sky.composite import Channel, align, stars_of
+from n2n.report.composite import Channel, align, stars_of
 
 pytestmark = pytest.mark.real
 SHIFT = (5.3, -7.6)

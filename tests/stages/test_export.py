@@ -6,8 +6,8 @@ import tifffile
 from astropy.io import fits
 
 from n2n.cli import main
-from n2n.formats.pictures import stretch, stretch_limits
 from n2n.formats.products import write_fits
+from n2n.report.images import stretch, stretch_limits
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from reported import NIGHT, command, facts_of, write_night
 
 from n2n.errors import UserError
 from n2n.formats.tables import read_json, write_json
-from n2n.stages._report_charts import gain_chart, plus_minus, steps
-from n2n.stages._report_frames import calibration_rows
-from n2n.stages._report_terminal import terminal_summary
-from n2n.stages._report_words import equal_exposures, failure, headline, needs, zones_sentence
+from n2n.report.charts import gain_chart, plus_minus, steps
+from n2n.report.frames import calibration_rows
+from n2n.report.terminal import terminal_summary
+from n2n.report.words import equal_exposures, failure, headline, needs, zones_sentence
 from n2n.stages.report import check
 
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
@@ -362,7 +362,7 @@ def test_what_the_start_weights_denoised_says_why(night, key):
 
 
 def test_what_was_inferred_is_said():
-    from n2n.stages import _report_frames as exposures
+    from n2n.report import frames as exposures
 
     frames = [{"evidence": "kind: the word 'Lights' in the path; filter: the word 'Ha' in the path"}] * 3 + [{}]
     said = exposures.inferred(frames)

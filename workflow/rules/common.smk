@@ -189,6 +189,6 @@ def refuse_long_commands():
 
 def summary():
     """What a person wants to know at the end of the run."""
-    from n2n.stages._report_terminal import terminal_summary
+    from n2n.report.terminal import terminal_summary
 
     return terminal_summary(Path(RESULTS), [(group.night, group.name) for group in PLAN.groups.values()])

@@ -3,7 +3,7 @@
 from markupsafe import Markup
 
 from n2n.formats.tables import number
-from n2n.stages._report_charts import WIDTH, Axis, frame, line, log_steps, plus_minus, svg, text
+from n2n.report.charts import WIDTH, Axis, frame, line, log_steps, plus_minus, svg, text
 
 # Curves, from the top at a given S/N: key of inject.json, style, name.
 CURVES = (("denoised", "training", "denoised"), ("filter", "validation", "stack, best filter"),

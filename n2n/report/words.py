@@ -1,7 +1,7 @@
 """What the report says: verdicts, reasons and numbers in plain words."""
 
 from n2n.fidelity.proof import stands_out
-from n2n.stages._report_charts import plus_minus
+from n2n.report.charts import plus_minus
 
 ORDER = {"FAIL": 0, "WARN": 1, "PASS": 2}
 VERDICTS = {"FAIL": "Denoising refused", "WARN": "Not denoised", "PASS": "Denoised and proven"}

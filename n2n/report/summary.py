@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from n2n.formats.tables import csv_text
-from n2n.stages._report_words import ZONES, is_measured, reasons_of, verdict_of
+from n2n.report.words import ZONES, is_measured, reasons_of, verdict_of
 
 COLUMNS = ["night", "group", "target", "filter", "verdict", "product", "gain", "gain_error"]
 COLUMNS += [f"gain_{zone}{part}" for zone in ZONES for part in ("", "_error")]

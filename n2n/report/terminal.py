@@ -6,7 +6,7 @@ from pathlib import Path
 
 from n2n.errors import UserError
 from n2n.formats.tables import read_json
-from n2n.stages import _report_words as words
+from n2n.report import words as words
 
 
 def terminal_summary(results: Path, groups: list[tuple[str, str]]) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 
 from n2n.formats.flags import NO_DATA, SATURATED
 from n2n.formats.palettes import Palette
-from n2n.formats.pictures import UNKNOWN, brightness, stretch_limits, without_holes
+from n2n.report.images import UNKNOWN, brightness, stretch_limits, without_holes
 from n2n.sky.correlate import match_images
 from n2n.sky.distortion import distort
 from n2n.sky.match import NoMatch, match_stars

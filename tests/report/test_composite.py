@@ -6,8 +6,8 @@ from scipy import ndimage
 
 from n2n.formats.flags import NO_DATA, SATURATED
 from n2n.formats.palettes import PALETTES
-from n2n.formats.pictures import UNKNOWN
-from n2n.sky.composite import Channel, align, common, compose
+from n2n.report.composite import Channel, align, common, compose
+from n2n.report.images import UNKNOWN
 from n2n.sky.match import NoMatch
 from n2n.sky.stars import measure_stars
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from n2n.formats.pictures import (
+from n2n.report.images import (
     BAR,
     GAP,
     TARGET,

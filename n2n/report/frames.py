@@ -4,8 +4,8 @@ import datetime
 from collections import Counter
 
 from n2n.formats.tables import number
-from n2n.stages._report_charts import night_chart
-from n2n.stages._report_words import counted
+from n2n.report.charts import night_chart
+from n2n.report.words import counted
 
 # Plots over the night: key of a frame, title, limit of the assessment that belongs to it.
 PLOTS = (("fwhm_px", "FWHM [px]", "fwhm_px"), ("background", "Background [{unit}/px]", None))

@@ -8,9 +8,9 @@ import numpy as np
 from PIL import Image
 
 from n2n.errors import UserError
-from n2n.formats import pictures
 from n2n.formats.products import read_product
 from n2n.log import logger
+from n2n.report import images as pictures
 
 CROP = 600  # pixels; shown one to one
 FIELD, FIELD_RESIDUAL, THUMBNAIL = 1200, 640, 104  # pixels of the longer side
