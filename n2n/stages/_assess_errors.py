@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from n2n.fidelity.likeness import Matcher
 from n2n.fidelity.risk import difference_error, gain_of, product_error, unseen_error
 from n2n.fidelity.zones import BRIGHTNESSES, ZONES, brightness_class
+from n2n.sky.seeing import Matcher
 from n2n.stages.pairs import Pairs, noise_for_its_weight
 
 # Light too fine for the low-pass of `product_error` is lost by D and not seen: on simulated nights 1 to 6 % of the

@@ -16,9 +16,9 @@ from n2n.config import add_settings
 from n2n.errors import UserError
 from n2n.formats.atomic import atomic_path
 from n2n.formats.tables import read_json
+from n2n.group.suited import likeness, measured_band_noise, unlikeness
 from n2n.log import logger
 from n2n.nets.tiles import SIDES, SMALLEST
-from n2n.stages._suited import likeness, measured_band_noise, unlikeness
 from n2n.stages.pairs import Pairs
 from n2n.stages.train import add_device
 

@@ -17,6 +17,7 @@ from n2n.formats.frametable import pedestal_of
 from n2n.formats.pixels import read_planes
 from n2n.formats.products import set_cards, write_fits
 from n2n.formats.tables import number, read_csv
+from n2n.group.members import members, read_frames
 from n2n.log import logger
 from n2n.parallel import in_order, shared
 from n2n.sky.calibrate import hot_pixels, unstable_pixels
@@ -26,7 +27,6 @@ from n2n.sky.gain import gain_from_flats, gain_from_lights, read_noise_from_diff
 from n2n.sky.numbers import step_of
 from n2n.sky.pattern import agreed_pattern, noise_of_mean
 from n2n.sky.warm import noisy_hot_pixels
-from n2n.stages._members import members, read_frames
 
 FEWEST = 3  # frames of a master: fewer cannot outvote a cosmic ray
 MAX_DEFECT_FRAMES = 24

@@ -11,9 +11,9 @@ from n2n.config import add_settings
 from n2n.errors import BadFrame
 from n2n.formats.flags import DEFECT, NO_DATA, SATURATED
 from n2n.formats.tables import read_csv, write_json
+from n2n.group import calibrated as exposure
 from n2n.log import Progress
 from n2n.sky.stars import measure_stars
-from n2n.stages import _exposure as exposure
 
 
 def add_arguments(parser) -> None:

@@ -35,7 +35,7 @@ def add_arguments(parser) -> None:
 
 def run(args) -> None:
     """Execute the stage."""
-    from n2n.stages._pairs_analysis import analyse  # those who only read the file need none of it
+    from n2n.group.combine import analyse  # those who only read the file need none of it
 
     chunks = [read_attributes(path) for path in args.registered]
     meta = chunks[0][1]

@@ -18,12 +18,12 @@ from n2n.formats.flags import DEFECT, NO_DATA, OUTLIER, SATURATED
 from n2n.formats.pixels import header_texts
 from n2n.formats.store import writing_registered
 from n2n.formats.tables import number, read_csv, read_json
+from n2n.group import calibrated as exposure
 from n2n.log import Progress, logger
 from n2n.sky.background import match_sky, subtract_plane
 from n2n.sky.distortion import distort
 from n2n.sky.match import NoMatch, match_stars
 from n2n.sky.warp import noise_kept, warp
-from n2n.stages import _exposure as exposure
 from n2n.stages.reference import reasons
 
 BAD = NO_DATA | DEFECT | OUTLIER | SATURATED

@@ -26,7 +26,7 @@ def run(args) -> None:
     image, variance, mask, coverage = (pairs.file["stack"][name][:] for name in ("mean", "variance", "mask", "count"))
     image += np.float32(pairs.meta["sky"])
     if pairs.meta["unit"] != "electron":
-        from n2n.stages._stack_variance import variance_from_scatter  # stacks of a known gain need none of it
+        from n2n.group.variance import variance_from_scatter  # stacks of a known gain need none of it
 
         scatter = variance_from_scatter(pairs)
         variance = variance if scatter is None else scatter

@@ -14,8 +14,8 @@ from n2n.config import add_settings
 from n2n.formats.atomic import atomic_path, write_text
 from n2n.formats.provenance import versions
 from n2n.formats.tables import write_json
+from n2n.group.suited import likeness, measured_band_noise
 from n2n.log import logger
-from n2n.stages._suited import likeness, measured_band_noise
 from n2n.stages.pairs import Pairs
 
 MIN_TRAINING = 6  # exposures in A and B together

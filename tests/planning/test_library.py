@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from n2n.formats.overrides import applying, check
 from n2n.formats.products import write_fits
+from n2n.group.calibrated import load_calibration
 from n2n.planning.library import MAX_DARK_SCALE, Library
 from n2n.planning.masters import MAX_TURN, chains, masters_of, split, turn_between, typical
 from n2n.planning.remedies import telling_settings
-from n2n.stages._exposure import load_calibration
 
 NIGHT = "2026-01-05"
 FACTS = {

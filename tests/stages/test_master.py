@@ -4,10 +4,10 @@ from astropy.io import fits
 
 from n2n.formats.frametable import FRAME_COLUMNS
 from n2n.formats.tables import csv_text
+from n2n.group.members import members
 from n2n.simulate import recipe
 from n2n.simulate.camera import OFFSET_ADU
 from n2n.simulate.frames import detector_of, flat_of
-from n2n.stages._members import members
 
 
 def facts(chain, kind):

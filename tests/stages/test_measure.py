@@ -3,7 +3,7 @@ import pytest
 
 from n2n.formats.flags import DEFECT, NO_DATA, SATURATED
 from n2n.formats.tables import read_csv, read_json
-from n2n.stages._exposure import load_calibration, load_exposure
+from n2n.group.calibrated import load_calibration, load_exposure
 
 
 @pytest.fixture(scope="module")

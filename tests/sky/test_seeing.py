@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from n2n.fidelity.likeness import Matcher
+from n2n.sky.seeing import Matcher
 
 SIZE, SIGMA = 256, 1.4
 

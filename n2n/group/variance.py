@@ -2,15 +2,15 @@
 
 With the gain, photon noise follows from the light (`mean_variance`). Without it there is only the scatter, which holds
 the seeing of every exposure and is many times the noise in stars. So every exposure is brought to the seeing, scale
-and place of the stack first, as the held-out exposures are before they judge (`n2n.fidelity.likeness`).
+and place of the stack first, as the held-out exposures are before they judge (`n2n.sky.seeing`).
 """
 
 import numpy as np
 
-from n2n.fidelity.likeness import Matcher
 from n2n.fidelity.risk import noise_model
 from n2n.formats.store import strips
 from n2n.sky.scatter import variance_by_light
+from n2n.sky.seeing import Matcher
 from n2n.sky.variance import sample_variance
 from n2n.stages.pairs import Pairs, noise_for_its_weight
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from finished import finished, read, with_model
 
+from n2n.group import suited as suited
 from n2n.nets import prior
-from n2n.stages import _suited as suited
 from n2n.stages.pairs import Pairs
 
 NOISE = [0.7, 0.25, 0.14, 0.09, 0.05]

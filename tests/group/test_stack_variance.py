@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from n2n.group import variance as stage
 from n2n.sky.combine import weighted_mean
 from n2n.sky.variance import sample_variance
-from n2n.stages import _stack_variance as stage
 
 SHAPE, SKY = (192, 224), 30.0
 
