@@ -21,17 +21,17 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import h5py
 import numpy as np
 
-from n2n.fidelity.risk import true_gain
-from n2n.fidelity.zones import BRIGHTNESSES, ZONES, brightness_class
-from n2n.formats.products import read_product
-from n2n.stages._assess_errors import single_exposure
-from n2n.stages._assess_ground import ground, measure, sky_noise
-from n2n.stages._assess_variance import (
+from n2n.fidelity.brightness import (
     error_over_stack,
     gain_by_brightness,
     held_out_chi2,
     variance_scale,
 )
+from n2n.fidelity.errors import single_exposure
+from n2n.fidelity.ground import ground, measure, sky_noise
+from n2n.fidelity.risk import true_gain
+from n2n.fidelity.zones import BRIGHTNESSES, ZONES, brightness_class
+from n2n.formats.products import read_product
 from n2n.stages.assess import DEPTH_EXPONENT, to_full_depth
 from n2n.stages.pairs import Pairs
 from n2n.stages.truth import Subset, fitted_truth

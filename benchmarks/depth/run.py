@@ -35,6 +35,7 @@ def prepared(nights: Path, work: Path) -> tuple[Path, Path]:
 
 def measured(pairs_file: Path, model_file: Path, depths: list[int]) -> list[tuple]:
     """Label, gain and its error in background, extended light and stars, mean over `DRAWS` choices of exposures."""
+    from n2n.fidelity.ground import ground, measure, sky_noise
     from n2n.fidelity.risk import gain_of
     from n2n.fidelity.zones import ZONES, divide
     from n2n.formats.tables import read_json
@@ -42,7 +43,6 @@ def measured(pairs_file: Path, model_file: Path, depths: list[int]) -> list[tupl
     from n2n.nets import prior
     from n2n.nets.inference import denoise
     from n2n.nets.model import load_model
-    from n2n.stages._assess_ground import ground, measure, sky_noise
     from n2n.stages.pairs import Pairs
 
     pairs = Pairs(pairs_file)

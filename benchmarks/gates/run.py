@@ -31,10 +31,10 @@ from n2n.config import load_config
 from n2n.fidelity.change import change_gates
 from n2n.fidelity.evidence import evidence
 from n2n.fidelity.gates import FAIL
+from n2n.fidelity.judged import evidence_gates, gain_gates, sky_level_gate, star_gates
 from n2n.fidelity.risk import held_out_gain
 from n2n.fidelity.zones import ZONES, divide
 from n2n.nets.tiles import overlaps
-from n2n.stages._assess_gates import evidence_gates, gain_gates, sky_level_gate, star_gates
 
 RESULTS = HERE / "results.csv"
 COLUMNS = ("side", "scene", "realisation", "candidate", "harm", "failed", "commit", "date")

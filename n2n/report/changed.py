@@ -8,11 +8,11 @@ from PIL import Image
 
 from n2n.fidelity.changed import COLUMNS, Changed, changed_sources
 from n2n.fidelity.evidence import Evidence
+from n2n.fidelity.ground import Ground
 from n2n.fidelity.sources import filtered
 from n2n.formats.atomic import write_text
 from n2n.formats.tables import csv_text
 from n2n.report.images import save_png, stretch, stretch_limits
-from n2n.stages._assess_ground import Ground
 
 TABLE, PICTURES = "changed_sources.csv", "changed_sources.png"
 SHOWN, SIDE, ZOOM, GAP = 12, 25, 4, 6  # sources, pixels of the sky a side, pixels of the picture each, and between

@@ -12,10 +12,27 @@ import numpy as np
 from astropy.io import fits
 
 from n2n.config import add_settings
+from n2n.fidelity.brightness import (
+    error_over_stack,
+    gain_by_brightness,
+    held_out_chi2,
+    variance_scale,
+)
 from n2n.fidelity.change import change_gates
 from n2n.fidelity.completeness import depth_gate
+from n2n.fidelity.errors import single_exposure
 from n2n.fidelity.evidence import evidence
 from n2n.fidelity.gates import FAIL, PASS, overall
+from n2n.fidelity.ground import Ground, ground, measure, sky_noise
+from n2n.fidelity.judged import (
+    evidence_gates,
+    gain_gates,
+    halves_of,
+    same_treatment_gate,
+    saturated_gate,
+    sky_level_gate,
+    star_gates,
+)
 from n2n.fidelity.proof import unproven
 from n2n.fidelity.risk import Gain
 from n2n.fidelity.zones import BRIGHTNESSES, brightness_class, divide
@@ -33,26 +50,9 @@ from n2n.formats.provenance import (
 from n2n.formats.tables import read_json, write_json
 from n2n.log import logger
 from n2n.nets.tiles import overlaps
+from n2n.report.calibration import calibration_of
 from n2n.report.changed import write_changed, write_nothing
 from n2n.report.images import before_after_png, preview_png
-from n2n.stages._assess_calibration import calibration_of
-from n2n.stages._assess_errors import single_exposure
-from n2n.stages._assess_gates import (
-    evidence_gates,
-    gain_gates,
-    halves_of,
-    same_treatment_gate,
-    saturated_gate,
-    sky_level_gate,
-    star_gates,
-)
-from n2n.stages._assess_ground import Ground, ground, measure, sky_noise
-from n2n.stages._assess_variance import (
-    error_over_stack,
-    gain_by_brightness,
-    held_out_chi2,
-    variance_scale,
-)
 from n2n.stages.pairs import Pairs
 
 # The gain falls with depth about as depth^-0.35 (-0.29 to -0.40, benchmarks/claim). It is measured on blocks A and B

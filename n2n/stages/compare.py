@@ -22,17 +22,17 @@ from n2n.fidelity.change import change_gates
 from n2n.fidelity.evenness import evenness_gate
 from n2n.fidelity.evidence import evidence
 from n2n.fidelity.gates import FAIL, INFO, PASS, Gate, exactly, overall
+from n2n.fidelity.ground import ground, light_of_all, measure, sky_noise
+from n2n.fidelity.judged import evidence_gates, gain_gates, halves_of, sky_level_gate, star_gates
 from n2n.fidelity.proof import unproven
 from n2n.fidelity.risk import true_gain
+from n2n.fidelity.scale import BENT, line, read_image, relation, settled
 from n2n.fidelity.zones import NEAR_SATURATED, ZONES, divide
 from n2n.formats.products import reference_header, set_cards, write_fits
 from n2n.formats.provenance import stack_cards
 from n2n.formats.tables import write_json
 from n2n.log import logger
 from n2n.report.words import failure, measured, needs
-from n2n.stages._assess_gates import evidence_gates, gain_gates, halves_of, sky_level_gate, star_gates
-from n2n.stages._assess_ground import ground, light_of_all, measure, sky_noise
-from n2n.stages._compare_scale import BENT, line, read_image, relation, settled
 from n2n.stages.pairs import Pairs
 
 SCHEMA = 1  # of compare.json

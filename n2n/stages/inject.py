@@ -22,11 +22,11 @@ from scipy import ndimage
 from n2n.config import add_settings
 from n2n.fidelity.completeness import DENOISED, Matched, Search, depths, search
 from n2n.fidelity.injection import KINDS, STAMP, TO_SIGMA, Exposure, Objects, lay_out, observe, scaled
+from n2n.fidelity.judged import second_half
 from n2n.fidelity.recovery import extended, moffat_beta, moffat_fwhm, shapes, star_photometry
 from n2n.formats.tables import read_json, write_json
 from n2n.log import logger
 from n2n.sky.combine import outliers, weighted_mean
-from n2n.stages._assess_gates import second_half
 from n2n.stages.denoise import network
 from n2n.stages.pairs import Pairs
 from n2n.stages.register import displacement

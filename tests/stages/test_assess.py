@@ -13,11 +13,11 @@ from finished import finished, shipped, truths, write_candidate
 from PIL import Image
 from scipy import ndimage
 
+from n2n.fidelity.errors import BEYOND
+from n2n.fidelity.judged import sky_level_gate
 from n2n.fidelity.photometry import find_stars
 from n2n.formats import flags as bits
 from n2n.stages import assess
-from n2n.stages._assess_errors import BEYOND
-from n2n.stages._assess_gates import sky_level_gate
 
 HDUS = ["PRIMARY", "MASK", "VAR", "COVERAGE", "STACK", "PROVENANCE"]
 
@@ -42,7 +42,7 @@ def valid_checksums(path):
 
 def faults(facts):
     """What the committed schema says against an assessment."""
-    schema = json.loads(resources.files("n2n").joinpath("stages/assessment.schema.json").read_text(encoding="utf-8"))
+    schema = json.loads(resources.files("n2n").joinpath("fidelity/assessment.schema.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     return [
         f"{list(fault.path)}: {fault.message}" for fault in jsonschema.Draft202012Validator(schema).iter_errors(facts)

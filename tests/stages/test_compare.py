@@ -8,7 +8,7 @@ from astropy.io import fits
 from finished import call
 from scipy import ndimage
 
-from n2n.stages._assess_errors import BEYOND
+from n2n.fidelity.errors import BEYOND
 from n2n.stages.compare import recognised
 from n2n.stages.pairs import Pairs
 from n2n.stages.truth import Subset, fitted_truth

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
+from n2n.fidelity.errors import BEYOND_ERROR, errors
 from n2n.fidelity.risk import Gain, gain_of, noise_model
 from n2n.fidelity.zones import NEAR_SATURATED, ZONES, divide
 from n2n.sky.seeing import Matcher
-from n2n.stages._assess_errors import BEYOND_ERROR, errors
 from n2n.stages.pairs import Pairs
 
 BRIGHT = 10  # sigma of the sky; where the seeing of held-out exposures is compared with that of the others

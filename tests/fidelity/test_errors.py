@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from n2n.fidelity.errors import single_exposure
 from n2n.fidelity.zones import divide
-from n2n.stages._assess_errors import single_exposure
 
 SIDE, SIGMA, FWHM = 384, 3.0, 3.0
 

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from n2n.stages._assess_errors import _Parts
+from n2n.fidelity.errors import _Parts
 from n2n.stages.pairs import noise_for_its_weight
 
 
