@@ -15,7 +15,7 @@ from n2n.errors import BadFrame
 from n2n.formats import overrides as user
 from n2n.formats.frametable import FRAME_COLUMNS, cell
 from n2n.formats.questions import hint
-from n2n.stages._ingest_found import (
+from n2n.planning.found import (
     New,
     Night,
     changed,
@@ -107,7 +107,7 @@ class _Progress:
 
 def _read_all(new: list[New], state: Night, max_image_bytes: int, progress: _Progress) -> None:
     """Hash and examine the files; quarantine the unusable ones."""
-    from n2n.stages import _ingest_look as look  # a run with nothing new does without
+    from n2n.planning import look as look  # a run with nothing new does without
 
     owners = {row["sha256"]: path for path, row in state.frames.items()}
     # Known paths first: if their content changed, a copy of the old content is no duplicate.
@@ -192,7 +192,7 @@ def _move(old: str, new: str, state: Night) -> None:
 def _accept_all(new: list[New], state: Night, raw: Path, chunk_size: int, report: Callable[[str], None]) -> None:
     """Normalise the headers of new files, together, and give them group, batch and chunk."""
     from n2n.planning import grouping
-    from n2n.stages import _ingest_look as look
+    from n2n.planning import look as look
 
     again = {item.path for item in new}
     rows = _rows(new, state)
@@ -224,7 +224,7 @@ def _accept_all(new: list[New], state: Night, raw: Path, chunk_size: int, report
 def _rows(new: list[New], state: Night) -> dict[str, dict[str, str]]:
     """Rows of the new files by path; those that cannot be used, or must be asked about, go into quarantine."""
     from n2n.formats import headers
-    from n2n.stages import _ingest_look as look
+    from n2n.planning import look as look
 
     beside, rows = _filters_beside(new, state), {}
     looks = [item.seen.look for item in new if item.seen.look is not None]
@@ -245,8 +245,8 @@ def _rows(new: list[New], state: Night) -> dict[str, dict[str, str]]:
 
 def _leave_copies(rows: dict[str, dict[str, str]], state: Night, again: set[str], raw: Path) -> None:
     """Move further files of an exposure that is there already from `rows` into quarantine."""
+    from n2n.planning import look as look
     from n2n.planning.identity import find_twins
-    from n2n.stages import _ingest_look as look
 
     there = {path: row for path, row in state.frames.items() if path not in again and (raw / path).is_file()}
     owners = {row["pixel_id"]: row for row in there.values() if row["pixel_id"]}
@@ -274,7 +274,7 @@ def _leave_copies(rows: dict[str, dict[str, str]], state: Night, again: set[str]
 
 
 def _row(values: dict[str, object], item: New) -> dict[str, str]:
-    from n2n.stages import _ingest_look as look
+    from n2n.planning import look as look
 
     seen = item.seen
     notes = "; ".join(filter(None, [*seen.examined.notes, str(values["notes"])]))

@@ -67,7 +67,7 @@ def study(item, known: str, max_image_bytes: int) -> Seen | None:
 
     Parameters
     ----------
-    item : n2n.stages._ingest_found.New
+    item : n2n.planning.found.New
     known : str
         SHA-256 of the content that was studied before; empty without one.
 
@@ -115,7 +115,7 @@ def inferred(item, others: Sequence[evidence.Look]) -> dict[str, Inferred]:
 
     Parameters
     ----------
-    item : n2n.stages._ingest_found.New
+    item : n2n.planning.found.New
     others : sequence of Look
         Of the other new frames of this night whose kind is open.
 

@@ -101,7 +101,7 @@ class New:
     studied: Future | None = None
     sha256: str = ""
     sampled: bool = True  # whether its pixels are searched for a colour mosaic
-    seen: Any = None  # n2n.stages._ingest_look.Seen
+    seen: Any = None  # n2n.planning.look.Seen
 
     @functools.cached_property
     def cards(self):
