@@ -6,8 +6,9 @@ import numpy as np
 from scipy import ndimage
 
 from n2n.fidelity.errors import BEYOND_ERROR, errors
-from n2n.fidelity.risk import Gain, gain_of, noise_model
+from n2n.fidelity.risk import Gain, gain_of
 from n2n.fidelity.zones import NEAR_SATURATED, ZONES, divide
+from n2n.sky.scatter import noise_model
 from n2n.sky.seeing import Matcher
 from n2n.stages.pairs import Pairs
 

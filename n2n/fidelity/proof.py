@@ -33,3 +33,8 @@ def unproven(value: float | None, error: float | None, limit: float) -> str:
 def _plain(number: float) -> str:
     """A number to three digits, never with an exponent where a person would write none."""
     return f"{number:.0f}" if 100 <= number < 1e6 else f"{number:.3g}"
+
+
+def is_measured(gain: dict | None) -> bool:
+    """Whether a gain stands out of its error: what does not must not be claimed."""
+    return stands_out(*((gain or {}).get(key) for key in ("value", "standard_error")))

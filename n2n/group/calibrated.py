@@ -13,8 +13,8 @@ from n2n.formats.frametable import pedestal_of
 from n2n.formats.pixels import read_planes
 from n2n.formats.rawframe import read_frame
 from n2n.formats.tables import number, read_json
+from n2n.formats.treatment import MASTER_KINDS, set_of
 from n2n.log import logger
-from n2n.planning.treatments import MASTER_KINDS, set_of
 from n2n.sky.calibrate import Calibration, calibrate, fill_flagged
 from n2n.sky.gain import Measured, settle
 

@@ -7,9 +7,8 @@ and place of the stack first, as the held-out exposures are before they judge (`
 
 import numpy as np
 
-from n2n.fidelity.risk import noise_model
 from n2n.formats.store import strips
-from n2n.sky.scatter import variance_by_light
+from n2n.sky.scatter import noise_model, variance_by_light
 from n2n.sky.seeing import Matcher
 from n2n.sky.variance import sample_variance
 from n2n.stages.pairs import Pairs, noise_for_its_weight

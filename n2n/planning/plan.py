@@ -17,10 +17,11 @@ from n2n.errors import UserError
 from n2n.formats.atomic import write_text_if_changed
 from n2n.formats.palettes import composites, wanted_palettes
 from n2n.formats.tables import csv_text, number, read_csv, read_json
+from n2n.formats.treatment import MASTER_KINDS, TREATMENT, set_of
 from n2n.planning.library import Library
 from n2n.planning.masters import Master, safe
 from n2n.planning.names import shortened, shown, why_no_night
-from n2n.planning.treatments import MASTER_KINDS, TREATMENT, samples, set_of, treat
+from n2n.planning.treatments import samples, treat
 
 # Raised when a stage makes other pixels from the same input; snakemake then runs it again.
 RECIPES = {

@@ -5,20 +5,18 @@ But all exposures of a group get the same *kinds* of master, since a sky with it
 averaged. Late exposures change nothing that was decided about earlier ones while most are treated alike.
 """
 
-import hashlib
 import json
 from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
 
 from n2n.formats.tables import number
+from n2n.formats.treatment import MASTER_KINDS, set_of
 from n2n.planning import setups
 from n2n.planning.library import DONE, Decision, Library, remark
 from n2n.planning.masters import Master, chains, kept, make_master, split, turn_between, typical
 from n2n.planning.remedies import pattern_of, telling_settings
 
-MASTER_KINDS = ("dark", "bias", "flat", "defects")
-TREATMENT = (*MASTER_KINDS, "dark_scale", "left_out")  # columns that a chunk's table has beside those of frames.csv
 FROM_LIGHTS = "found from the lights themselves, there being no dark"
 
 
@@ -131,15 +129,6 @@ def _defects(night: str, first: list[dict], library: Library) -> Master | None:
     if whole and len(there) < len(raw) and library.made(whole.key):
         return kept(whole)
     return make_master("defects", night, there) if there else None
-
-
-def set_of(row: dict) -> str:
-    """Name of the set of masters of an exposure, or of calibration.json; empty where nothing can be wrong with it."""
-    if not any(row.get(kind) for kind in ("dark", "bias", "flat")):
-        return ""
-    keys = [row.get(kind) or "" for kind in MASTER_KINDS]
-    content = json.dumps([*keys, round(number(row.get("dark_scale"), 1.0), 6)])
-    return hashlib.sha256(content.encode()).hexdigest()[:10]
 
 
 def samples(rows: list[dict], number_of: int = 3) -> dict[str, list[dict]]:

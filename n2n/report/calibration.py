@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from n2n.formats.tables import read_json
-from n2n.planning.treatments import set_of
+from n2n.formats.treatment import set_of
 
 
 def calibration_of(calibration: Path | None, vetted: list[Path], frames: list[dict]) -> list[str]:

@@ -3,8 +3,9 @@
 import os
 from pathlib import Path
 
+from n2n.fidelity.proof import is_measured
 from n2n.formats.tables import csv_text
-from n2n.report.words import ZONES, is_measured, reasons_of, verdict_of
+from n2n.report.words import ZONES, reasons_of, verdict_of
 
 COLUMNS = ["night", "group", "target", "filter", "verdict", "product", "gain", "gain_error"]
 COLUMNS += [f"gain_{zone}{part}" for zone in ZONES for part in ("", "_error")]

@@ -1,6 +1,6 @@
 """What the report says: verdicts, reasons and numbers in plain words."""
 
-from n2n.fidelity.proof import stands_out
+from n2n.fidelity.proof import is_measured
 from n2n.report.charts import plus_minus
 
 ORDER = {"FAIL": 0, "WARN": 1, "PASS": 2}
@@ -43,11 +43,6 @@ def gain_of(facts: dict, digits: int = 2, key: str = "exposure_gain") -> str:
     """The gain with its error; nothing where it is no measurement."""
     gain = facts.get(key) or {}
     return plus_minus(gain["value"], gain["standard_error"], digits) if is_measured(gain) else ""
-
-
-def is_measured(gain: dict | None) -> bool:
-    """Whether a gain stands out of its error: what does not must not be claimed."""
-    return stands_out(*((gain or {}).get(key) for key in ("value", "standard_error")))
 
 
 def equal_exposures(facts: dict) -> str:

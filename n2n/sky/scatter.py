@@ -54,3 +54,28 @@ def variance_by_light(sample: np.ndarray, level: np.ndarray, usable: np.ndarray,
     own = known & (level > LIGHT)
     result[own] += (sample[own] - result[own]) * np.float32(exposures / (exposures + PRIOR))
     return result.astype(np.float32)
+
+
+def noise_model(variance: np.ndarray, signal: np.ndarray, sigma: np.ndarray, usable: np.ndarray) -> np.ndarray | None:
+    """Noise of sky and photons, ``sigma^2 (1 + k signal)``, with k from the scatter of exposures.
+
+    k is found from 3 to 10 sigma: above that, in the cores of stars, the scatter between exposures is the change of
+    seeing, many times the noise.
+
+    Parameters
+    ----------
+    variance, signal, sigma : ndarray, shape (h, w)
+        Variance of the mean from its scatter, sky-subtracted image with little noise, noise of the sky.
+    usable : ndarray of bool, shape (h, w)
+
+    Returns
+    -------
+    ndarray, shape (h, w), or None
+        None where there are too few pixels to find k.
+    """
+    level = signal / sigma
+    faint = usable & (level > 3) & (level <= 10)
+    if faint.sum() < 200:
+        return None
+    k = max(0.0, float((variance[faint] / sigma[faint] ** 2 - 1).sum() / signal[faint].sum()))
+    return sigma**2 * (1 + k * np.maximum(signal, 0))

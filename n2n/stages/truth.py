@@ -14,12 +14,12 @@ from scipy import ndimage
 
 from n2n.errors import UserError
 from n2n.fidelity.photometry import aperture_flux, find_stars, robust_mean
+from n2n.fidelity.proof import is_measured
 from n2n.fidelity.risk import true_gain
 from n2n.fidelity.zones import NEAR_SATURATED, ZONES, divide
 from n2n.formats.flags import SATURATED
 from n2n.formats.products import read_product
 from n2n.formats.tables import read_json
-from n2n.report.words import is_measured
 from n2n.simulate import load_truth, noiseless
 from n2n.simulate.optics import Conditions, to_frame
 from n2n.sky.background import plane

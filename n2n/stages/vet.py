@@ -12,9 +12,9 @@ from n2n.errors import BadFrame
 from n2n.formats.frametable import pedestal_of
 from n2n.formats.rawframe import read_frame
 from n2n.formats.tables import number, read_csv, write_json
+from n2n.formats.treatment import set_of
 from n2n.group.calibrated import Masters, zero_of
 from n2n.log import logger
-from n2n.planning.treatments import set_of
 from n2n.sky import vetting
 
 NO_ZERO = "without a zero it would divide the offset, too; take bias frames, or darks, of the lights' setting"

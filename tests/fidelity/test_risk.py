@@ -2,16 +2,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from n2n.fidelity.risk import (
-    Gain,
-    box_sums,
-    gain_of,
-    held_out_gain,
-    noise_model,
-    product_error,
-    true_gain,
-    unseen_error,
-)
+from n2n.fidelity.risk import Gain, box_sums, gain_of, held_out_gain, product_error, true_gain, unseen_error
+from n2n.sky.scatter import noise_model
 
 SIZE, BOX, EXPOSURES = 192, 24, 9
 SEEDS = 40

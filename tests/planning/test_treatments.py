@@ -1,8 +1,9 @@
 import pytest
 from test_library import NIGHT, frames
 
+from n2n.formats.treatment import set_of
 from n2n.planning.library import Library
-from n2n.planning.treatments import samples, set_of, treat
+from n2n.planning.treatments import samples, treat
 
 
 def lights(number, batch=0, **facts):

@@ -9,8 +9,8 @@ from astropy.io import fits
 from n2n.errors import BadFrame
 from n2n.formats.products import write_fits
 from n2n.formats.tables import read_csv, read_json
+from n2n.formats.treatment import set_of
 from n2n.group.calibrated import Calibrations, Masters
-from n2n.planning.treatments import set_of
 from n2n.report.calibration import calibration_of
 from n2n.stages.vet import vet
 
