@@ -88,6 +88,21 @@ def check_config(values: dict) -> dict:
     return values
 
 
+def check_overrides(overrides: dict[str, dict] | None) -> dict[str, dict]:
+    """Return the overrides as they are meant, names as text, or say which one cannot be.
+
+    What fields may hold stands in one place, `n2n/config.schema.yaml`.
+
+    Raises
+    ------
+    UserError
+        For an unknown field or a value that the field cannot have.
+    """
+    if not overrides:
+        return {}
+    return check_config({"overrides": overrides or {}})["overrides"]
+
+
 def _finite(value, place: tuple) -> None:
     """Refuse .nan and .inf, which pass every limit."""
     if isinstance(value, dict):

@@ -2,9 +2,8 @@
 
 import pytest
 
-from n2n.config import check_config, load_config, read_settings
+from n2n.config import check_config, check_overrides, load_config, read_settings
 from n2n.errors import UserError
-from n2n.formats.overrides import check
 
 
 @pytest.fixture
@@ -172,7 +171,7 @@ def test_values_from_the_command_line_are_names_too():
     ],
 )
 def test_the_schema_alone_checks_overrides_with_pattern_and_field(fields, words):
-    for ask in (check, lambda overrides: check_config({"overrides": overrides})):
+    for ask in (check_overrides, lambda overrides: check_config({"overrides": overrides})):
         with pytest.raises(UserError) as caught:
             ask({"2026-10-03/x*": fields})
         assert words in str(caught.value) and '"2026-10-03/x*"' in str(caught.value)
@@ -180,7 +179,7 @@ def test_the_schema_alone_checks_overrides_with_pattern_and_field(fields, words)
 
 def test_every_field_of_an_override_has_a_meaning_and_may_be_stated():
     values = {"bayer": "none", "stage": "calibrated", "checksum": "ignore", "kind": "light", "filter": "Ha"}
-    assert check({"a": values}) == {"a": values}
+    assert check_overrides({"a": values}) == {"a": values}
 
 
 def test_a_missing_file_is_told(tmp_path):

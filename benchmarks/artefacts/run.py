@@ -20,12 +20,12 @@ from astropy.io import fits
 from scipy import ndimage
 
 from n2n.fidelity.photometry import aperture_flux, find_stars, robust_mean
+from n2n.fidelity.truth import fitted_truth
 from n2n.fidelity.zones import NEAR_SATURATED
 from n2n.formats.flags import DEFECT, NO_DATA, OUTLIER, SATURATED
+from n2n.group.group import Pairs
 from n2n.simulate import load_truth, noiseless
 from n2n.simulate.artefacts import ARTEFACTS, planted
-from n2n.stages.pairs import Pairs
-from n2n.stages.truth import fitted_truth
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]

@@ -29,12 +29,12 @@ from n2n.fidelity.brightness import (
 )
 from n2n.fidelity.errors import single_exposure
 from n2n.fidelity.ground import ground, measure, sky_noise
+from n2n.fidelity.judge import DEPTH_EXPONENT, to_full_depth
 from n2n.fidelity.risk import true_gain
+from n2n.fidelity.truth import Subset, fitted_truth
 from n2n.fidelity.zones import BRIGHTNESSES, ZONES, brightness_class
 from n2n.formats.products import read_product
-from n2n.stages.assess import DEPTH_EXPONENT, to_full_depth
-from n2n.stages.pairs import Pairs
-from n2n.stages.truth import Subset, fitted_truth
+from n2n.group.group import Pairs
 
 HERE = Path(__file__).parent
 

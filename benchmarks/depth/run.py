@@ -39,11 +39,11 @@ def measured(pairs_file: Path, model_file: Path, depths: list[int]) -> list[tupl
     from n2n.fidelity.risk import gain_of
     from n2n.fidelity.zones import ZONES, divide
     from n2n.formats.tables import read_json
+    from n2n.group.group import Pairs
     from n2n.group.suited import measured_band_noise
     from n2n.nets import prior
     from n2n.nets.inference import denoise
     from n2n.nets.model import load_model
-    from n2n.stages.pairs import Pairs
 
     pairs = Pairs(pairs_file)
     model = load_model(model_file.parent, read_json(model_file), "cpu")

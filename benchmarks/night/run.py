@@ -121,7 +121,7 @@ def photometry(pairs_file: Path, brightest: int = 50) -> list[str]:
     import sep
     from scipy import ndimage
 
-    from n2n.stages.pairs import Pairs
+    from n2n.group.group import Pairs
 
     pairs = Pairs(pairs_file)
     mean, weight, _ = pairs.mean()

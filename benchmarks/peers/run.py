@@ -29,11 +29,11 @@ import careamics_n2n
 import methods
 
 from n2n.config import load_config
+from n2n.fidelity.foreign import compare
 from n2n.fidelity.gates import FAIL
+from n2n.fidelity.truth import fitted_truth
+from n2n.group.group import Pairs
 from n2n.report.words import failure
-from n2n.stages.compare import compare
-from n2n.stages.pairs import Pairs
-from n2n.stages.truth import fitted_truth
 
 GRIDS = {
     "gaussian": (0.5, 0.65, 0.8, 1.0),

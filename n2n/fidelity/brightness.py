@@ -5,7 +5,7 @@ import numpy as np
 from n2n.fidelity.ground import Ground, Measured
 from n2n.fidelity.risk import gain_of
 from n2n.fidelity.zones import BRIGHTNESSES
-from n2n.stages.pairs import noise_for_its_weight
+from n2n.group.weights import noise_for_its_weight
 
 FEWEST = 500  # pixels of a class that tell an error
 VAGUE = 0.05  # standard error of a scale that is not worth having

@@ -6,8 +6,10 @@ import numpy as np
 
 from n2n.fidelity.risk import difference_error, gain_of, product_error, unseen_error
 from n2n.fidelity.zones import BRIGHTNESSES, ZONES, brightness_class
+from n2n.group.group import Pairs
+from n2n.group.split import parts_of
+from n2n.group.weights import noise_for_its_weight
 from n2n.sky.seeing import Matcher
-from n2n.stages.pairs import Pairs, noise_for_its_weight
 
 # Light too fine for the low-pass of `product_error` is lost by D and not seen: on simulated nights 1 to 6 % of the
 # error of a zone, 3 % in the mean (benchmarks/claim), which is known to 2 %.
@@ -21,7 +23,7 @@ def errors(on, denoised, light, own, weight, zones, like):
 
     Parameters
     ----------
-    on : _assess_ground.Ground
+    on : n2n.fidelity.ground.Ground
     denoised, light : ndarray, shape (h, w)
         Denoised image, and one of all exposures with little noise, for `product_error`.
     own, weight : ndarray, shape (h, w)
@@ -130,24 +132,6 @@ class _Parts:
         with np.errstate(divide="ignore", invalid="ignore"):
             scatter = (self._square - self._total**2 / self._depth) / (self._count - np.float32(1))
         return np.where(self._count > 1, scatter, np.nan)
-
-
-def parts_of(pairs: Pairs, held_out: np.ndarray, rest: np.ndarray, most: int = 8):
-    """Divide the held-out exposures and the others into at most `most` parts each.
-
-    Exposures of one pointing share noise and stay together.
-
-    Yields
-    ------
-    part : int ndarray
-    judging : bool
-    """
-    for chosen, judging in ((held_out, True), (rest, False)):
-        pointing = [pairs.frames[index]["pointing"] for index in chosen]
-        rank = {unit: number % most for number, unit in enumerate(dict.fromkeys(pointing))}
-        label = np.array([rank[unit] for unit in pointing])
-        for number in range(min(len(rank), most)):
-            yield chosen[label == number], judging
 
 
 def single_exposure(pairs: Pairs, denoised, judged, light, attributes, scatter, zones) -> dict:

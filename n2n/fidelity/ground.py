@@ -8,9 +8,9 @@ from scipy import ndimage
 from n2n.fidelity.errors import BEYOND_ERROR, errors
 from n2n.fidelity.risk import Gain, gain_of
 from n2n.fidelity.zones import NEAR_SATURATED, ZONES, divide
+from n2n.group.group import Pairs
 from n2n.sky.scatter import noise_model
 from n2n.sky.seeing import Matcher
-from n2n.stages.pairs import Pairs
 
 BRIGHT = 10  # sigma of the sky; where the seeing of held-out exposures is compared with that of the others
 UNLIKELY = 2.0  # times the noise that is expected: pixels that scatter so much are no chance

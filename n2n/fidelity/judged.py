@@ -15,7 +15,6 @@ from n2n.fidelity.seams import seam_gate
 from n2n.fidelity.sources import erased_gate, filtered, invented_gate, lost_gate, star_stack_gates
 from n2n.fidelity.spectra import rings
 from n2n.fidelity.zones import ZONES
-from n2n.stages.pairs import Pairs
 
 MOST_SCALE = 0.03  # by which exposures may differ in scale that were brought to one transparency
 STAR_CHANGE = 0.05  # share by which stars of S/N 20 to 60 may change; the networks of the demo take up to 0.03
@@ -128,20 +127,6 @@ def saturated_gate(denoised: np.ndarray, stack: np.ndarray, saturated: np.ndarra
     """G11: saturated pixels are the stack's."""
     differing = int((denoised[saturated] != stack[saturated]).sum()) - int(np.isnan(stack[saturated]).sum())
     return exactly("G11", "Saturated pixels", differing, "Pixels at full scale must be the stack's, bit by bit.")
-
-
-def halves_of(pairs: Pairs, chosen: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Mean and depth of two disjoint parts of some exposures; those of one pointing stay together."""
-    other = second_half(pairs, chosen)
-    return [pairs.mean(part)[:2] for part in (chosen[~other], chosen[other])]
-
-
-def second_half(pairs: Pairs, chosen: np.ndarray) -> np.ndarray:
-    """Which exposures, of some, are in the second of two halves: every other pointing; ndarray of bool, shape (n,)."""
-    pointing = [pairs.frames[index]["pointing"] for index in chosen]
-    rank = {unit: number for number, unit in enumerate(dict.fromkeys(pointing))}
-    other = np.array([rank[unit] % 2 for unit in pointing], bool)
-    return other if other.any() else np.arange(len(chosen)) % 2 == 1
 
 
 def same_treatment_gate(difference: np.ndarray, usable: np.ndarray) -> Gate:

@@ -23,23 +23,6 @@ FIELDS = (
 )
 
 
-def check(overrides: dict[str, dict] | None) -> dict[str, dict]:
-    """Return the overrides as they are meant, names as text, or say which one cannot be.
-
-    What fields may hold stands in one place, `n2n/config.schema.yaml`.
-
-    Raises
-    ------
-    UserError
-        For an unknown field or a value that the field cannot have.
-    """
-    if not overrides:
-        return {}
-    from n2n.config import check_config
-
-    return check_config({"overrides": overrides or {}})["overrides"]
-
-
 def applying(overrides: dict[str, dict], path: str) -> dict:
     """Collect the fields stated for a path; later patterns win field by field.
 

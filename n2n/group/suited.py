@@ -6,7 +6,7 @@ is correlated between pixels it has learned by heart, as those of its night.
 
 import numpy as np
 
-from n2n.stages.pairs import Pairs
+from n2n.group.group import Pairs
 
 # Beyond these the network that comes with n2n, which was trained on stars of many widths, is used instead: stars that
 # are narrower than those it knows a network widens, and loses more by it. docs/decisions/0011-other-nights.md.
@@ -16,17 +16,12 @@ NOISE = 0.15  # change of the finest band's noise for a given noise of pixels, w
 
 def measured_band_noise(pairs: Pairs, exposures: int = 8, rows: int = 512):
     """Noise of the network's bands in a group, from a few exposures of A and B; tensor, shape (5,)."""
-    import torch
-
-    from n2n.nets.sampling import measure_band_noise
+    from n2n.nets.sampling import band_noise_of
 
     training = np.flatnonzero(pairs.blocks != "C")[:exposures]
     top = max(0, (pairs.shape[0] - rows) // 2)
     values, valid = pairs.load(training, (slice(top, top + rows), slice(None)))
-    weights = torch.tensor(pairs.weights[training], dtype=torch.float32)
-    return measure_band_noise(
-        torch.from_numpy(values), torch.from_numpy(valid), weights, pairs.meta["variance_background"]
-    )
+    return band_noise_of(values, valid, pairs.weights[training], pairs.meta["variance_background"])
 
 
 def likeness(pairs: Pairs, band_noise) -> dict:

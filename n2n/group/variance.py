@@ -8,10 +8,11 @@ and place of the stack first, as the held-out exposures are before they judge (`
 import numpy as np
 
 from n2n.formats.store import strips
+from n2n.group.group import Pairs
+from n2n.group.weights import noise_for_its_weight
 from n2n.sky.scatter import noise_model, variance_by_light
 from n2n.sky.seeing import Matcher
 from n2n.sky.variance import sample_variance
-from n2n.stages.pairs import Pairs, noise_for_its_weight
 
 FEWEST = 5  # pointings; of fewer the scatter says too little about a pixel, and `pairs` has told what there is
 BRIGHT = 10  # sigma of the sky; where the seeing of exposures is compared

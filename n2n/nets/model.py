@@ -21,7 +21,7 @@ def save_weights(path: Path, model: torch.nn.Module) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def load_model(folder: Path, facts: dict, device: torch.device) -> Denoiser:
+def load_model(folder: Path, facts: dict, device: torch.device | str = "cpu") -> Denoiser:
     """Read the model in `folder` described by `facts` (model.json). Errors as of `read_weights`."""
     recipe = facts["recipe"]
     model = Denoiser(recipe["width"], recipe["activation"])

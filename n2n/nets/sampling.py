@@ -74,6 +74,12 @@ def measure_band_noise(values, valid, weights, background: float, pairs: int = 4
     return band_noise(torch.stack(differences))
 
 
+def band_noise_of(values, valid, weights, background: float) -> torch.Tensor:
+    """`measure_band_noise` of ndarrays, shape (n, h, w), and weights, shape (n,)."""
+    weights = torch.tensor(weights, dtype=torch.float32)
+    return measure_band_noise(torch.from_numpy(values), torch.from_numpy(valid), weights, background)
+
+
 def subset_mean(values, valid, shares) -> tuple[torch.Tensor, torch.Tensor]:
     """Weighted mean of exposures; pixels without any are filled from their neighbours.
 

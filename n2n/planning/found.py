@@ -238,11 +238,13 @@ def settle(new: list[New], state: Night, settle_seconds: float) -> None:
 
 
 def leave_for_later(item: New, state: Night) -> None:
+    """Forget a file that still changes; the next call looks at it."""
     state.cache.pop(item.path, None)
     state.reject(item.path, BadFrame("still_writing", "the file is still changing; looked at again next time"))
 
 
 def signature(stat: os.stat_result) -> list[int]:
+    """Size and time of change: what a file that was not touched keeps."""
     return [stat.st_size, stat.st_mtime_ns]
 
 

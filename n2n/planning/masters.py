@@ -1,7 +1,7 @@
 """Masters: which of them calibration frames make, and whether one suits a light.
 
-Frames go into different masters where one of them all would be wrong for some of its users: `n2n.planning.setups` holds the
-table of what must agree. Nothing here reads a pixel.
+Frames go into different masters where one of them all would be wrong for some of its users: `n2n.planning.setups`
+holds the table of what must agree. Nothing here reads a pixel.
 """
 
 import hashlib

@@ -5,7 +5,6 @@ small files that the jobs depend on. They are rewritten only when their content 
 night or a late frame sets off its own jobs and no others.
 """
 
-import difflib
 import hashlib
 import json
 import os
@@ -144,45 +143,6 @@ def find_nights(
     for line in lines:
         leave_out(line)
     return [night for night in nights if night not in refused]
-
-
-def ingest_nights(config: dict, nights: list[str], report: Callable[[str], None]) -> None:
-    """Bring the lists of frames up to date."""
-    from n2n.stages.ingest import ingest
-
-    for night in nights:
-        ingest(
-            Path(config["raw"]),
-            night,
-            Path(config["results"]),
-            overrides=config["overrides"],
-            chunk_size=config["ingest"]["chunk_size"],
-            max_image_bytes=int(config["ingest"]["max_image_gb"] * 2**30),
-            report=report,
-        )
-    for line in _idle_overrides(config):
-        report(line)
-
-
-def _idle_overrides(config: dict) -> list[str]:
-    """A line for each pattern of overrides that matches no file of any night that was looked at."""
-    if not config["overrides"]:
-        return []
-    from n2n.formats.overrides import idle
-
-    results = Path(config["results"])
-    tables = [path for name in ("frames.csv", "quarantine.csv") for path in results.glob(f"*/{name}")]
-    paths = [row["path"] for table in tables for row in read_csv(table)]
-    seen = {path.split("/")[0] for path in paths}
-    there = {entry.name for entry in Path(config["raw"]).iterdir() if entry.is_dir()}
-    lines = []
-    for pattern in idle(config["overrides"], paths):
-        if pattern.split("/")[0] in there - seen:
-            continue  # of a night that is not yet looked at
-        near = difflib.get_close_matches(pattern, {path.rpartition("/")[0] for path in paths} | set(paths), n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "; patterns are matched with the path below the raw folder"
-        lines.append(f"overrides: the pattern {pattern!r} matches no file{hint}")
-    return lines
 
 
 def make_plan(config: dict, nights: list[str]) -> Plan:

@@ -16,10 +16,10 @@ from n2n.config import add_settings
 from n2n.errors import UserError
 from n2n.formats.atomic import atomic_path
 from n2n.formats.tables import read_json
+from n2n.group.group import Pairs
 from n2n.group.suited import likeness, measured_band_noise, unlikeness
 from n2n.log import logger
 from n2n.nets.tiles import SIDES, SMALLEST
-from n2n.stages.pairs import Pairs
 from n2n.stages.train import add_device
 
 
@@ -117,8 +117,6 @@ def network(pairs: Pairs, args, facts: dict, untrained: str | None):
     model : n2n.nets.unet.Denoiser
     band_noise : torch.Tensor
     """
-    import torch
-
     from n2n.nets import prior
     from n2n.nets.device import choose_device, set_threads
     from n2n.nets.model import load_model
@@ -136,7 +134,7 @@ def network(pairs: Pairs, args, facts: dict, untrained: str | None):
     if unsuited:
         logger.warning("%s; model.mode: retrain trains anew", unsuited)
     facts = facts | {"path": args.model.as_posix()}
-    return device, facts, load_model(args.model.parent, facts, torch.device("cpu")), band_noise
+    return device, facts, load_model(args.model.parent, facts), band_noise
 
 
 def refuse(path: Path, reason: str) -> None:

@@ -16,10 +16,10 @@ from n2n.config import add_settings
 from n2n.formats import flags as bits
 from n2n.formats.products import reference_header, set_cards, write_fits
 from n2n.formats.provenance import denoise_cards, history_line, mask_plane, provenance_table, stack_cards
+from n2n.group.group import Pairs
 from n2n.group.suited import measured_band_noise
 from n2n.log import Progress, logger
 from n2n.stages.denoise import check_tiles
-from n2n.stages.pairs import Pairs
 from n2n.stages.train import add_device
 
 UNPROVED = "a single exposure: nothing about it is proved"

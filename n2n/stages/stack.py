@@ -10,8 +10,8 @@ import numpy as np
 
 from n2n.formats.products import reference_header, set_cards, write_fits
 from n2n.formats.provenance import product_hdus, stack_cards
+from n2n.group.group import Pairs
 from n2n.log import logger
-from n2n.stages.pairs import Pairs
 
 
 def add_arguments(parser) -> None:

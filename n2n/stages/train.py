@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from n2n.config import add_settings
-from n2n.formats.atomic import atomic_path, write_text
+from n2n.formats.atomic import write_text
 from n2n.formats.provenance import versions
 from n2n.formats.tables import write_json
+from n2n.group.group import Pairs
 from n2n.group.suited import likeness, measured_band_noise
 from n2n.log import logger
-from n2n.stages.pairs import Pairs
+from n2n.report.curves import plot_curves
 
 MIN_TRAINING = 6  # exposures in A and B together
 MEMORY = 1.2e9  # bytes of exposures kept in memory; larger groups train on a random choice of regions
@@ -150,20 +151,3 @@ def load_regions(pairs: Pairs, crop: int, seed: int, memory: float):
     for window in windows:
         values, valid = pairs.load(training, window)
         yield values, valid, facts[0], pairs.variance[window], facts[1], pairs.saturated[window]
-
-
-def plot_curves(path: Path, rows: list[tuple]) -> None:
-    """Draw the loss of training and validation over the steps."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 3.6), dpi=110, layout="constrained")
-    axes = figure.add_subplot()
-    steps = [row[0] for row in rows]
-    axes.plot(steps, [row[1] for row in rows], color="#0072B2", label="training")
-    axes.plot(steps, [row[2] for row in rows], color="#D55E00", label="validation (strip of the field not trained on)")
-    axes.set_xlabel("step")
-    axes.set_ylabel("loss against noisy targets [noise variance]")
-    axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png")

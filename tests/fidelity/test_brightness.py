@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from n2n.fidelity.errors import _Parts
-from n2n.stages.pairs import noise_for_its_weight
+from n2n.group.weights import noise_for_its_weight
 
 
 @pytest.mark.parametrize("lost", [False, True])

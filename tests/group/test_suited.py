@@ -6,8 +6,8 @@ import pytest
 from finished import finished, read, with_model
 
 from n2n.group import suited as suited
+from n2n.group.group import Pairs
 from n2n.nets import prior
-from n2n.stages.pairs import Pairs
 
 NOISE = [0.7, 0.25, 0.14, 0.09, 0.05]
 

@@ -7,7 +7,8 @@ from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
-from n2n.formats.overrides import applying, check
+from n2n.config import check_overrides
+from n2n.formats.overrides import applying
 from n2n.formats.products import write_fits
 from n2n.group.calibrated import load_calibration
 from n2n.planning.library import MAX_DARK_SCALE, Library
@@ -281,7 +282,7 @@ def test_a_setting_that_only_one_side_tells_is_refused_with_lines_that_work(know
     assert not any(decision.master for decision in library.choose(NIGHT, light)[0])
     remedy = telling_settings(library, NIGHT, light, ("dark", "bias", "flat"))
     line = remedy.partition("set in config/config.yaml: ")[2]
-    stated = check(yaml.safe_load(line)["overrides"])
+    stated = check_overrides(yaml.safe_load(line)["overrides"])
     # What ingest makes of them.
     rows, light = ([row | {k: f"{v:g}" for k, v in applying(stated, row["path"]).items()} for row in part]
                    for part in (rows, [light]))  # fmt: skip

@@ -8,7 +8,7 @@ import yaml
 from astropy.io import fits
 
 from n2n.formats.frametable import QUARANTINE_COLUMNS, read_table
-from n2n.stages.ingest import ingest
+from n2n.planning.intake import ingest
 
 NIGHT = "2026-01-02"
 H, W = 160, 200

@@ -6,7 +6,7 @@ import pytest
 from astropy.io import fits
 
 from n2n.formats.frametable import QUARANTINE_COLUMNS, read_table
-from n2n.stages.ingest import ingest
+from n2n.planning.intake import ingest
 
 pytestmark = pytest.mark.real
 CARDS = (

@@ -12,7 +12,7 @@ from n2n.formats.fits import examine, read_header
 from n2n.formats.frametable import QUARANTINE_COLUMNS, read_table
 from n2n.formats.headers import normalise
 from n2n.formats.pixels import read_pixels
-from n2n.stages.ingest import ingest
+from n2n.planning.intake import ingest
 
 pytestmark = pytest.mark.real
 

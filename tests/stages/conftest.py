@@ -10,10 +10,11 @@ import pytest
 from n2n.cli import main
 from n2n.config import check_config
 from n2n.formats.tables import read_json
-from n2n.planning.plan import ingest_nights, make_plan, write_plan
+from n2n.group.group import Pairs
+from n2n.planning.intake import ingest_nights
+from n2n.planning.plan import make_plan, write_plan
 from n2n.simulate import load_truth, noiseless, recipe, simulate_night
 from n2n.simulate.frames import flat_of
-from n2n.stages.pairs import Pairs
 
 NIGHT, GROUP = "2026-10-03", "M31_L"
 SCENE = 1

@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 
 from n2n.cli import main
-from n2n.stages.pairs import Pairs
-from n2n.stages.truth import Subset, fitted_truth
+from n2n.fidelity.truth import Subset, fitted_truth
+from n2n.group.group import Pairs
 
 TRAINING = ["--steps", "25", "--width", "8", "--batch", "4"]
 QUICK = ["--gpus", "0", "--threads", "1"]

@@ -9,9 +9,9 @@ from finished import call
 from scipy import ndimage
 
 from n2n.fidelity.errors import BEYOND
-from n2n.stages.compare import recognised
-from n2n.stages.pairs import Pairs
-from n2n.stages.truth import Subset, fitted_truth
+from n2n.fidelity.foreign import recognised
+from n2n.fidelity.truth import Subset, fitted_truth
+from n2n.group.group import Pairs
 
 
 @functools.cache

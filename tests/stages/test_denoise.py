@@ -6,12 +6,12 @@ import pytest
 from astropy.io import fits
 from finished import call, finished, read, truths, with_model
 
+from n2n.group.group import Pairs
 from n2n.nets import inference, prior
 from n2n.nets.memory import CPU_TILE
 from n2n.stages import denoise as stage
 from n2n.stages.denoise import held_out_exposures
 from n2n.stages.frames import file_names
-from n2n.stages.pairs import Pairs
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from scipy import ndimage
 
 from n2n.cli import main
 from n2n.formats import flags as bits
+from n2n.group.group import Pairs
 from n2n.nets import inference, prior
 from n2n.nets.sampling import measure_band_noise
 from n2n.sky.variance import sample_variance, smooth_variance, without_seeing
 from n2n.stages.frames import assemble, file_names
-from n2n.stages.pairs import Pairs
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from astropy.io import fits
 
 from n2n.errors import UserError
 from n2n.formats.frametable import FRAME_COLUMNS, QUARANTINE_COLUMNS, read_table
+from n2n.planning.intake import ingest
 from n2n.stages import ingest as stage
-from n2n.stages.ingest import ingest
 
 NIGHT = "2026-01-02"
 
@@ -135,7 +135,7 @@ def test_no_heavy_import_where_nothing_is_new(night):
     night.add("a.fits")
     night.ingest()
     program = (
-        "import sys; from pathlib import Path; from n2n.stages.ingest import ingest\n"
+        "import sys; from pathlib import Path; from n2n.planning.intake import ingest\n"
         f"roots = Path({str(night.raw)!r}), {NIGHT!r}, Path({str(night.results)!r})\n"
         "assert len(ingest(*roots, overrides={})) == 1\n"
         "print(sorted({'astropy', 'numpy', 'torch', 'yaml', 'scipy', 'photutils'} & set(sys.modules)))"

@@ -4,8 +4,8 @@ from scipy import ndimage
 
 from n2n.config import check_config
 from n2n.formats.tables import read_json, write_json
+from n2n.group.quality import choose, quality_limits, reasons, stars_are_real
 from n2n.sky.stars import measure_stars
-from n2n.stages.reference import choose, quality_limits, reasons, stars_are_real
 
 SETTINGS = check_config({})["reference"]
 

@@ -14,9 +14,9 @@ from n2n.errors import UserError
 from n2n.formats.tables import read_json, write_json
 from n2n.report.charts import gain_chart, plus_minus, steps
 from n2n.report.frames import calibration_rows
+from n2n.report.page import check
 from n2n.report.terminal import terminal_summary
 from n2n.report.words import equal_exposures, failure, headline, needs, zones_sentence
-from n2n.stages.report import check
 
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
 

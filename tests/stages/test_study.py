@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from n2n.cli import main
-from n2n.stages.study import comparisons, differences, sentence
+from n2n.study.verdict import comparisons, differences, sentence
 
 SIZES = {"batch": 4, "crop": 64}
 HEAD = "step,training_loss,validation_loss,validation_psnr,learning_rate,seconds"

@@ -9,9 +9,9 @@ from finished import QUICK, TRAINING, call, finished
 from PIL import Image
 from safetensors.numpy import load_file
 
+from n2n.group.group import Pairs
 from n2n.nets import loop, training
 from n2n.stages import train as stage
-from n2n.stages.pairs import Pairs
 from n2n.stages.train import load_regions
 
 

@@ -8,7 +8,7 @@ from finished import call, shipped, truths, write_candidate
 from scipy import ndimage
 from test_assess import dimmed
 
-from n2n.stages.truth import Subset, compare, registration_errors, truth_stack
+from n2n.fidelity.truth import Subset, compare, registration_errors, truth_stack
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from n2n.errors import BadFrame
 from n2n.formats.products import write_fits
 from n2n.formats.tables import read_csv, read_json
 from n2n.formats.treatment import set_of
+from n2n.group.accepting import vet
 from n2n.group.calibrated import Calibrations, Masters
 from n2n.report.calibration import calibration_of
-from n2n.stages.vet import vet
 
 SHAPE = (96, 128)
 RNG = np.random.default_rng(5)

@@ -1,0 +1,225 @@
+"""Objects of known light in a window of the field: put into every exposure, stacked, denoised, and looked for."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from n2n.fidelity.completeness import DENOISED, Matched, Search, depths, search
+from n2n.fidelity.injection import KINDS, STAMP, TO_SIGMA, Exposure, Objects, lay_out, observe, scaled
+from n2n.fidelity.recovery import extended, moffat_beta, moffat_fwhm, shapes, star_photometry
+from n2n.group.group import Pairs
+from n2n.group.placing import displacement
+from n2n.group.split import second_half
+from n2n.log import logger
+from n2n.sky.combine import outliers, weighted_mean
+
+SCHEMA = 1  # of inject.json
+SIDE = 1024  # px of the window in the middle of the field: enough for a thousand stars
+SAMPLES = 150_000_000  # of all exposures in the window; with more exposures it is smaller (12 bytes each)
+AWAY = 2.0  # FWHM; from stars that the held-out exposures show, and from saturated pixels
+SEEN = 4.0  # sigma of the held-out exposures: a star
+
+
+@dataclass(frozen=True)
+class Window:
+    """The part of the field that is used; arrays of shape (h, w), sky subtracted.
+
+    Attributes
+    ----------
+    rows, columns : slice
+    exposures : list of Exposure
+    chosen : int ndarray
+        Exposures of A and B.
+    values, valid : ndarray, shape (n, h, w)
+        Their registered pixels, and which of them count.
+    stack, depth, variance, sigma : ndarray
+        Mean of A and B, how many standard exposures it is worth, variance of one, and noise of the mean a pixel.
+    noise : ndarray
+        Another realisation of its noise.
+    denoised, held_out : ndarray
+        What the network made of it (in all orientations), and the mean of C in units of its own noise.
+    """
+
+    rows: slice
+    columns: slice
+    exposures: list
+    chosen: np.ndarray
+    values: np.ndarray
+    valid: np.ndarray
+    stack: np.ndarray
+    depth: np.ndarray
+    variance: np.ndarray
+    sigma: np.ndarray
+    noise: np.ndarray
+    denoised: np.ndarray
+    held_out: np.ndarray
+
+
+def cut(pairs: Pairs, held_out: np.ndarray, judged: np.ndarray) -> Window:
+    """Read the middle of the field."""
+    rest = np.setdiff1d(np.arange(len(pairs.frames)), held_out)
+    side = int(min(SIDE, np.sqrt(SAMPLES / len(rest))))
+    rows, columns = (slice((length - side) // 2, (length - side) // 2 + side) if length > side else slice(0, length)
+                     for length in pairs.shape)  # fmt: skip
+    region = (rows, columns)
+    values, valid = pairs.load(rest, region)
+    stack, depth = weighted_mean(values, valid, pairs.weights[rest])
+    part = second_half(pairs, rest)
+    (one, its_depth), (other, others_depth) = (
+        weighted_mean(values[half], valid[half], pairs.weights[rest][half]) for half in (~part, part)
+    )
+    judge, judge_depth = weighted_mean(*pairs.load(held_out, region), pairs.weights[held_out])
+    variance = pairs.variance[region]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # The difference of the halves, brought to the noise of the whole.
+        noise = (one - other) * np.sqrt(its_depth * others_depth) / (its_depth + others_depth)
+        sigma, held_out = np.sqrt(variance / depth), judge * np.sqrt(judge_depth / variance)
+    fwhm = pairs.meta["fwhm_px"] or 3.0
+    beta = moffat_beta(np.nan_to_num(stack), sigma, pairs.saturated[region] | ~np.isfinite(stack), fwhm)
+    exposures = [exposure(pairs.frames[index], pairs.meta, (columns.start, rows.start), beta) for index in rest]
+    return Window(rows, columns, exposures, rest, values, valid, stack, depth, variance, sigma, noise,
+                  judged[region], held_out)  # fmt: skip
+
+
+def exposure(frame: dict, meta: dict, corner: tuple[int, int], beta: float) -> Exposure:
+    """How a frame sees a window whose first pixel is at `corner` (x, y)."""
+    matrix = np.array(frame["matrix"], float)
+    matrix[:, 2] += matrix[:, :2] @ corner
+    move = displacement(frame)
+    moved = None if move is None else lambda x, y: move(np.asarray(x) + corner[0], np.asarray(y) + corner[1])
+    width = frame["fwhm_px"] or meta["fwhm_px"] or 3.0  # twice the radius of half the light: `n2n.sky.stars`
+    return Exposure(matrix, moved, frame["transparency"], width / 2, beta, meta["unit"] == "electron")
+
+
+def inject(pairs: Pairs, window: Window, denoised, settings) -> dict:
+    """Inject, stack, denoise and look what is left.
+
+    Parameters
+    ----------
+    denoised : callable
+        ``denoised(image, depth)``: the network.
+    settings : namespace
+        `seed`, `realisations`, and those of `pairs`.
+
+    Returns
+    -------
+    dict
+        As inject.json holds it.
+    """
+    weights = pairs.weights[window.chosen]
+    beta = window.exposures[0].beta
+    fwhm = moffat_fwhm(float(np.mean([one.half_light for one in window.exposures])), beta)
+    psf = star_image(window, weights, fwhm)
+    known = np.isfinite(window.stack + window.noise + window.denoised + window.held_out) & (window.depth > 0)
+    root = np.where(known, 1 / np.where(known, window.sigma, 1), 0)
+    allowed, clean = where(window, pairs, known, fwhm)
+    matched = Matched(psf, root, np.nan_to_num(window.noise), clean, fwhm)
+    scene, radius = np.nan_to_num(window.denoised), min(fwhm, 2.0)
+    ways = {"denoised": matched.level, "denoised_filtered": matched, "filter": matched, "stack": matched.level}
+    searches: dict[str, list[Search]] = {name: [] for name in ways}
+    ratios, first = [], None
+    for number in range(settings.realisations):
+        rng = np.random.default_rng([settings.seed, number])
+        objects = lay_out(allowed, fwhm, rng)
+        x, y = (np.rint(place).astype(int) for place in (objects.x, objects.y))
+        objects = scaled(objects, window.sigma[y, x], matched.flux_error(objects.x, objects.y))
+        stack, depth = restacked(window, objects, weights, pairs, settings, rng)
+        # The same difference with the other sign is as good a realisation.
+        control = np.where(known, scene + (-1) ** number * window.noise, window.stack)
+        images = (stack, control), (denoised(stack, depth), denoised(control, window.depth))
+        stars = objects.only(objects.of("star"))
+        for name, seen in ways.items():
+            pair = images[name in DENOISED]
+            places = np.column_stack([stars.x, stars.y])
+            searches[name].append(search(*map(seen, pair), seen(scene), places, allowed, radius))
+        ratios.append(stars.level)
+        first = first or (objects, stack, images[1][0])
+    depth = depths(
+        np.concatenate(ratios), {name: joined(parts) for name, parts in searches.items()},
+        np.random.default_rng(settings.seed),
+    )  # fmt: skip
+    logger.info(
+        "%d stars: 90 %% found from S/N %.2f denoised, %.2f in the stack, searched in the best way",
+        sum(map(len, ratios)), *(depth["images"][depth[name]]["snr90"] for name in ("searched", "reference")),
+    )  # fmt: skip
+    place = {"x": window.columns.start, "y": window.rows.start}
+    return {
+        "schema": SCHEMA,
+        "window": place | {"width": known.shape[1], "height": known.shape[0]},
+        "realisations": settings.realisations,
+        "psf": {"fwhm_px": fwhm, "beta": beta},
+        "depth": depth,
+        **recovered(window, *first, weights, fwhm, beta),
+    }
+
+
+def joined(parts: list[Search]) -> Search:
+    """Several realisations as one."""
+    return Search(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("value", "false")))
+
+
+def recovered(window: Window, objects: Objects, stack, denoised, weights, fwhm: float, beta: float) -> dict:
+    """What is left of the objects of one realisation, in the `stack` with them and in what was made of it."""
+    images = {"stack": (stack, window.stack), "denoised": (denoised, window.denoised)}
+    responses = {name: np.nan_to_num(after - before) for name, (after, before) in images.items()}
+    diffuse = objects.only(~objects.of("star"))
+    template = np.average([observe(diffuse, one, stack.shape) for one in window.exposures], axis=0, weights=weights)
+    covered = np.pi * fwhm**2 * objects.of("star").sum() + (objects.along * objects.across).sum() * np.pi / TO_SIGMA**2
+    return {
+        "objects": {kind: int(objects.of(kind).sum()) for kind in KINDS},
+        "covered": float(covered / stack.size),
+        "stars": star_photometry(objects, images, fwhm, beta),
+        "shapes": shapes(objects, responses, fwhm),
+        "extended": extended(objects, responses, template, window.sigma),
+    }
+
+
+def star_image(window: Window, weights: np.ndarray, fwhm: float) -> np.ndarray:
+    """A star of flux 1 in the stack: what the filter is matched to; shape (k, k), k odd."""
+    half = int(np.ceil(STAMP * fwhm))
+    height, width = window.stack.shape
+    middle = [np.array([float(side // 2)]) for side in (width, height)]
+    one, none = np.ones(1), np.zeros(1)
+    star = Objects(np.zeros(1, int), *middle, one, one, none, none, none)
+    images = [observe(star, exposure, (height, width)) for exposure in window.exposures]
+    image = np.average(images, axis=0, weights=weights)
+    return image[height // 2 - half : height // 2 + half + 1, width // 2 - half : width // 2 + half + 1]
+
+
+def where(window: Window, pairs: Pairs, known: np.ndarray, fwhm: float) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels where an object may be, and those of the sky; ndarrays of bool, shape (h, w).
+
+    The held-out exposures, whose noise is none of the stack's, say where stars are.
+    """
+    reach = int(np.ceil(AWAY * fwhm))
+    light = np.where(known, window.held_out, 0)
+    light = ndimage.gaussian_filter(light, fwhm * TO_SIGMA) - ndimage.gaussian_filter(light, 3 * fwhm * TO_SIGMA)
+    # Of white noise a Gaussian of width s leaves 1 / (2 s sqrt(pi)).
+    seen = light > SEEN / (2 * fwhm * TO_SIGMA * np.sqrt(np.pi))
+    saturated = pairs.saturated[window.rows, window.columns]
+    near = ndimage.binary_dilation(seen | saturated | ~known, iterations=reach)
+    border = int(np.ceil(STAMP * fwhm))
+    allowed = np.zeros_like(known)
+    allowed[border:-border, border:-border] = ~near[border:-border, border:-border]
+    return allowed, allowed & (np.abs(window.denoised) < 3 * window.sigma)
+
+
+def restacked(window: Window, objects: Objects, weights: np.ndarray, pairs: Pairs, settings, rng):
+    """Stack with the objects in every exposure, outliers rejected anew beside those that were already.
+
+    Returns
+    -------
+    mean, depth : ndarray, shape (h, w)
+    """
+    values = window.values.copy()
+    for image, one in zip(values, window.exposures, strict=True):
+        image += observe(objects, one, image.shape, rng)
+    facts = ("noise", "noise_kept", "blur")
+    sigma, kept, blur = (np.array([pairs.frames[i][name] for i in window.chosen]) for name in facts)
+    rejected = outliers(
+        values, window.valid, np.ones(len(values), bool), sigma, nsigma=settings.nsigma, slope=settings.slope,
+        signal_variance=float(pairs.meta["unit"] == "electron"), level=0.0,
+        noise_kept=kept, blur=blur,
+    )  # fmt: skip
+    return weighted_mean(values, window.valid & ~rejected, weights)
