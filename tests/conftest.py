@@ -8,6 +8,8 @@ import pytest
 # Before anything imports torch: threads that wait spin, and starve each other where other programs use the cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+from chain import chain, pairs  # noqa: F401  fixtures of all rooms
+
 _DEFAULT = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -21,7 +23,7 @@ def real_data() -> Path:
 
 
 # What takes longest begins first, so that two workers end at the same time.
-LONGEST = ("workflow", "real", "notebooks", "stages", "photos", "nets")
+LONGEST = ("workflow", "real", "notebooks", "stages", "study", "nets")
 
 
 @pytest.hookimpl(tryfirst=True)

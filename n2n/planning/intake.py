@@ -7,7 +7,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
-from n2n.config import check_overrides
 from n2n.errors import BadFrame
 from n2n.formats.frametable import FRAME_COLUMNS, cell
 from n2n.formats.questions import hint
@@ -74,7 +73,10 @@ def ingest(
     UserError
         When the night's folder is missing or unreadable, or an override cannot be meant.
     """
-    overrides = check_overrides(overrides)
+    if overrides:
+        from n2n.config import check_overrides  # a run without does without
+
+        overrides = check_overrides(overrides)
     state = Night.load(Path(results) / night)
     found = scan(Path(raw), night)
     new = changed(state, found, overrides)

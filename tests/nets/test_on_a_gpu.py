@@ -9,13 +9,13 @@ import torch.nn.functional as F
 from fakecuda import fake_cuda
 
 from n2n.errors import UserError
-from n2n.nets import inference, loop, photo_training, prior
+from n2n.nets import inference, loop, prior
 from n2n.nets.bands import SMOOTHING
 from n2n.nets.device import choose_device, half_precision
 from n2n.nets.sampling import Exposures
 from n2n.nets.training import Recipe, train
 from n2n.nets.unet import INPUTS, Denoiser, look
-from n2n.study import corruptions
+from n2n.study import corruptions, training
 from n2n.study.inference import denoise_photograph
 from n2n.study.photographs import Photographs
 
@@ -213,9 +213,9 @@ def test_photographs_train_and_do_not_wait(name):
             waits.append(fake.count["waits"])
             return corruptions.pair(photographs.crops(2, 32, generator), kind, generator, False)
 
-        recipe = photo_training.PhotoRecipe(network="ours", width=6, loss=kind.loss, steps=4, batch=2, crop=32)
+        recipe = training.PhotoRecipe(network="ours", width=6, loss=kind.loss, steps=4, batch=2, crop=32)
         given = torch.Generator(GPU).manual_seed(1)
-        model, _ = photo_training.train_on_photographs(
+        model, _ = training.train_on_photographs(
             recipe, draw, [draw(given) | {"clean": None}], GPU, fingerprint="", report=lambda t: None
         )
         assert denoise_photograph(model, torch.rand(3, 50, 70) - 0.5).shape == (3, 50, 70)

@@ -13,11 +13,11 @@ from finished import finished, shipped, truths, write_candidate
 from PIL import Image
 from scipy import ndimage
 
+from n2n.fidelity import judge as assess
 from n2n.fidelity.errors import BEYOND
 from n2n.fidelity.judged import sky_level_gate
 from n2n.fidelity.photometry import find_stars
 from n2n.formats import flags as bits
-from n2n.stages import assess
 
 HDUS = ["PRIMARY", "MASK", "VAR", "COVERAGE", "STACK", "PROVENANCE"]
 

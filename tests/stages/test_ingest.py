@@ -10,8 +10,8 @@ from astropy.io import fits
 
 from n2n.errors import UserError
 from n2n.formats.frametable import FRAME_COLUMNS, QUARANTINE_COLUMNS, read_table
+from n2n.planning import intake as stage
 from n2n.planning.intake import ingest
-from n2n.stages import ingest as stage
 
 NIGHT = "2026-01-02"
 

@@ -5,8 +5,8 @@ import pytest
 from finished import call, finished, shipped, truths
 from scipy import ndimage
 
+from n2n.fidelity import injected as stage
 from n2n.group.group import Pairs
-from n2n.stages import inject as stage
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from scipy import ndimage
 from n2n.errors import UserError
 from n2n.formats.flags import DEFECT, NO_DATA, SATURATED
 from n2n.formats.store import read_attributes
+from n2n.group import group as stage
 from n2n.group.combine import Exposures
 from n2n.group.group import Pairs
 from n2n.group.split import blocks, deciding
@@ -19,7 +20,6 @@ from n2n.simulate import recipe, simulate_late_frame
 from n2n.sky.calibrate import robust_sigma
 from n2n.sky.variance import sample_variance
 from n2n.sky.warp import warp
-from n2n.stages import pairs as stage
 
 
 def at(*shifts):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from n2n.planning import names
+from n2n.planning import intake, names
 from n2n.planning import plan as planning
 from n2n.config import check_config, options
 from n2n.errors import UserError

@@ -13,7 +13,7 @@ def _say_once(text):
 try:
     NIGHTS = planning.find_nights(RAW, CONFIG["nights"], RESULTS, _say_once, LITERAL)
     if workflow.is_main_process:
-        planning.ingest_nights(CONFIG, NIGHTS, _say)
+        intake.ingest_nights(CONFIG, NIGHTS, _say)
     PLAN = planning.make_plan(CONFIG, NIGHTS)
     refuse_long_commands()
     planning.write_plan(CONFIG, PLAN)

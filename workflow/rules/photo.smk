@@ -1,4 +1,4 @@
-# photo: one network on photographs, trained and tested; one cell of the study's grid.
+# photo: one network on photographs, trained and tested; one cell of the study's cells.
 rule photo:
     output:
         f"{STUDY}/runs/{{noise}}-{{activation}}-{{targets}}-{{seed}}/model.json",
@@ -17,8 +17,8 @@ rule photo:
         device=CONFIG["device"],
         mem_mb=3000,
     params:
-        photographs=lambda wildcards: grid.photograph_options(CONFIG["photos"]),
-        recipe=grid.recipe_options(SIZE),
+        photographs=lambda wildcards: cells.photograph_options(CONFIG["photos"]),
+        recipe=cells.recipe_options(SIZE),
         version=planning.RECIPES["photo"],
     shell:
         "n2n photo --log {log:q} train --noise {wildcards.noise} --activation {wildcards.activation}"

@@ -1,5 +1,5 @@
 # study: Noise2Noise on photographs; `snakemake study --config study=quick`. Nights are not looked at.
-from n2n.study import cells as grid
+from n2n.study import cells
 
 SIZE = CONFIG["study"] if CONFIG["study"] != "none" else "quick"
 STUDY = f"{RESULTS}/study/{SIZE}"
@@ -12,7 +12,7 @@ rule study:
     input:
         [
             f"{STUDY}/runs/{cell['noise']}-{cell['activation']}-{cell['targets']}-{cell['seed']}/model.json"
-            for cell in grid.cells(SIZE)
+            for cell in cells.cells(SIZE)
         ],
     output:
         verdict=report(f"{STUDY}/verdict.md", caption="../report/verdict.rst", category="Study"),
