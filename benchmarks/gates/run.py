@@ -28,9 +28,9 @@ import numpy as np
 import scenes
 
 from n2n.config import load_config
-from n2n.fidelity.change import change_gates
 from n2n.fidelity.evidence import evidence
-from n2n.fidelity.gates import FAIL
+from n2n.fidelity.gates.all_light import change_gates
+from n2n.fidelity.gates.gate import FAIL
 from n2n.fidelity.judged import evidence_gates, gain_gates, sky_level_gate, star_gates
 from n2n.fidelity.risk import held_out_gain
 from n2n.fidelity.zones import ZONES, divide

@@ -30,7 +30,7 @@ import methods
 
 from n2n.config import load_config
 from n2n.fidelity.foreign import compare
-from n2n.fidelity.gates import FAIL
+from n2n.fidelity.gates.gate import FAIL
 from n2n.fidelity.truth import fitted_truth
 from n2n.group.group import Pairs
 from n2n.report.words import failure

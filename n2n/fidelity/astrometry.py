@@ -4,7 +4,7 @@ import numpy as np
 import sep
 from scipy import stats
 
-from n2n.fidelity.gates import CHANCE, Gate, at_most, two_errors, within
+from n2n.fidelity.gates.gate import CHANCE, Gate, at_most, two_errors, within
 from n2n.fidelity.photometry import BORROWED, robust_mean
 
 

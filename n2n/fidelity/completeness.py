@@ -14,7 +14,7 @@ import sep
 from scipy import ndimage, optimize, signal, special
 from scipy.spatial import KDTree
 
-from n2n.fidelity.gates import Gate, at_least
+from n2n.fidelity.gates.gate import Gate, at_least
 
 PURITY = 0.9
 THRESHOLDS = np.geomspace(0.5, 8, 186)  # sigma of the stack; what is fainter than the lowest is not called found

@@ -6,10 +6,10 @@ import numpy as np
 from scipy import ndimage
 
 from n2n.errors import UserError
-from n2n.fidelity.change import change_gates
-from n2n.fidelity.evenness import evenness_gate
 from n2n.fidelity.evidence import evidence
-from n2n.fidelity.gates import FAIL, INFO, PASS, Gate, exactly, overall
+from n2n.fidelity.gates.all_light import change_gates
+from n2n.fidelity.gates.evenness import evenness_gate
+from n2n.fidelity.gates.gate import FAIL, INFO, PASS, Gate, exactly, overall
 from n2n.fidelity.ground import ground, light_of_all, measure, sky_noise
 from n2n.fidelity.judged import evidence_gates, gain_gates, sky_level_gate, star_gates
 from n2n.fidelity.proof import unproven

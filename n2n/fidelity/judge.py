@@ -11,11 +11,11 @@ from n2n.fidelity.brightness import (
     held_out_chi2,
     variance_scale,
 )
-from n2n.fidelity.change import change_gates
 from n2n.fidelity.completeness import depth_gate
 from n2n.fidelity.errors import single_exposure
 from n2n.fidelity.evidence import evidence
-from n2n.fidelity.gates import FAIL, PASS, overall
+from n2n.fidelity.gates.all_light import change_gates
+from n2n.fidelity.gates.gate import FAIL, PASS, overall
 from n2n.fidelity.ground import Ground, ground, measure, sky_noise
 from n2n.fidelity.judged import (
     evidence_gates,
@@ -67,6 +67,8 @@ def judge(pairs: Pairs, stack: dict, candidate: h5py.File, header, facts: dict, 
     denoised = denoised.astype(np.float32)
     del full
     facts["injection"] = read_json(limits.injected) if limits.injected else {}
+    if limits.injected:
+        pairs.check_made(limits.injected, facts["injection"].pop("pairs"))
     gates = gain_gates(facts, limits)
     gates.append(depth_gate(facts["injection"].get("depth"), limits.max_depth_loss))
     settings = json.loads(candidate.attrs["settings"])

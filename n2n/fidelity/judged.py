@@ -3,15 +3,15 @@
 import numpy as np
 
 from n2n.fidelity.astrometry import place_gates
-from n2n.fidelity.correlation import correlation_gates
-from n2n.fidelity.evenness import evenness_gate
 from n2n.fidelity.evidence import Evidence
-from n2n.fidelity.gates import Gate, exactly, gain_gate, two_errors, within
-from n2n.fidelity.light import light_gates
+from n2n.fidelity.gates.agreement import correlation_gates
+from n2n.fidelity.gates.evenness import evenness_gate
+from n2n.fidelity.gates.gate import Gate, exactly, gain_gate, two_errors, within
+from n2n.fidelity.gates.light import light_gates
+from n2n.fidelity.gates.residual import residual_gate
+from n2n.fidelity.gates.seams import seam_gate
 from n2n.fidelity.photometry import BORROWED, aperture_flux, find_stars, moment_width, robust_mean, star_variance
-from n2n.fidelity.residual import residual_gate
 from n2n.fidelity.risk import BOX, box_sums
-from n2n.fidelity.seams import seam_gate
 from n2n.fidelity.sources import erased_gate, filtered, invented_gate, lost_gate, star_stack_gates
 from n2n.fidelity.spectra import rings
 from n2n.fidelity.zones import ZONES

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from n2n.fidelity.evidence import Evidence
-from n2n.fidelity.gates import Gate, at_most, census, two_errors, within
+from n2n.fidelity.gates.gate import Gate, at_most, census, two_errors, within
 
 FOUND = 5.0  # sigma of the stack after the same filter: what counts as a source
 LOST = 4.0  # ... what counts as one in the stack; the held-out exposures decide whether it was

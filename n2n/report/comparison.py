@@ -1,6 +1,6 @@
 """The judgement of `n2n compare` for the terminal."""
 
-from n2n.fidelity.gates import FAIL, INFO, PASS
+from n2n.fidelity.gates.gate import FAIL, INFO, PASS
 from n2n.report.words import failure, measured, needs
 
 

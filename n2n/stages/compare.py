@@ -17,7 +17,7 @@ from astropy.io import fits
 from n2n.config import add_settings
 from n2n.errors import UserError
 from n2n.fidelity.foreign import compare
-from n2n.fidelity.gates import FAIL
+from n2n.fidelity.gates.gate import FAIL
 from n2n.fidelity.scale import read_image
 from n2n.formats.products import reference_header, set_cards, write_fits
 from n2n.formats.provenance import stack_cards

@@ -4,7 +4,7 @@ from observed import FWHM, Sky, flux_of, light_of, scattered
 from scipy import ndimage
 
 from n2n.fidelity.astrometry import centroids, place_gates
-from n2n.fidelity.gates import FAIL, INFO, PASS
+from n2n.fidelity.gates.gate import FAIL, INFO, PASS
 
 PLACES = scattered(40, 3)
 RATIO = np.geomspace(50, 500, 40)

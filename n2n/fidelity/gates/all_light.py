@@ -14,7 +14,7 @@ variables, Wright 1928): with X the templates of one half and Z those of the oth
 import numpy as np
 from scipy import ndimage
 
-from n2n.fidelity.gates import Gate, within
+from n2n.fidelity.gates.gate import Gate, within
 from n2n.fidelity.risk import BOX, box_sums
 from n2n.fidelity.spectra import left_out
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from n2n.fidelity.gates import (
+from n2n.fidelity.gates.gate import (
     CHANCE,
     FAIL,
     INFO,

@@ -3,8 +3,8 @@ import pytest
 from observed import SHAPE, STARS, Sky
 from scipy import ndimage
 
-from n2n.fidelity.gates import FAIL, INFO, PASS
-from n2n.fidelity.residual import residual_gate
+from n2n.fidelity.gates.gate import FAIL, INFO, PASS
+from n2n.fidelity.gates.residual import residual_gate
 from n2n.fidelity.spectra import rings
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import ndimage
 
 from n2n.fidelity.evidence import Evidence
-from n2n.fidelity.gates import Gate, within
+from n2n.fidelity.gates.gate import Gate, within
 from n2n.fidelity.risk import BOX, box_sums
 from n2n.fidelity.spectra import left_out
 

@@ -3,8 +3,8 @@ import pytest
 from observed import ALL, COLUMNS, ROWS, SHAPE, STARS, Sky
 from scipy import ndimage
 
-from n2n.fidelity.gates import FAIL, INFO, PASS
-from n2n.fidelity.seams import seam_gate
+from n2n.fidelity.gates.gate import FAIL, INFO, PASS
+from n2n.fidelity.gates.seams import seam_gate
 
 OVERLAPS = ([slice(104, 152)], [slice(136, 184)])
 CALM = ~ndimage.binary_dilation(STARS > 0.3, iterations=2)

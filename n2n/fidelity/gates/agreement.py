@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from n2n.fidelity.gates import Gate, at_most, worst
+from n2n.fidelity.gates.gate import Gate, at_most, worst
 from n2n.fidelity.spectra import Rings, left_out
 
 

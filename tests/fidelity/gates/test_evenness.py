@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from observed import COLUMNS, ROWS, SHAPE, Sky
 
-from n2n.fidelity.evenness import evenness_gate
-from n2n.fidelity.gates import FAIL, INFO, PASS
+from n2n.fidelity.gates.evenness import evenness_gate
+from n2n.fidelity.gates.gate import FAIL, INFO, PASS
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from n2n.fidelity.change import change, change_gates
+from n2n.fidelity.gates.all_light import change, change_gates
 
 SIZE, SIGMA = 320, 1.3
 LIMITS = SimpleNamespace(max_flux_bias=0.01, max_shift_px=0.01, max_fwhm_change=0.01)

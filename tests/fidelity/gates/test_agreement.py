@@ -3,8 +3,8 @@ import pytest
 from observed import SHAPE, Sky
 from scipy import ndimage
 
-from n2n.fidelity.correlation import correlation_gates
-from n2n.fidelity.gates import FAIL, INFO, PASS
+from n2n.fidelity.gates.agreement import correlation_gates
+from n2n.fidelity.gates.gate import FAIL, INFO, PASS
 from n2n.fidelity.spectra import rings
 
 

@@ -3,8 +3,8 @@ import pytest
 from observed import NEBULA, SHAPE, STARS, TRUTH, Sky
 from scipy import ndimage
 
-from n2n.fidelity.gates import FAIL, INFO, PASS
-from n2n.fidelity.light import light_gates
+from n2n.fidelity.gates.gate import FAIL, INFO, PASS
+from n2n.fidelity.gates.light import light_gates
 
 STAR = ndimage.binary_dilation(STARS > 0.3)
 

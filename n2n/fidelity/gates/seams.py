@@ -4,7 +4,7 @@ import numpy as np
 from scipy import ndimage
 
 from n2n.fidelity.evidence import Evidence
-from n2n.fidelity.gates import Gate, within, worst
+from n2n.fidelity.gates.gate import Gate, within, worst
 
 # Pixels on either side that are compared: next to a seam, where it is sharp and where it is faint (the wider, where the
 # frame has room for it), and across a feathered overlap.

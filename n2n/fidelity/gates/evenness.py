@@ -3,7 +3,7 @@
 import numpy as np
 
 from n2n.fidelity.evidence import Evidence
-from n2n.fidelity.gates import Gate, at_most
+from n2n.fidelity.gates.gate import Gate, at_most
 from n2n.fidelity.risk import BOX, box_sums
 
 DEGREE = 3

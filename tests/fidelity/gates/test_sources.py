@@ -3,7 +3,7 @@ import pytest
 from observed import FWHM, PLACES, SHAPE, STARS, Sky, flux_of, light_of, scattered
 from scipy import ndimage
 
-from n2n.fidelity.gates import FAIL, INFO, PASS
+from n2n.fidelity.gates.gate import FAIL, INFO, PASS
 from n2n.fidelity.sources import erased_gate, filtered, invented_gate, lost_gate, star_stack_gates
 
 SEEDS = range(4)

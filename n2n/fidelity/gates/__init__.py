@@ -1,0 +1,1 @@
+"""What every image has to pass: one file a gate."""
