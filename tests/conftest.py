@@ -16,7 +16,7 @@ _DEFAULT = Path(__file__).resolve().parents[2] / "shared" / "data"
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder of the real frames; tests that need it are skipped where it does not exist."""
-    folder = Path(os.environ.get("N2N_REAL_DATA", _DEFAULT))
+    folder = Path(os.environ.get("N2N_REAL_DATA", _DEFAULT)).resolve()  # tests link to it
     if not folder.is_dir():
         pytest.skip(f"no real frames in {folder}; set N2N_REAL_DATA to a folder that has them")
     return folder
