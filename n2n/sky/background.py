@@ -17,6 +17,8 @@ def match_sky(pixels: np.ndarray, reference: np.ndarray, usable: np.ndarray, blo
         On the same grid and photometric scale.
     usable : ndarray of bool, shape (h, w)
         Pixels valid in both.
+    block : int
+        Side of the blocks whose medians are fitted, px; smaller where the image has fewer than four of them a side.
 
     Returns
     -------
@@ -66,7 +68,17 @@ def plane(coefficients: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def subtract_plane(pixels: np.ndarray, coefficients: np.ndarray, rows: int = 64) -> None:
-    """Subtract `plane` from an image in place, some rows at a time."""
+    """Subtract `plane` from an image in place, some rows at a time.
+
+    Parameters
+    ----------
+    pixels : ndarray, shape (h, w)
+        Changed in place.
+    coefficients : ndarray, shape (3,)
+        From `match_sky`.
+    rows : int
+        Rows at a time, so that they stay in the processor's cache.
+    """
     whole = plane(coefficients, (len(pixels), 1)), plane([0, coefficients[1], 0], (1, pixels.shape[1]))
     for top in range(0, len(pixels), rows):
         part = slice(top, top + rows)

@@ -84,6 +84,10 @@ def calibrate(
         ADU.
     invalid : ndarray of bool, shape (h, w)
         Pixels the file marks as missing.
+    calibration : Calibration
+        Masters, defects and gain that suit the exposure.
+    saturate_adu : float, optional
+        Level from which a pixel is full; found from the numbers (`saturation_level`) where it is not given.
     pedestal_adu : float
         Contained in `raw` because the capture program added it; masters are kept free of theirs.
 

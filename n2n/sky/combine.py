@@ -26,6 +26,10 @@ def clipped_mean(frames, zero=None, scales=None, nsigma: float = 4.0, rows: int 
         Subtracted from every frame.
     scales : ndarray, shape (n,), optional
         Every frame is divided by its own.
+    nsigma : float
+        Farther than this from the median, in units of the scatter, a sample is an outlier.
+    rows : int
+        Rows that are judged together.
     step : float
         Of the frames' numbers: their scatter is not taken for less than half of it, since of noise below it most
         samples are equal and the rest no outliers.
@@ -60,7 +64,7 @@ def outliers(
     values: np.ndarray,
     valid: np.ndarray,
     judges: np.ndarray,
-    background_sigma: np.ndarray,
+    sky_sigma: np.ndarray,
     nsigma: float = 4.5,
     slope: float = 0.7,
     signal_variance: float = 0.0,
@@ -84,10 +88,15 @@ def outliers(
     values : float32 ndarray, shape (n, h, w)
         Registered exposures on one scale and sky level.
     valid : ndarray of bool, shape (n, h, w)
+        Samples that count.
     judges : ndarray of bool, shape (n,)
         Exposures that define median and scatter (the held-out ones never do).
-    background_sigma : ndarray, shape (n,)
+    sky_sigma : ndarray, shape (n,)
         Noise of each exposure where there is only sky.
+    nsigma : float
+        Limit in units of sigma.
+    slope : float
+        Share of the gradient that is added to the limit.
     signal_variance : float
         Variance added for each unit of signal above the sky (1 for electrons at full scale).
     level : float, optional
@@ -106,7 +115,7 @@ def outliers(
     known = np.isfinite(centre)
     centre = np.where(known, centre, 0).astype(np.float32)
     forgiven = np.float32(slope / 2) * _gradient(centre)  # here and below: half of the limits
-    scale = background_sigma.astype(np.float32)
+    scale = sky_sigma.astype(np.float32)
     if level is None:
         level = np.median(centre[known]) if known.any() else 0.0
     floor = np.maximum(centre - np.float32(level), 0) * np.float32(signal_variance)
@@ -205,7 +214,10 @@ def weighted_mean(values: np.ndarray, valid: np.ndarray, weights: np.ndarray):
 
     Parameters
     ----------
-    values, valid : ndarray, shape (n, h, w)
+    values : ndarray, shape (n, h, w)
+        Exposures on one scale and sky level.
+    valid : ndarray of bool, shape (n, h, w)
+        Samples that count.
     weights : ndarray, shape (n,)
         Inverse variance relative to a standard exposure.
 
@@ -225,7 +237,10 @@ def weighted_sums(values: np.ndarray, valid: np.ndarray, weights: np.ndarray):
 
     Parameters
     ----------
-    values, valid : ndarray, shape (n, h, w)
+    values : ndarray, shape (n, h, w)
+        Exposures on one scale and sky level.
+    valid : ndarray of bool, shape (n, h, w)
+        Samples that count.
     weights : ndarray, shape (k, n)
         Several sets of weights cost little more than one.
 

@@ -39,6 +39,8 @@ def persistent_defects(frames: np.ndarray, nsigma: float = 6.0, step: float = 0.
     ----------
     frames : ndarray, shape (n, h, w)
         Raw lights in detector coordinates, ADU.
+    nsigma : float
+        Limit in units of the scatter of the median image.
     step : float
         Of their numbers, ADU: a median that is one step off is no defect.
 

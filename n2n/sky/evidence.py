@@ -36,6 +36,7 @@ def kind_by_pixels(seen: Look, exptime_s: float | None = None, others: Sequence[
     Parameters
     ----------
     seen : Look
+        What was measured on the frame.
     exptime_s : float or None
         None where it is not known.
     others : sequence of Look
@@ -123,7 +124,9 @@ def contradiction(header_kind: str, words_kind: str, seen: Look, others: Sequenc
     words_kind : str
         Kind that the path tells, ``''`` for none.
     seen : Look
+        What was measured on the frame.
     others : sequence of Look
+        Of other frames of the camera in the night.
 
     Returns
     -------

@@ -158,7 +158,17 @@ def gain_from_lights(frames: np.ndarray) -> Measured | None:
 
 
 def agrees(stated: float, measured: float, error: float, tolerance: float = 0.15) -> bool:
-    """Whether a stated gain (e-/ADU) is compatible with a measured one: within `tolerance` of it, or 5 errors."""
+    """Whether a stated gain (e-/ADU) is compatible with a measured one: within `tolerance` of it, or 5 errors.
+
+    Parameters
+    ----------
+    stated, measured : float
+        Gains, e-/ADU.
+    error : float
+        Standard error of `measured`, e-/ADU.
+    tolerance : float
+        Share of `measured` that the two may differ by in any case.
+    """
     return abs(stated - measured) <= max(tolerance * measured, 5 * error)
 
 

@@ -60,6 +60,13 @@ class Match:
 def match_stars(reference: np.ndarray, frame: np.ndarray, control_points: int = 50) -> Match:
     """Match `frame` to `reference`, both (n, 3) arrays of x, y, flux, brightest first.
 
+    Parameters
+    ----------
+    reference, frame : ndarray, shape (n, 3)
+        x, y [px] and flux of stars, brightest first.
+    control_points : int
+        Bright stars of both lists that vote.
+
     Raises
     ------
     NoMatch
@@ -195,6 +202,7 @@ def _triangles(stars: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Parameters
     ----------
     stars : complex ndarray, shape (n,)
+        Places, x + iy, px.
 
     Returns
     -------

@@ -70,6 +70,8 @@ def odd_ones(kind: str, frames: list[Summary], with_zero: bool = False) -> dict[
     ----------
     kind : str
         ``"flat"``, ``"bias"``, ``"dark"`` or ``"darkflat"``.
+    frames : list of Summary
+        What was measured on the frames of one set.
     with_zero : bool
         Whether levels are those above a bias.
 

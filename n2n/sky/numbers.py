@@ -19,6 +19,7 @@ def stored_as(pixels: np.ndarray, invalid: np.ndarray, bitpix: int, kind: str = 
     pixels : ndarray, shape (height, width)
         As the file holds them, ``BSCALE`` and ``BZERO`` applied.
     invalid : ndarray of bool, shape (height, width)
+        Pixels the file marks as missing.
     bitpix : int
         Of the file.
     kind : str

@@ -60,7 +60,9 @@ def masked_median(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     values : ndarray, shape (n, ...)
+        Samples, exposures first.
     valid : ndarray of bool, shape (n, ...)
+        Samples that count.
     """
     return median_and_scatter(values, valid)[0]
 
@@ -71,7 +73,9 @@ def median_and_scatter(values: np.ndarray, valid: np.ndarray, chosen=slice(None)
     Parameters
     ----------
     values : float ndarray, shape (n, ...)
+        Samples, exposures first.
     valid : ndarray of bool, shape (n, ...)
+        Samples that count.
     chosen : slice, mask or indices, optional
         Of the first axis; the others are left out.
 

@@ -16,6 +16,7 @@ def noise_of_mean(frames: np.ndarray) -> np.ndarray | None:
     Parameters
     ----------
     frames : ndarray, shape (n, h, w)
+        Dark or bias frames of one set, ADU.
 
     Returns
     -------
@@ -43,8 +44,11 @@ def agreed_pattern(master: np.ndarray, noise: np.ndarray | None, nsigma: float =
     Parameters
     ----------
     master : ndarray, shape (h, w)
+        Mean of the frames, ADU.
     noise : float32 ndarray, shape (h, w)
         `noise_of_mean` of its frames; used up. Without it nothing is changed.
+    nsigma : float
+        What stands out of its surroundings by more, in units of the noise, is kept.
 
     Returns
     -------

@@ -24,6 +24,7 @@ def variance_by_light(sample: np.ndarray, level: np.ndarray, usable: np.ndarray,
     level : ndarray, shape (h, w)
         Signal in sigma of the sky, finite.
     usable : ndarray of bool, shape (h, w)
+        Pixels that count.
     exposures : int
         Samples each value rests on; at least 2.
 
@@ -67,6 +68,7 @@ def noise_model(variance: np.ndarray, signal: np.ndarray, sigma: np.ndarray, usa
     variance, signal, sigma : ndarray, shape (h, w)
         Variance of the mean from its scatter, sky-subtracted image with little noise, noise of the sky.
     usable : ndarray of bool, shape (h, w)
+        Pixels that count.
 
     Returns
     -------

@@ -55,7 +55,17 @@ class Matcher:
         return found[:-1].astype(np.float32)
 
     def remove(self, found: np.ndarray | None, image: np.ndarray, top: int = 0) -> None:
-        """Take what `fit` found off `image`, in place: rows from `top` of the whole, C-contiguous."""
+        """Take what `fit` found off `image`, in place: rows from `top` of the whole, C-contiguous.
+
+        Parameters
+        ----------
+        found : ndarray, shape (templates,), or None
+            From `fit`; with None nothing is done.
+        image : float ndarray, shape (rows, w)
+            Changed in place; C-contiguous.
+        top : int
+            Row of the whole image that is the first of `image`.
+        """
         if found is None:
             return
         first, last = np.searchsorted(self._near, [top * self._width, top * self._width + image.size])

@@ -7,7 +7,17 @@ ENOUGH = 2_000_000  # pixels of a frame to look at: 2000 tiles
 
 
 def white_variance(steps: np.ndarray, sound: np.ndarray, size: tuple[int, int]) -> np.ndarray | None:
-    """Variance of every tile from second differences along both axes: what no neighbour has part in."""
+    """Variance of every tile from second differences along both axes: what no neighbour has part in.
+
+    Parameters
+    ----------
+    steps : ndarray, shape (tiles, h * w)
+        Difference of two frames in every tile, row by row, ADU.
+    sound : ndarray of bool, shape (tiles, h * w)
+        Pixels that count.
+    size : (int, int)
+        Height and width of a tile, px.
+    """
     if min(size) < 3:
         return None
     steps, sound = steps.reshape(-1, *size), sound.reshape(-1, *size)

@@ -121,6 +121,7 @@ def _line_sums(images: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     images : ndarray, shape (k, n, n), n a power of 2
+        Each is summed by itself.
 
     Returns
     -------

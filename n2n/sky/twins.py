@@ -55,6 +55,7 @@ def noise_likeness(a: np.ndarray, b: np.ndarray, others: Sequence[np.ndarray] = 
     Parameters
     ----------
     a, b : ndarray, shape (h, w)
+        Frames as they were stored, in any units.
     others : two or more ndarrays, shape (h, w), optional
         Other exposures of the camera. The pattern they share with `a` and `b` then does not count, which matters
         where it outweighs the noise: flats (0.55 without them), long exposures of a warm camera.
@@ -68,7 +69,15 @@ def noise_likeness(a: np.ndarray, b: np.ndarray, others: Sequence[np.ndarray] = 
 
 
 def noise_twin(a: np.ndarray, b: np.ndarray, others: Sequence[np.ndarray] = ()) -> tuple[float, str]:
-    """Likeness as of `noise_likeness`, and how `b` is turned: '', 'rows', 'columns' or 'both' (180 degrees)."""
+    """Likeness as of `noise_likeness`, and how `b` is turned: '', 'rows', 'columns' or 'both' (180 degrees).
+
+    Parameters
+    ----------
+    a, b : ndarray, shape (h, w)
+        As of `noise_likeness`.
+    others : sequence of ndarray, shape (h, w)
+        As of `noise_likeness`.
+    """
     if a.shape != b.shape or min(a.shape) < 16:
         return 0.0, ""
     first, second = _noise(_middle(a)), _noise(_middle(b))
@@ -81,7 +90,15 @@ def noise_twin(a: np.ndarray, b: np.ndarray, others: Sequence[np.ndarray] = ()) 
 
 
 def are_twins(a: np.ndarray, b: np.ndarray, others: Sequence[np.ndarray] = ()) -> bool:
-    """Tell whether two frames are copies of one exposure; parameters as of `noise_likeness`."""
+    """Tell whether two frames are copies of one exposure; parameters as of `noise_likeness`.
+
+    Parameters
+    ----------
+    a, b : ndarray, shape (h, w)
+        As of `noise_likeness`.
+    others : sequence of ndarray, shape (h, w)
+        As of `noise_likeness`.
+    """
     return noise_likeness(a, b, others) >= TWINS
 
 
@@ -91,6 +108,7 @@ def shifted_twin(a: np.ndarray, b: np.ndarray) -> tuple[float, tuple[int, int]]:
     Parameters
     ----------
     a, b : ndarray, of any two sizes
+        Frames as they were stored, in any units.
 
     Returns
     -------

@@ -15,8 +15,14 @@ def sample_variance(values, valid, weights, mean, units=None) -> np.ndarray:
 
     Parameters
     ----------
+    values : ndarray, shape (n, h, w)
+        Exposures on one scale and sky level.
+    valid : ndarray of bool, shape (n, h, w)
+        Samples that count.
     weights : ndarray, shape (n,)
         Exposures of weight 0 are left out.
+    mean : ndarray, shape (h, w)
+        Their weighted mean; NaN where there is none.
     units : int ndarray, shape (n,), optional
         Exposures of one unit (dither position) share noise, so that their scatter says too little: the scatter
         of the units' means is taken instead.
@@ -57,7 +63,17 @@ def standard_variance(weights: np.ndarray, sigma: np.ndarray) -> float:
 
 
 def sky_variance(sample: np.ndarray, usable: np.ndarray, exposures: int) -> float:
-    """Variance of one standard exposure where there is only sky; parameters as of `smooth_variance`."""
+    """Variance of one standard exposure where there is only sky.
+
+    Parameters
+    ----------
+    sample : ndarray, shape (h, w)
+        Variance of one standard exposure, from `sample_variance`; NaN where unknown.
+    usable : ndarray of bool, shape (h, w)
+        Pixels that count.
+    exposures : int
+        Samples each value rests on.
+    """
     thin = np.s_[:: max(1, sample.shape[0] // 1500), :: max(1, sample.shape[1] // 1500)]
     for image, mask in ((sample[thin], usable[thin]), (sample, usable)):
         some = image[mask & (image > 0)]
@@ -67,19 +83,20 @@ def sky_variance(sample: np.ndarray, usable: np.ndarray, exposures: int) -> floa
     return 1.0
 
 
-def smooth_variance(sample: np.ndarray, usable: np.ndarray, exposures: int, background: float) -> np.ndarray:
-    """Turn the noisy sample variance into a map fit for weights (reference: experiments, section 5).
+def smooth_variance(sample: np.ndarray, usable: np.ndarray, exposures: int, sky_variance: float) -> np.ndarray:
+    """Turn the noisy sample variance into a map fit for weights.
 
-    The background value is used wherever the local excess is not significant.
+    Where the local excess over the sky's variance is not significant, the sky's variance is used.
 
     Parameters
     ----------
     sample : ndarray, shape (h, w)
         Variance of one standard exposure; NaN where unknown.
     usable : ndarray of bool, shape (h, w)
+        Pixels that count.
     exposures : int
         Samples each value rests on.
-    background : float
+    sky_variance : float
         `sky_variance`.
 
     Returns
@@ -87,22 +104,22 @@ def smooth_variance(sample: np.ndarray, usable: np.ndarray, exposures: int, back
     float32 ndarray, shape (h, w)
     """
     known = usable & (sample > 0)
-    smooth = np.where(known, sample, np.float32(background)).astype(np.float32)
+    smooth = np.where(known, sample, np.float32(sky_variance)).astype(np.float32)
     smooth = cv2.GaussianBlur(smooth, (9, 9), 1.0, borderType=cv2.BORDER_REFLECT)
-    np.maximum(smooth, 0.5 * background, out=smooth)
-    excess = smooth - np.float32(background)
-    blend = np.clip(excess / np.float32(2.4 * background * np.sqrt(2 / exposures)), 0, 1)
-    return np.float32(background) + blend * excess
+    np.maximum(smooth, 0.5 * sky_variance, out=smooth)
+    excess = smooth - np.float32(sky_variance)
+    blend = np.clip(excess / np.float32(2.4 * sky_variance * np.sqrt(2 / exposures)), 0, 1)
+    return np.float32(sky_variance) + blend * excess
 
 
-def without_seeing(scatter: np.ndarray, image: np.ndarray, background: float, photon: float) -> np.ndarray:
+def without_seeing(scatter: np.ndarray, image: np.ndarray, sky_variance: float, photon: float) -> np.ndarray:
     """Variance of one standard exposure, at most what sky and photons make: `smooth_variance` holds seeing, too.
 
     Parameters
     ----------
     scatter, image : ndarray, shape (h, w)
         `smooth_variance`, and the light: sky subtracted, NaN where unknown.
-    background, photon : float
+    sky_variance, photon : float
         Variance of the sky, and what a unit of light adds.
 
     Returns
@@ -110,10 +127,10 @@ def without_seeing(scatter: np.ndarray, image: np.ndarray, background: float, ph
     float32 ndarray, shape (h, w)
     """
     light = cv2.GaussianBlur(np.nan_to_num(image).astype(np.float32), (7, 7), 0.7, borderType=cv2.BORDER_REFLECT)
-    return np.minimum(scatter, np.float32(background) + np.float32(photon) * np.maximum(light, 0))
+    return np.minimum(scatter, np.float32(sky_variance) + np.float32(photon) * np.maximum(light, 0))
 
 
-def mean_variance(mean, weight, photon, sample, background: float, block: int = 64) -> np.ndarray:
+def mean_variance(mean, weight, photon, sample, sky_variance: float, block: int = 64) -> np.ndarray:
     """Variance of a stack in electrons: what the sky's scatter shows, plus the photon noise of the sources.
 
     ``VAR = field (B + photon S) / weight``, with S the signal, B the variance of one standard exposure where there is
@@ -128,8 +145,10 @@ def mean_variance(mean, weight, photon, sample, background: float, block: int = 
         Weighted mean of weight times the variance that an electron of signal adds to an exposure.
     sample : ndarray, shape (h, w)
         `sample_variance`.
-    background : float
+    sky_variance : float
         About B; says which light is faint.
+    block : int
+        Side of the blocks by which the field is fitted, px.
 
     Returns
     -------
@@ -139,17 +158,17 @@ def mean_variance(mean, weight, photon, sample, background: float, block: int = 
     covered = weight > 0
     signal = np.where(covered, mean, np.float32(0))
     with np.errstate(divide="ignore"):
-        faint = np.sqrt(np.float32(100 * background) / weight)
+        faint = np.sqrt(np.float32(100 * sky_variance) / weight)
     # Bright pixels must not spill into their faint neighbours.
     near = cv2.GaussianBlur(np.minimum(signal, np.where(covered, faint, 0)), (7, 7), 1.5)
     thin = max(1, min(mean.shape) // 1500)
     some = np.s_[::thin, ::thin]
-    dark = covered[some] & (near[some] ** 2 < background)
+    dark = covered[some] & (near[some] ** 2 < sky_variance)
     fit = _surface(np.where(dark, sample[some] - photon[some] * near[some], np.nan), max(8, block // thin))
     result = np.empty(mean.shape, np.float32)
     for top in range(0, len(mean), ROWS):
         rows = slice(top, top + ROWS)
-        sky, field = (background, 1.0) if fit is None else _evaluate(fit, mean.shape, rows)
+        sky, field = (sky_variance, 1.0) if fit is None else _evaluate(fit, mean.shape, rows)
         # Faint light is averaged over its neighbours, so that the noise of a pixel does not choose its own variance.
         light = np.maximum(np.where(signal[rows] > faint[rows], signal[rows], near[rows]), 0)
         with np.errstate(invalid="ignore", divide="ignore"):

@@ -49,6 +49,7 @@ def scale_of_numbers(lights: list[np.ndarray], zero: np.ndarray) -> Finding:
     lights : list of ndarray, shape (h, w)
         Raw exposures free of their pedestal.
     zero : ndarray, shape (h, w)
+        Master dark or bias that would be subtracted, ADU.
     """
     thin = np.s_[::7, ::7]
     level, top = float(np.median(zero[thin])), float(np.max([light[thin].max() for light in lights]))

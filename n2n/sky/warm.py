@@ -21,6 +21,7 @@ def noisy_hot_pixels(dark: np.ndarray, frames: np.ndarray, nsigma: float = 5.0, 
     dark : ndarray, shape (h, w)
         The mean of `frames`, ADU.
     frames : ndarray, shape (n, h, w)
+        The dark frames themselves, ADU.
     nsigma : float
         In units of the scatter of the master's pixels.
     step : float

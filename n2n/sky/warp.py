@@ -41,6 +41,7 @@ def warp(
     pixels : float32 ndarray, shape (h, w)
         Flagged pixels must hold plausible values already (`calibrate.fill_flagged`).
     flags : uint8 ndarray, shape (h, w)
+        Bits of `n2n.formats.flags`.
     matrix : ndarray, shape (2, 3)
         Affine from reference (x, y) to frame (x, y).
     shape : (int, int)
@@ -78,6 +79,15 @@ def noise_kept(matrix: np.ndarray, shape: tuple[int, int], places: int = 41) -> 
 
     Both depend on the fraction of the shift, which changes over a field that is turned or scaled by ever so little: the
     mean over `places` x `places` spots of a reference of `shape`.
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (2, 3)
+        Affine from reference (x, y) to frame (x, y).
+    shape : (int, int)
+        Height and width of the reference, px.
+    places : int
+        Spots along either side over which the mean is taken.
     """
     (a, b, c), (d, e, f) = np.asarray(matrix, float)
     y, x = np.meshgrid(*(np.rint(np.linspace(0, side - 1, places)) for side in shape), indexing="ij")
