@@ -61,6 +61,15 @@ _CALIBRATED_NAME = re.compile(r"(^|/)pp_|_c(al(ibrated)?)?(_cc)?(?=(_r)?\.(fits?
 def refuse_stacks(cards: Cards, profile: Profile, exptime: float | None) -> None:
     """Raise for stacks and master frames, whose kind keyword is that of the frames they were made from.
 
+    Parameters
+    ----------
+    cards : Cards
+        Of the file.
+    profile : Profile
+        Of the program that wrote it.
+    exptime : float or None
+        Exposure time as found, s.
+
     Raises
     ------
     BadFrame
@@ -86,6 +95,15 @@ def refuse_stacks(cards: Cards, profile: Profile, exptime: float | None) -> None
 
 def stage_of(cards: Cards, profile: Profile, path: str) -> tuple[str, str, str]:
     """Tell what was done to an exposure.
+
+    Parameters
+    ----------
+    cards : Cards
+        Of the file.
+    profile : Profile
+        Of the program that wrote it.
+    path : str
+        The frame's path below the raw folder.
 
     Returns
     -------

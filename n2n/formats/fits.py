@@ -77,6 +77,17 @@ def examine(
 ) -> Examined:
     """Read the header and judge the data: checksums (unless they are to be ignored), undefined and clipped pixels.
 
+    Parameters
+    ----------
+    path : path
+        A plain, gzip- or tile-compressed FITS file.
+    max_bytes : int
+        Refuse files of which any unit declares more bytes than this.
+    min_side : int
+        Refuse images with a side shorter than this many pixels.
+    checksums : bool
+        Whether sums that the file states must fit.
+
     Raises
     ------
     BadFrame

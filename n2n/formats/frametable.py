@@ -81,7 +81,17 @@ def read_table(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
 
 
 def write_table(path: Path, columns: tuple[str, ...], rows: Iterable[dict[str, str]]) -> bool:
-    """Write a table if it differs from what is there; return whether it was written."""
+    """Write a table if it differs from what is there; return whether it was written.
+
+    Parameters
+    ----------
+    path : Path
+        The CSV file.
+    columns : tuple of str
+        Names, in the order in which they are written.
+    rows : iterable of dict
+        Column to text; what a row lacks is written empty, other keys are left out.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)

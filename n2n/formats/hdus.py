@@ -46,6 +46,15 @@ def walk(path: Path, max_bytes: int, keep: bool = False) -> list[Hdu]:
     """List the HDUs of a file and see that all declared bytes are there.
 
     A gzip stream can only be read forwards, so with `keep` the bytes of possible images are held.
+
+    Parameters
+    ----------
+    path : path
+        A plain or gzip-compressed FITS file.
+    max_bytes : int
+        Refuse files of which any unit declares more bytes than this.
+    keep : bool
+        Whether to hold the bytes of images of a gzip stream.
     """
     with open(path, "rb") as file:
         magic = file.read(6)
@@ -89,7 +98,17 @@ def squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def integer(cards: dict[str, str], key: str, default: int | None = None) -> int:
-    """Return a whole number from the cards, or raise `BadFrame`."""
+    """Return a whole number from the cards, or raise `BadFrame`.
+
+    Parameters
+    ----------
+    cards : dict of str to str
+        Keyword to value, as text.
+    key : str
+        Keyword.
+    default : int, optional
+        Where the keyword is missing; without it that is an error.
+    """
     if key not in cards and default is not None:
         return default
     try:
@@ -101,7 +120,17 @@ def integer(cards: dict[str, str], key: str, default: int | None = None) -> int:
 
 
 def number(cards: dict[str, str], key: str, default: float) -> float:
-    """Return a number from the cards, or `default` where there is none."""
+    """Return a number from the cards, or `default` where there is none.
+
+    Parameters
+    ----------
+    cards : dict of str to str
+        Keyword to value, as text.
+    key : str
+        Keyword.
+    default : float
+        Where the keyword is missing or empty.
+    """
     text = cards.get(key, "")
     if not text:
         return default

@@ -100,12 +100,32 @@ def keys_of(profile: Profile, name: str) -> list[str]:
 
 
 def first_text(cards: Cards, profile: Profile, name: str) -> str:
-    """Return a field as text from the first keyword that has one; empty when none has."""
+    """Return a field as text from the first keyword that has one; empty when none has.
+
+    Parameters
+    ----------
+    cards : Cards
+        Of the file.
+    profile : Profile
+        Of the program that wrote it; says which keywords may hold the field.
+    name : str
+        The field, as in ``cameras.yaml``.
+    """
     return next((cards.text(key) for key in keys_of(profile, name) if cards.text(key)), "")
 
 
 def first_number(cards: Cards, profile: Profile, name: str) -> float | None:
-    """Return a field as a number, else the profile's constant, else None."""
+    """Return a field as a number, else the profile's constant, else None.
+
+    Parameters
+    ----------
+    cards : Cards
+        Of the file.
+    profile : Profile
+        Of the program that wrote it; says which keywords may hold the field.
+    name : str
+        The field, as in ``cameras.yaml``.
+    """
     numbers = (cards.number(key) for key in keys_of(profile, name))
     found = next((number for number in numbers if number is not None), None)
     return profile.constants.get(name) if found is None else found

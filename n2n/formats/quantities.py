@@ -10,7 +10,19 @@ _CLOCKS = ("TIME-OBS", "UT-OBS", "UTSTART", "UTC-OBS", "UT")
 
 
 def start(cards: Cards, profile: Profile, exptime: object, notes: list[str]) -> datetime | None:
-    """When the exposure began, UTC; what was assumed goes to `notes`. None where no card tells."""
+    """When the exposure began, UTC; what was assumed goes to `notes`. None where no card tells.
+
+    Parameters
+    ----------
+    cards : Cards
+        Of the file.
+    profile : Profile
+        Of the program that wrote it.
+    exptime : float or None
+        Exposure time, s.
+    notes : list of str
+        Gets what was assumed.
+    """
     clock = next((cards.text(key) for key in _CLOCKS if cards.text(key)), None)
     candidates = (times.parse_utc(cards.text(key), clock) for key in keys_of(profile, "date_obs"))
     moment = next((found for found in candidates if found), None)
@@ -29,7 +41,17 @@ def start(cards: Cards, profile: Profile, exptime: object, notes: list[str]) -> 
 
 
 def temperature(cards: Cards, profile: Profile, notes: list[str]) -> float | None:
-    """Temperature of the sensor as measured, Celsius; None where unknown or impossible."""
+    """Temperature of the sensor as measured, Celsius; None where unknown or impossible.
+
+    Parameters
+    ----------
+    cards : Cards
+        Of the file.
+    profile : Profile
+        Of the program that wrote it.
+    notes : list of str
+        Gets what was noticed.
+    """
     measured = None
     for key in keys_of(profile, "temperature_c"):
         value = cards.number(key)
@@ -48,7 +70,19 @@ def temperature(cards: Cards, profile: Profile, notes: list[str]) -> float | Non
 
 
 def gains(cards: Cards, profile: Profile, exptime: object, notes: list[str]) -> dict[str, float | None]:
-    """Columns of gain, read noise and saturation, in the units of the file; a file in electrons has gain 1."""
+    """Columns of gain, read noise and saturation, in the units of the file; a file in electrons has gain 1.
+
+    Parameters
+    ----------
+    cards : Cards
+        Of the file.
+    profile : Profile
+        Of the program that wrote it.
+    exptime : float or None
+        Exposure time, s.
+    notes : list of str
+        Gets what was noticed.
+    """
     gain = {
         name: first_number(cards, profile, name)
         for name in ("gain_setting", "e_per_adu", "read_noise_e", "saturate_adu")

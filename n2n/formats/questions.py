@@ -39,7 +39,19 @@ def ask(code: str, what: str, path: str, fields: dict, *, word: str = "", where:
 
 
 def hint(path: str, fields: dict, word: str = "", where: str = "") -> str:
-    """The line of configuration; parameters as of `ask`."""
+    """The line of configuration; parameters as of `ask`.
+
+    Parameters
+    ----------
+    path : str
+        The frame's path below the raw folder.
+    fields : dict
+        Fields of `overrides` to offer, `UNKNOWN` where only the user knows.
+    word : str, optional
+        Part of the file's name that all files meant have; without it the whole folder is offered.
+    where : {"", "file", "night"}, optional
+        Offer the file alone, or the whole night.
+    """
     stated = ", ".join(f"{key}: {_value(fields[key])}" for key in FIELDS if key in fields)
     places = {"file": escaped(path), "night": escaped(PurePosixPath(path).parts[0])}
     narrow = bool({"kind", "filter"} & set(fields))
@@ -52,6 +64,15 @@ def pattern_for(path: str, word: str = "", narrow: bool = False) -> str:
 
     With `narrow` only for those whose names hold the word, or differ from this one by numbers alone: in one folder may
     lie several kinds of frames, through several filters.
+
+    Parameters
+    ----------
+    path : str
+        The frame's path below the raw folder.
+    word : str, optional
+        Part of the file's name that all files meant have.
+    narrow : bool
+        Whether the name must fit, too, and not the folder alone.
     """
     parent = PurePosixPath(path).parent.as_posix()
     prefix = "" if parent == "." else f"{escaped(parent)}/"

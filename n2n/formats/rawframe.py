@@ -42,7 +42,17 @@ def read_frame(row: dict, raw: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def as_told(pixels: np.ndarray, invalid: np.ndarray, row: dict) -> tuple[np.ndarray, np.ndarray]:
-    """Apply to stored numbers what a row says of them; see `read_frame`."""
+    """Apply to stored numbers what a row says of them; see `read_frame`.
+
+    Parameters
+    ----------
+    pixels : ndarray, shape (h, w)
+        As the file holds them, ``BSCALE`` and ``BZERO`` applied.
+    invalid : ndarray of bool, shape (h, w)
+        Pixels the file marks as missing.
+    row : dict
+        Of ``frames.csv``.
+    """
     stored = row.get("stored", "")
     if stored == UNSIGNED:
         pixels = np.where(pixels < 0, pixels + np.float32(65536), pixels)

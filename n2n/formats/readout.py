@@ -24,7 +24,17 @@ def binning(cards: Cards, profile: Profile) -> str:
 
 
 def bayer(cards: Cards, profile: Profile, notes: list[str]) -> str:
-    """Colour pattern for the first pixel of the file; patterns that are not 2 x 2 come as they are spelled."""
+    """Colour pattern for the first pixel of the file; patterns that are not 2 x 2 come as they are spelled.
+
+    Parameters
+    ----------
+    cards : Cards
+        Of the file.
+    profile : Profile
+        Of the program that wrote it.
+    notes : list of str
+        Gets what was noticed.
+    """
     keys = [*keys_of(profile, "bayer"), "FILTER"]
     spelled = [re.sub(r"[\s,_'\"]", "", cards.text(key).upper()) for key in keys]
     pattern = next((match[1] for text in spelled if (match := _CFA.match(text))), "")
@@ -41,7 +51,17 @@ def bayer(cards: Cards, profile: Profile, notes: list[str]) -> str:
 
 
 def row_order(cards: Cards, profile: Profile, notes: list[str]) -> str:
-    """``TOP-DOWN``, ``BOTTOM-UP``, or empty."""
+    """``TOP-DOWN``, ``BOTTOM-UP``, or empty.
+
+    Parameters
+    ----------
+    cards : Cards
+        Of the file.
+    profile : Profile
+        Of the program that wrote it.
+    notes : list of str
+        Gets what was assumed.
+    """
     stated = cards.text("ROWORDER").upper()
     if stated in ("TOP-DOWN", "BOTTOM-UP"):
         return stated
@@ -79,6 +99,15 @@ def trim(cards: Cards, profile: Profile, notes: list[str]) -> str:
 
     Overscan columns belong to no picture. TRIMSEC names the rest, else DATASEC, else what BIASSEC leaves. Some programs
     count unbinned pixels. A section that fits the image either way is trusted; a note says which, or that none fits.
+
+    Parameters
+    ----------
+    cards : Cards
+        Of the file.
+    profile : Profile
+        Of the program that wrote it.
+    notes : list of str
+        Gets what was noticed.
     """
     width, height = cards.number("NAXIS1"), cards.number("NAXIS2")
     if width is None or height is None:

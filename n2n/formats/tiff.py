@@ -13,7 +13,10 @@ def write_tiff(path: Path, pixels: np.ndarray, description: str) -> None:
 
     Parameters
     ----------
+    path : Path
+        The file.
     pixels : uint8, uint16 or float32 ndarray, shape (h, w) or (h, w, 3)
+        The first row is the top one.
     description : str
         What the numbers mean.
     """

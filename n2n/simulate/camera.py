@@ -198,6 +198,15 @@ def telegraph_pixels(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Pixels that jump between two levels (random telegraph signal), on the sensor's amplifiers: in any frame.
 
+    Parameters
+    ----------
+    shape : (int, int)
+        Height and width of the detector, px.
+    rng : Generator
+        Random numbers.
+    per_mpx : float
+        Such pixels in a million.
+
     Returns
     -------
     places : int array, shape (n, 2)

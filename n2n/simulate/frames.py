@@ -102,7 +102,17 @@ class Job:
 # Two scenes and one detector are all a night needs; a worker process draws each of them once.
 @functools.lru_cache(maxsize=4)
 def scene_of(target: Target, shape: tuple[int, int], scene_seed: int) -> Scene:
-    """Scene of a group, kept for the frames to come."""
+    """Scene of a group, kept for the frames to come.
+
+    Parameters
+    ----------
+    target : Target
+        What is observed, and through which filter.
+    shape : (int, int)
+        Height and width of the detector, px.
+    scene_seed : int
+        Seed of sky and camera.
+    """
     return recipe.make_scene(target, shape, scene_seed)
 
 
@@ -114,7 +124,17 @@ def detector_of(shape: tuple[int, int], scene_seed: int) -> Detector:
 
 @functools.lru_cache(maxsize=4)
 def flat_of(filter_name: str, shape: tuple[int, int], scene_seed: int) -> NDArray[np.float64]:
-    """Flat field of a filter, kept for the frames to come."""
+    """Flat field of a filter, kept for the frames to come.
+
+    Parameters
+    ----------
+    filter_name : str
+        The filter.
+    shape : (int, int)
+        Height and width of the detector, px.
+    scene_seed : int
+        Seed of sky and camera.
+    """
     return flat_field(detector_of(shape, scene_seed), generator(scene_seed, "dust", filter_name))
 
 
@@ -122,7 +142,17 @@ def flat_of(filter_name: str, shape: tuple[int, int], scene_seed: int) -> NDArra
 def telegraph_of(
     shape: tuple[int, int], scene_seed: int, per_mpx: float
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Telegraph pixels of a night's camera, kept for the frames to come."""
+    """Telegraph pixels of a night's camera, kept for the frames to come.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Height and width of the detector, px.
+    scene_seed : int
+        Seed of sky and camera.
+    per_mpx : float
+        Such pixels in a million.
+    """
     return telegraph_pixels(shape, generator(scene_seed, "telegraph"), per_mpx)
 
 
@@ -135,6 +165,17 @@ def plan_jobs(plan: Preset, frames: int | None, start_index: int, only_lights: b
     """List every frame of a night in the order of the clock: flats, lights, darks, bias.
 
     The first target's last light is the truncated one, over and above the planned number.
+
+    Parameters
+    ----------
+    plan : Preset
+        Targets, and numbers of frames.
+    frames : int or None
+        Lights a target; None for those of the preset.
+    start_index : int
+        Number of the first light.
+    only_lights : bool
+        Whether to leave out flats, darks, bias and the truncated light.
     """
     clock = 0.0
     jobs = []
@@ -178,7 +219,17 @@ def light_of_sky(job: Job, sky: Sky) -> tuple[NDArray[np.float32], dict]:
 
 
 def make_frame(job: Job, sky: Sky, raw: Path, truth: Path) -> dict:
-    """Expose one frame, write it below `raw` (and its truth below `truth`), return its truth entry."""
+    """Expose one frame, write it below `raw` (and its truth below `truth`), return its truth entry.
+
+    Parameters
+    ----------
+    job : Job
+        Which frame.
+    sky : Sky
+        The night it belongs to.
+    raw, truth : Path
+        Folders for the frame, and for the light without noise.
+    """
     target, shape = job.target, sky.shape
     detector = detector_of(shape, sky.scene_seed)
     rng = generator(sky.seed, sky.night, job.stem)
@@ -231,6 +282,17 @@ def write_raw(path: Path, pixels: NDArray[np.uint16], cards: fits.Header, share:
     """Write an unsigned 16-bit frame byte by byte as cameras do; only the first `share` of its bytes.
 
     astropy would rewrite values in its own style and insert BSCALE.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    pixels : uint16 ndarray, shape (h, w)
+        ADU.
+    cards : Header
+        All of the header.
+    share : float
+        Of the bytes that are written, from 0 to 1.
     """
     shifted = (pixels.astype(np.int32) - 32768).astype(">i2")
     content = cards.tostring().encode("ascii") + shifted.tobytes()

@@ -69,7 +69,17 @@ def track_offsets(conditions: Conditions) -> NDArray[np.float64]:
 def to_frame(
     x: NDArray, y: NDArray, shape: tuple[int, int], conditions: Conditions
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Turn reference coordinates into the frame's own, both in px."""
+    """Turn reference coordinates into the frame's own, both in px.
+
+    Parameters
+    ----------
+    x, y : ndarray, shape (n,)
+        Places on the reference, px.
+    shape : (int, int)
+        Height and width of the detector, px; its middle is what the frame is turned about.
+    conditions : Conditions
+        Shift and rotation of the frame.
+    """
     cy, cx = (shape[0] - 1) / 2, (shape[1] - 1) / 2
     angle = np.radians(conditions.rotation)
     u, v = np.asarray(x) - cx, np.asarray(y) - cy
@@ -162,6 +172,15 @@ def render_diffuse(diffuse: NDArray[np.float32], shape: tuple[int, int], conditi
 
 def render(scene: Scene, shape: tuple[int, int], conditions: Conditions) -> NDArray[np.float32]:
     """Noiseless expectation of one exposure, in e-/px, sky included, before the flat field.
+
+    Parameters
+    ----------
+    scene : Scene
+        Stars and diffuse light.
+    shape : (int, int)
+        Height and width of the detector, px.
+    conditions : Conditions
+        Weather and pointing.
 
     Returns
     -------

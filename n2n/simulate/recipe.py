@@ -168,7 +168,17 @@ def generator(seed: int, *names: str | int) -> np.random.Generator:
 
 
 def make_scene(target: Target, shape: tuple[int, int], scene_seed: int) -> Scene:
-    """Draw the sky of one group; `shape` is the detector's (height, width)."""
+    """Draw the sky of one group; `shape` is the detector's (height, width).
+
+    Parameters
+    ----------
+    target : Target
+        What is observed.
+    shape : (int, int)
+        Height and width of the detector, px.
+    scene_seed : int
+        Seed of sky and camera.
+    """
     rng = generator(scene_seed, "scene", target.group)
     canvas = canvas_shape(shape)
     if target.diffuse == "nebula":
@@ -187,7 +197,21 @@ def plan_mishaps(number: int, mishaps: tuple[str, ...]) -> dict[int, str]:
 
 
 def conditions(target: Target, seed: int, night: str, number: int, mishap: str = "") -> Conditions:
-    """Weather and pointing of light `number` (from 1): slow trends plus jitter, the dither all new."""
+    """Weather and pointing of light `number` (from 1): slow trends plus jitter, the dither all new.
+
+    Parameters
+    ----------
+    target : Target
+        What is observed.
+    seed : int
+        Of the night's random numbers.
+    night : str
+        Name of the night.
+    number : int
+        Of the light, from 1.
+    mishap : str
+        What goes wrong with it: ``"cloudy"``, ``"elongated"``, or nothing that concerns weather and pointing.
+    """
     phases = generator(seed, night, "trends", target.group).random(4)
     rng = generator(seed, night, "conditions", target.group, number)
     slow = np.sin(2 * np.pi * (number / TREND_FRAMES * np.array([0.8, 0.6, 0.5, 0.4]) + phases))

@@ -158,7 +158,19 @@ def galaxies(
 def power_law(
     rng: np.random.Generator, number: int, flux_range: tuple[float, float], exponent: float = 0.6
 ) -> NDArray[np.float64]:
-    """Fluxes whose cumulative number falls as flux**-exponent between the two ends of `flux_range`."""
+    """Fluxes whose cumulative number falls as flux**-exponent between the two ends of `flux_range`.
+
+    Parameters
+    ----------
+    rng : Generator
+        Random numbers.
+    number : int
+        How many fluxes.
+    flux_range : (float, float)
+        Least and largest flux, e-.
+    exponent : float
+        Of the cumulative number.
+    """
     low, high = (f**-exponent for f in flux_range)
     return (low - rng.random(number) * (low - high)) ** (-1 / exponent)
 
