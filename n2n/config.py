@@ -256,7 +256,7 @@ def add_settings(parser, section: str) -> None:
         option = f"--{key.replace('_', '-')}"
         text = f"{rule['description']} (default: {rule['default']})".replace("%", "%%")
         if rule["type"] == "boolean":
-            # `--strict` alone says the same as `--strict true`.
+            # `--seeing` alone says the same as `--seeing true`.
             more = {"nargs": "?", "const": True, "metavar": "BOOL"}
             group.add_argument(option, type=_truth, default=rule["default"], help=text, **more)
         else:
@@ -278,9 +278,19 @@ def options(config: dict, section: str) -> str:
 
 
 def _for_commands(section: str) -> dict:
-    """Settings of a section that commands take; a list is for the workflow, which decides by it what to run."""
+    """Settings of a section that commands take; an idle one is for the workflow, and must set nothing off."""
     keys = schema()["properties"][section]["properties"]
-    return {key: rule for key, rule in keys.items() if rule["type"] != "array"}
+    return {key: rule for key, rule in keys.items() if not rule.get("idle")}
+
+
+def acting(config: dict, part: dict | None = None) -> dict:
+    """The settings of a checked configuration that shape results: all but those that the schema calls idle."""
+    rules = (part or schema())["properties"]
+    return {
+        key: acting(value, rules[key]) if "properties" in rules[key] else value
+        for key, value in config.items()
+        if not rules[key].get("idle")
+    }
 
 
 def _truth(text: str) -> bool:

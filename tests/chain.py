@@ -12,7 +12,8 @@ from n2n.config import check_config
 from n2n.formats.tables import read_json
 from n2n.group.group import Pairs
 from n2n.planning.intake import ingest_nights
-from n2n.planning.plan import make_plan, write_plan
+from n2n.planning.files import write_plan
+from n2n.planning.plan import make_plan
 from n2n.simulate import load_truth, noiseless, recipe, simulate_night
 from n2n.simulate.frames import flat_of
 

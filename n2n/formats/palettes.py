@@ -76,8 +76,10 @@ def composites(groups, palettes: list[str]) -> dict[tuple[str, str, str], list[s
 
     Parameters
     ----------
-    groups : iterable of n2n.planning.plan.Group
+    groups : iterable of n2n.planning.planned.Group
+        The night's groups, or those of several nights.
     palettes : list of str
+        Names of `PALETTES`.
     """
     found: dict[tuple[str, str], dict] = {}
     for group in sorted(groups, key=lambda group: (-group.lights, group.name)):

@@ -17,9 +17,7 @@ from astropy.io import fits
 
 from n2n import __version__
 from n2n.formats import flags as bits
-
-# Raised when the pixels of a product change for the same input; a new recipe makes new products.
-RECIPE = 1
+from n2n.recipes import PIXELS, RECIPE
 
 
 def stack_cards(frames: list[dict], meta: dict) -> dict:
@@ -87,6 +85,23 @@ def product_hdus(image, header, variance, mask, coverage, frames, left_out, extr
 
     MASK comes first: where a second image has the type of the first one Siril takes the file for a sequence of
     exposures, and does not open it as an image.
+
+    Parameters
+    ----------
+    image : float32 ndarray, shape (h, w)
+        Linear, in the unit of ``header["BUNIT"]``.
+    header : Header
+        Of the primary HDU; gets the names of the exposures.
+    variance : float32 ndarray, shape (h, w)
+        Of `image`, in its unit squared.
+    mask : uint8 ndarray, shape (h, w)
+        Bits of `n2n.formats.flags`.
+    coverage : ndarray of int, shape (h, w)
+        Exposures a pixel.
+    frames, left_out : list of dict
+        Exposures used and left out, as in ``pairs.h5``.
+    extra : sequence of HDU
+        More units, before PROVENANCE.
     """
     variance_hdu = fits.ImageHDU(variance, name="VAR")
     variance_hdu.header["BUNIT"] = (f"{header['BUNIT']}2", "variance of the primary image, a pixel")
@@ -163,7 +178,17 @@ def versions() -> dict[str, str]:
 
 
 def denoise_cards(model: dict, settings: dict, facts: dict) -> dict:
-    """Cards that name the network and how it was applied."""
+    """Cards that name the network and how it was applied.
+
+    Parameters
+    ----------
+    model : dict
+        ``model.json``, and its ``path``.
+    settings : dict
+        How the network was applied: device, tile, overlap, orientations.
+    facts : dict
+        Of the assessment: night, group, product.
+    """
     recipe, prior = model["recipe"], model.get("prior_sha256")
     own = any(group == f"{facts['night']}/{facts['group']}" for group in model["groups"])
     return {
@@ -191,10 +216,14 @@ def denoise_cards(model: dict, settings: dict, facts: dict) -> dict:
 
 
 def provenance_id(facts: dict, frames: list[dict]) -> str:
-    """Name of how a product came about: the same exposures, network, settings and verdict give the same one."""
+    """Name of how a product came about: the same exposures, network, calibration, verdict and n2n give the same one.
+
+    Other settings of the stages in between are not told apart; the crate names settings.json beside it. Another n2n
+    is one whose version or whose numbers in `n2n.recipes`, of the stages that make pixels, are others.
+    """
     exposures = sorted((entry["sha256"], not entry["rejected"]) for entry in frames)
     model = facts.get("model") or {}
-    story = [facts["night"], facts["group"], facts["product"], __version__, RECIPE, exposures]
+    story = [facts["night"], facts["group"], facts["product"], __version__, PIXELS, exposures]
     story += [model.get("weights_sha256"), facts["calibration"], facts["reference"], facts["reason"]]
     return uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(["n2n", *story])).urn
 

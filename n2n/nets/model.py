@@ -9,8 +9,9 @@ from safetensors.torch import load, save
 
 from n2n.errors import UserError
 from n2n.formats.atomic import atomic_path
-from n2n.nets.training import Recipe
+from n2n.nets.recipe import Recipe
 from n2n.nets.unet import LEVELS, Denoiser, parameters
+from n2n.recipes import OLDEST_MODEL, RECIPES
 
 
 def save_weights(path: Path, model: torch.nn.Module) -> str:
@@ -25,8 +26,9 @@ def load_model(folder: Path, facts: dict, device: torch.device | str = "cpu") ->
     """Read the model in `folder` described by `facts` (model.json). Errors as of `read_weights`."""
     recipe = facts["recipe"]
     model = Denoiser(recipe["width"], recipe["activation"])
-    if recipe["version"] != Recipe.version:
-        raise UserError(f"the model in {folder} is of an older version of n2n; delete its folder to train it again")
+    if not OLDEST_MODEL <= recipe["version"] <= RECIPES["train"]:
+        age = "an older" if recipe["version"] < OLDEST_MODEL else "a newer"
+        raise UserError(f"the model in {folder} is of {age} version of n2n; delete its folder to train it again")
     model.load_state_dict(read_weights(folder, facts))
     return model.to(device, memory_format=torch.channels_last).eval()
 

@@ -10,14 +10,8 @@ from importlib.resources import files
 import torch
 from safetensors.torch import load
 
+from n2n.nets.recipe import ACTIVATION, WIDTH
 from n2n.nets.unet import LEVELS, Denoiser
-
-WIDTH, ACTIVATION = 48, "leaky_relu"
-
-
-def suits(width: int, activation: str) -> bool:
-    """Whether a network of this width and activation can start from the prior."""
-    return (width, activation) == (WIDTH, ACTIVATION)
 
 
 def weights() -> dict[str, torch.Tensor]:

@@ -1,63 +1,21 @@
 """Train the denoiser on a group's own exposures."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from n2n.errors import UserError
 from n2n.nets import prior
 from n2n.nets.fairness import Fairness
 from n2n.nets.loop import Curves, fit, generator_of
 from n2n.nets.losses import paired_loss
+from n2n.nets.recipe import Recipe
 from n2n.nets.sampling import Exposures, cut, draw_guide, draw_subset
 from n2n.nets.unet import Denoiser
 
 VALIDATION_CROPS = 16
-FROM_PRIOR, FROM_RANDOM = (400, 0.0005), (1200, 0.002)  # steps and peak learning rate
 FAIR = 0.003  # weight of `Fairness` in the loss
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What training depends on, besides the exposures. Raise `version` when the method changes.
-
-    Attributes
-    ----------
-    start : {"auto", "prior", "random"}
-        Weights to begin with; "auto" is the prior where it suits the network.
-    steps, learning_rate
-        0: what suits the start.
-    """
-
-    activation: str = "leaky_relu"
-    width: int = prior.WIDTH
-    start: str = "auto"
-    steps: int = 0
-    batch: int = 8
-    crop: int = 64
-    learning_rate: float = 0.0
-    seed: int = 1
-    version: int = 5
-
-    def settled(self) -> "Recipe":
-        """The recipe with everything decided.
-
-        Raises
-        ------
-        UserError
-            When the prior is asked for and does not suit the network.
-        """
-        fits = prior.suits(self.width, self.activation)
-        if self.start == "prior" and not fits:
-            raise UserError(
-                f"train.start: prior needs train.width: {prior.WIDTH} and train.activation: {prior.ACTIVATION}; "
-                "set train.start: random for other networks"
-            )
-        start = "random" if self.start == "random" or not fits else "prior"
-        steps, rate = FROM_PRIOR if start == "prior" else FROM_RANDOM
-        return replace(self, start=start, steps=self.steps or steps, learning_rate=self.learning_rate or rate)
 
 
 def train(

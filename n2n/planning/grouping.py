@@ -10,7 +10,9 @@ from n2n.formats.targets import target_key, target_label
 from n2n.planning.pointings import Pointings, position, separation
 from n2n.planning.setups import differences
 
-_ALIKE = ("row_order", "bayer")
+# How a group's pixels lie: a light that differs in one of these alone, or does not tell it, is refused, since a second
+# group of it would be no other set-up.
+ORIENTATION = ("row_order", "bayer")
 SAME_PLACE = 0.1  # degrees within which two names may well mean one target
 
 
@@ -49,13 +51,12 @@ class Groups:
         row["panel"] = str(panel) if panel > 1 else ""
         self._spelled(row)
         for name, first in self.first.items():
-            if not _one_field(first, row):
-                continue
-            for what in _ALIKE:
-                if first.get(what, "") != row.get(what, "") and not differences(first | {what: ""}, row, "group"):
+            differing = {found.column.name for found in differences(first, row, "group")}
+            for what in ORIENTATION:
+                if first.get(what, "") != row.get(what, "") and differing <= {what}:
                     found, wanted = row[what] or "unknown", first[what] or "unknown"
                     raise BadFrame("geometry", f"{what} {found}, but {wanted} in {first['path']}")
-            if not differences(first, row, "group"):
+            if not differing:
                 return name
         base = f"{self._label(row)}_{sanitise(row['filter']) or 'NoFilter'}"
         taken = {name.casefold() for name in self.first}  # some file systems do not tell M31 from m31
@@ -104,13 +105,7 @@ def _key(row: dict) -> str:
     return target_key(row["target"])
 
 
-def _one_field(first: dict, row: dict) -> bool:
-    """Whether two lights show one pointing of one target through one filter."""
-    same = first["filter"] == row["filter"] and first.get("panel", "") == row["panel"]
-    return same and _key(first) == _key(row)
-
-
-def number(fresh: list[dict[str, str]], kept: Iterable[dict[str, str]], chunk_size: int) -> None:
+def deal_into_chunks(fresh: list[dict[str, str]], kept: Iterable[dict[str, str]], chunk_size: int) -> None:
     """Give new rows the next batch number and cut each group's part of them into chunks of its own, of like size.
 
     Parameters

@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 
 from n2n.formats import done
 from n2n.formats.tables import number
+from n2n.planning.setups import differences
 
 SAME_START = 1.1  # seconds: some programs write whole seconds
 MOST_AT_ONCE = 6  # frames of one start: more of them have a clock that stands still
@@ -135,9 +136,7 @@ def _look_of(row: dict) -> tuple:
 
 def _alike(one: dict, other: dict) -> bool:
     """Whether two may show one exposure as far as camera, filter and exposure time go."""
-    a, b = number(one["exptime_s"], 0.0), number(other["exptime_s"], 0.0)
-    same_filter = not one["filter"] or not other["filter"] or one["filter"] == other["filter"]
-    return _one_camera(one, other) and same_filter and abs(a - b) <= 0.01 * max(a, b)
+    return _one_camera(one, other) and not differences(one, other, "copy")
 
 
 def _one_camera(one: dict, other: dict) -> bool:

@@ -214,7 +214,7 @@ def _accept_all(new: list[New], state: Night, raw: Path, chunk_size: int, report
         else:
             state.frames.pop(path, None)
             fresh.append(row)
-    grouping.number(fresh, state.frames.values(), chunk_size)
+    grouping.deal_into_chunks(fresh, state.frames.values(), chunk_size)
     state.frames |= {row["path"]: row for row in fresh}
     for note in groups.told():
         report(f"ingest {state.folder.name}: {note}")

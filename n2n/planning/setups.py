@@ -1,7 +1,16 @@
-"""What must agree between frames that are worked on together: one table for masters, flats, darks and groups.
+"""What must agree between frames: one table for masters, flats, darks, groups, models and copies.
 
 A frame differs from another where any column that counts for its kind differs. Whether an unknown value is a value
 of its own or agrees with everything stands beside each column. Nothing here reads a pixel.
+
+Three rules that look like this one stand elsewhere, because they are no comparison of two rows column by column:
+
+- A master's own frames span a range of temperature or angle, and are of one kind, stage and pedestal
+  (`n2n.planning.masters.masters_of`). Its columns and its ranges are those of this table.
+- A copy may come from a program that spells the camera otherwise: it has the same camera *or* the same size
+  (`n2n.planning.identity`).
+- Names of filters are understood by those beside them, of one camera and size, while headers are read: there are no
+  rows yet (`n2n.formats.headers.identify`).
 """
 
 import functools
@@ -10,13 +19,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from n2n.formats.tables import number
+from n2n.formats.targets import target_key
 
 MAX_DEGREES = 2.0  # difference of sensor temperature between dark and light; dark current doubles in about 6
 MAX_TURN = 1.0  # degrees between the rotator's angles of flat and light: dust shadows move with it
 MASTERS = frozenset({"bias", "dark", "darkflat", "flat"})
 DARKS = frozenset({"dark", "darkflat"})
 FLATS = frozenset({"flat"})
-GROUP = frozenset({"group"})
+GROUP = frozenset({"group"})  # lights that are stacked
+MODEL = frozenset({"model"})  # lights of all nights that one network is trained for
+COPY = frozenset({"copy"})  # files that may show one exposure
 
 
 @dataclass(frozen=True)
@@ -30,7 +42,8 @@ class Column:
         What it is called in a sentence.
     kinds : frozenset of str
         For whom it counts: kinds of masters, compared with lights (and their frames with one another), and
-        ``"group"``, lights compared with lights.
+        ``"group"``, ``"model"`` and ``"copy"``, lights compared with lights. In a model's name the values stand as
+        they are written, in the order of the table.
     unknown : bool
         Whether an unknown value is a value of its own, which differs from every known one; else it agrees with all.
     same : callable
@@ -98,13 +111,19 @@ def _same_text(one: str, other: str) -> bool:
     return "".join(one.split()).casefold() == "".join(other.split()).casefold()
 
 
+def _same_target(one: str, other: str) -> bool:
+    return target_key(one) == target_key(other)
+
+
 ALL = MASTERS | GROUP
 TABLE = (
-    Column("camera", "camera", ALL, unknown=True),
+    Column("target", "target", GROUP, unknown=True, same=_same_target),
+    Column("panel", "panel", GROUP, unknown=True),
+    Column("camera", "camera", ALL | MODEL, unknown=True),
     Column("width", "width", ALL, unknown=True),
     Column("height", "height", ALL, unknown=True),
-    Column("binning", "binning", ALL, unknown=True),
-    Column("gain_setting", "gain setting", ALL, unknown=True),
+    Column("binning", "binning", ALL | MODEL, unknown=True),
+    Column("gain_setting", "gain setting", ALL | MODEL, unknown=True),
     Column("offset", "offset", ALL, unknown=True),
     # How the sensor was read, and how the file was written: what few programs say is compared where both do.
     Column("row_order", "row order", ALL, same=_same_text),
@@ -116,11 +135,12 @@ TABLE = (
     Column("telescope", "telescope", FLATS, same=_same_text, told=False),
     Column("exptime_s", "exposure", DARKS, unknown=True, same=same_exposure),
     Column("temperature_c", "temperature", DARKS, same=_near),
-    Column("filter", "filter", FLATS, unknown=True),
-    Column("filter_bw_nm", "width of the filter", FLATS | GROUP, unknown=True),
+    Column("filter", "filter", FLATS | GROUP | MODEL, unknown=True),
+    Column("filter_bw_nm", "width of the filter", FLATS | GROUP | MODEL, unknown=True),
     Column("rotator_deg", "rotator angle", FLATS, same=_unturned),
+    Column("filter", "filter", COPY),
+    Column("exptime_s", "exposure", GROUP | COPY, unknown=True, same=_same_part),
     # Lights of one group are treated alike; what was done to them before is part of that.
-    Column("exptime_s", "exposure", GROUP, unknown=True, same=_same_part),
     Column("stage", "stage", GROUP, unknown=True),
     Column("done", "what was done to it before", GROUP, unknown=True, same=_same_steps),
 )
@@ -132,7 +152,7 @@ OWN_WORDS = {"exptime_s", "temperature_c", "filter", "filter_bw_nm", "rotator_de
 
 @functools.cache
 def columns(for_: str) -> tuple[Column, ...]:
-    """The columns that count for a kind of master, or for a ``"group"``."""
+    """The columns that count for a kind of master, or for a ``"group"``, ``"model"`` or ``"copy"``."""
     return tuple(column for column in TABLE if for_ in column.kinds)
 
 
@@ -144,7 +164,7 @@ def differences(one: dict, other: dict, for_: str) -> list[Difference]:
     one, other : dict
         Rows of ``frames.csv``: a calibration frame and a light, or two lights. Columns they lack are unknown.
     for_ : str
-        Kind of master that `one` belongs to, or ``"group"``.
+        Kind of master that `one` belongs to, or ``"group"``, ``"model"``, ``"copy"``.
 
     Returns
     -------

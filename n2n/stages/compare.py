@@ -35,6 +35,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--write-stack", type=Path, help="write the stack without held-out exposures to this file")
     parser.add_argument("--truth", type=Path, help="FITS file of the noiseless image, on any linear scale")
     parser.add_argument("-o", "--output", type=Path, help="JSON file to write")
+    parser.add_argument("--strict", action="store_true", help="exit status 1 when a gate fails")
     add_settings(parser, "gates")
 
 

@@ -23,7 +23,7 @@ def run(args) -> None:
     from n2n.config import check_config, read_settings
     from n2n.log import logger
     from n2n.planning.intake import ingest_nights
-    from n2n.planning.plan import find_nights
+    from n2n.planning.nights import find_nights
 
     usual = Path("config/config.yaml")
     file = args.config or (usual if usual.exists() else None)

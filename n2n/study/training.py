@@ -11,6 +11,7 @@ from n2n.errors import UserError
 from n2n.nets.device import compiled, half_precision
 from n2n.nets.loop import Curves, fit, generator_of
 from n2n.nets.unet import ResidualUNet
+from n2n.recipes import RECIPES
 from n2n.study.losses import photo_loss
 from n2n.study.paper import MULTIPLE, PaperUNet
 
@@ -22,7 +23,7 @@ NETWORKS = {
 
 @dataclass(frozen=True)
 class PhotoRecipe:
-    """What training depends on, besides the photographs. Raise `version` when the method changes."""
+    """What training depends on, besides the photographs; `version` is the number of `photo` in `n2n.recipes`."""
 
     network: str = "paper"
     width: int = 48
@@ -33,7 +34,7 @@ class PhotoRecipe:
     crop: int = 256
     learning_rate: float = 0.001
     seed: int = 1
-    version: int = 1
+    version: int = RECIPES["photo"]
 
 
 def build_network(recipe: PhotoRecipe) -> nn.Module:

@@ -8,8 +8,9 @@ from n2n.config import load_config
 from n2n.errors import UserError
 from n2n.nets import prior
 from n2n.nets.model import describe, load_model, save_weights
-from n2n.nets.training import Recipe
+from n2n.nets.recipe import WIDTH, Recipe, suits
 from n2n.nets.unet import Denoiser, parameters
+from n2n.recipes import OLDEST_MODEL, RECIPES
 
 CPU = torch.device("cpu")
 
@@ -70,9 +71,18 @@ def test_missing_weights_are_refused(saved):
         load_model(folder, facts, CPU)
 
 
+def test_older_networks_that_can_be_applied_are_read_and_others_are_refused(saved):
+    folder, _, facts, _ = saved
+    for version in range(OLDEST_MODEL, RECIPES["train"] + 1):
+        load_model(folder, facts | {"recipe": facts["recipe"] | {"version": version}}, CPU)
+    for version, age in ((OLDEST_MODEL - 1, "an older"), (RECIPES["train"] + 1, "a newer")):
+        with pytest.raises(UserError, match=f"is of {age} version of n2n"):
+            load_model(folder, facts | {"recipe": facts["recipe"] | {"version": version}}, CPU)
+
+
 def test_the_default_network_is_the_one_whose_weights_come_with_n2n():
     """Its width stands in the schema of the settings, too: with another one a training would start at random."""
     train = load_config()["train"]
-    assert prior.suits(train["width"], train["activation"])
+    assert suits(train["width"], train["activation"])
     assert Recipe().settled().start == "prior"
-    assert prior.network().unet.down[0].out_channels == prior.WIDTH
+    assert prior.network().unet.down[0].out_channels == WIDTH

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from n2n.config import load_config
-from n2n.planning.grouping import number
+from n2n.planning.grouping import deal_into_chunks
 
 CHUNK = load_config(None)["ingest"]["chunk_size"]
 
@@ -30,7 +30,7 @@ def jobs(rows):
 )
 def test_a_group_is_cut_into_chunks_of_like_size(count, expected):
     fresh = lights(count)
-    number(fresh, [], CHUNK)
+    deal_into_chunks(fresh, [], CHUNK)
     assert sizes(fresh) == expected
 
 
@@ -42,10 +42,10 @@ def test_a_group_is_cut_into_chunks_of_like_size(count, expected):
 @settings(max_examples=60, deadline=None)
 def test_chunks_are_even_in_order_and_never_larger_than_asked(counts, late, chunk_size):
     first = [row for name, count in enumerate(counts) for row in lights(count, str(name))]
-    number(first, [], chunk_size)
+    deal_into_chunks(first, [], chunk_size)
     before = [dict(row) for row in first]
     second = lights(late, "0")
-    number(second, first, chunk_size)
+    deal_into_chunks(second, first, chunk_size)
     assert first == before
     for rows in ([row for row in first if row["group"] == "0"], second):
         chunks = [int(row["chunk"]) for row in rows]
@@ -58,15 +58,15 @@ def test_chunks_are_even_in_order_and_never_larger_than_asked(counts, late, chun
 
 def test_calibration_frames_have_a_batch_and_no_chunk():
     fresh = [{"group": ""}, *lights(2)]
-    number(fresh, [], CHUNK)
+    deal_into_chunks(fresh, [], CHUNK)
     assert fresh[0] == {"group": "", "batch": "0"}
 
 
 def test_ten_thousand_lights_are_fewer_than_two_thousand_jobs():
     """Snakemake's own work grows with the jobs."""
     fresh = [row for group in range(5) for row in lights(2000, str(group))]
-    number(fresh, [], CHUNK)
+    deal_into_chunks(fresh, [], CHUNK)
     assert jobs(fresh) == 1250
     alone = lights(10_000)
-    number(alone, [], CHUNK)
+    deal_into_chunks(alone, [], CHUNK)
     assert jobs(alone) < 2000

@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 import yaml
@@ -10,6 +8,7 @@ from hypothesis import strategies as st
 from n2n.config import check_overrides
 from n2n.formats.overrides import applying
 from n2n.formats.products import write_fits
+from n2n.formats.tables import write_json
 from n2n.group.calibrated import load_calibration
 from n2n.planning.library import MAX_DARK_SCALE, Library
 from n2n.planning.masters import MAX_TURN, chains, masters_of, split, turn_between, typical
@@ -340,7 +339,7 @@ def prepare(folder, chosen, **masters):
             [fits.PrimaryHDU(image, header), fits.ImageHDU(defects, name="DEFECTS")],
         )
     path = folder / "calibration.json"
-    path.write_text(json.dumps({kind: kind for kind in masters} | chosen))
+    write_json(path, {kind: kind for kind in masters} | chosen)
     return load_calibration(path, folder)
 
 

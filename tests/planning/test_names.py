@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from n2n.errors import UserError
 from n2n.formats.frametable import FRAME_COLUMNS
 from n2n.planning.masters import make_master
+from n2n.planning.models import model_id
 from n2n.planning.names import (
     LONGEST,
     RESERVED,
@@ -17,7 +18,7 @@ from n2n.planning.names import (
     why_not_on_a_cluster,
     why_unusable,
 )
-from n2n.planning.plan import find_nights, model_id
+from n2n.planning.nights import find_nights
 
 ROW = dict.fromkeys(FRAME_COLUMNS, "") | {"sha256": "a" * 64, "camera": "Cam", "filter": "Ha"}
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)

@@ -1,4 +1,3 @@
-import copy
 import json
 import os
 
@@ -9,7 +8,10 @@ from n2n.errors import UserError
 from n2n.formats.frametable import FRAME_COLUMNS, QUARANTINE_COLUMNS, write_table
 from n2n.formats.overrides import matches
 from n2n.formats.tables import read_csv
-from n2n.planning.plan import find_nights, make_plan, model_id, write_plan
+from n2n.planning.files import write_plan
+from n2n.planning.models import model_id
+from n2n.planning.nights import find_nights
+from n2n.planning.plan import make_plan
 
 NIGHT = "2026-01-02"
 
@@ -301,29 +303,6 @@ def test_the_model_is_the_same_for_every_night_and_target(library):
     library.add(number=20).add("2026-02-02", 20, target="M 31").calibrated()
     plan = library.plan()
     assert len({group.model for group in plan.groups.values()}) == 1 and len(plan.groups) == 2
-
-
-def test_the_model_depends_on_set_up_and_training_only(library):
-    light = {"camera": "Cam", "filter": "Ha", "filter_bw_nm": "", "binning": "1x1", "gain_setting": "100"}
-    base = model_id(library.config, light)
-    assert base.startswith("Cam_Ha/")
-    for key, value in (
-        ("camera", "X"),
-        ("filter", "L"),
-        ("binning", "2x2"),
-        ("gain_setting", "0"),
-        ("filter_bw_nm", "3"),
-    ):
-        assert model_id(library.config, light | {key: value}) != base
-    for key in library.config["train"]:
-        config = copy.deepcopy(library.config)
-        config["train"][key] = "changed"
-        assert model_id(config, light) != base
-    for section in ("gates", "denoise", "model", "register"):
-        config = copy.deepcopy(library.config)
-        config[section] = {"x": 1}
-        assert model_id(config, light) == base
-    assert model_id(library.config, light | {"target": "x", "exptime_s": "1", "path": "y"}) == base
 
 
 def test_only_the_earliest_night_trains(library):

@@ -187,6 +187,18 @@ def test_changed_gates_judge_again_and_nothing_else(workspace):
     assert workspace.jobs() == {"assess": 1, "report": 1, "crate": 1}
 
 
+def test_settings_that_change_no_result_run_nothing(workspace):
+    change_config(workspace, gates={"strict": True}, model={"mode": "reuse"}, denoise={"products": ["stack"]})
+    asked = ("memory_gb=2", "device=cpu", "palettes=none", "study=none")
+    assert workspace.jobs("--config", *asked) == {"verdict": 1}, "which looks at the verdicts alone"
+
+
+def test_a_default_that_is_written_out_trains_nothing(workspace):
+    train = yaml.safe_load(CONFIG)["train"]
+    change_config(workspace, train=train | {"start": "random", "learning_rate": 0.002, "seed": 1})
+    assert workspace.jobs() == {}
+
+
 def test_changed_colours_concern_nights_with_several_filters_alone(workspace):
     change_config(workspace, colour={"saturation": 1.2})
     assert workspace.jobs() == {"crate": 1}, "the settings are part of it"

@@ -38,7 +38,7 @@ rule assess:
     params:
         options=options(CONFIG, "gates"),
         injected=lambda wildcards, input: ["--injected", input.injected] if input.injected else [],
-        recipe=planning.RECIPES["assess"],
+        recipe=RECIPES["assess"],
     shell:
         "n2n assess {input.pairs:q} --stack {input.stack:q} --candidate {input.candidate:q}"
         " --calibration {input.calibration:q} --vetted {input.vetted:q}"

@@ -17,6 +17,6 @@ rule colour:
         mem_mb=4000,
     params:
         options=options(CONFIG, "colour"),
-        recipe=planning.RECIPES["colour"],
+        recipe=RECIPES["colour"],
     shell:
         "n2n colour {input:q} --palette {wildcards.palette} {params.options} --output {output:q} --log {log:q}"

@@ -1,4 +1,11 @@
 # Configuration, and the paths every rule is made of.
+#
+# Three things that many rules have:
+# - `threads: 64` means: all cores of the run, for jobs that all others wait for. Snakemake grants no more than --cores;
+#   profiles/slurm says how many it is to be on a cluster, for every rule.
+# - `resources: raw=RAW`, or results, models, device: where to find what a command is told, but which changes no result.
+#   As params they would set every job off again when a folder moves, or a GPU is there; resources set nothing off.
+# - `params: recipe=RECIPES[...]` sets a stage off when its number in n2n/recipes.py was raised.
 import os
 import shlex
 import sys
@@ -6,11 +13,11 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from n2n.planning import intake, names
-from n2n.planning import plan as planning
+from n2n.planning import files, intake, models, names, nights, plan
 from n2n.config import check_config, options
 from n2n.errors import UserError
 from n2n.formats.palettes import PALETTES
+from n2n.recipes import RECIPES
 
 # A brace in a folder's name is a brace; only the wildcards of these rules are wildcards.
 LITERAL = names.braces_mean_themselves()
@@ -50,8 +57,8 @@ OF_GROUP = [
 OF_NIGHT = ["report.html", "summary.csv", "ro-crate-metadata.json"]
 OF_NIGHT += ["verdict"] if CONFIG["gates"]["strict"] else []
 
-# For jobs in which whole frames come and go: given back to the system each time, their pages would cost a tenth of
-# the work. Networks would only grow by it.
+# For jobs in which whole frames come and go: the memory allocator keeps their pages instead of giving them back to the
+# system each time, which would cost a tenth of the work. Not where networks run: they would only grow by it.
 KEEP_PAGES = "MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296"
 
 
@@ -146,7 +153,7 @@ def of_chunks(before, after, chunks=lambda group: group.chunks):
 def the_model(wildcards):
     """The group's model: an ordinary input while it is to be trained, afterwards one whose age does not matter."""
     model = the_group(wildcards).model
-    if model is None or (model not in PLAN.training and planning.model_state(CONFIG, model) == "missing"):
+    if model is None or (model not in PLAN.training and models.model_state(CONFIG, model) == "missing"):
         return []
     path = f"{MODELS}/{model}/model.json"
     return path if model in PLAN.training else ancient(path)

@@ -18,7 +18,7 @@ rule crate:
     conda:
         ENVIRONMENT
     params:
-        recipe=planning.RECIPES["crate"],
+        recipe=RECIPES["crate"],
     shell:
         "n2n crate {input.assessments:q} --frames {input.frames:q} --colour {input.colour:q} --output {output:q}"
         " --log {log:q}"

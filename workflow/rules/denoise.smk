@@ -16,7 +16,7 @@ rule denoise:
         mem_mb=megabytes(125, 3500),
     params:
         options=options(CONFIG, "denoise"),
-        recipe=planning.RECIPES["denoise"],
+        recipe=RECIPES["denoise"],
         model=lambda wildcards, input: ["--model", input.model] if input.model else [],
     shell:
         "n2n denoise {input.pairs:q} {params.model:q} {params.options}"

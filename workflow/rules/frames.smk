@@ -15,7 +15,7 @@ rule frames:
         mem_mb=3500,
     params:
         options=options(CONFIG, "denoise"),
-        recipe=planning.RECIPES["frames"],
+        recipe=RECIPES["frames"],
     shell:
         "n2n frames {input:q} {params.options}"
         " --device {resources.device} --gpus {resources.gpu} --threads {threads} --output {output:q} --log {log:q}"

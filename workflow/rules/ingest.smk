@@ -11,12 +11,12 @@ def _say_once(text):
 
 
 try:
-    NIGHTS = planning.find_nights(RAW, CONFIG["nights"], RESULTS, _say_once, LITERAL)
+    NIGHTS = nights.find_nights(RAW, CONFIG["nights"], RESULTS, _say_once, LITERAL)
     if workflow.is_main_process:
         intake.ingest_nights(CONFIG, NIGHTS, _say)
-    PLAN = planning.make_plan(CONFIG, NIGHTS)
+    PLAN = plan.make_plan(CONFIG, NIGHTS)
     refuse_long_commands()
-    planning.write_plan(CONFIG, PLAN)
+    files.write_plan(CONFIG, PLAN)
 except UserError as error:
     raise WorkflowError(str(error))
 

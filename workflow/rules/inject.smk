@@ -17,7 +17,7 @@ rule inject:
         mem_mb=3500,
     params:
         options=f"{options(CONFIG, 'inject')} {options(CONFIG, 'pairs')}",
-        recipe=planning.RECIPES["inject"],
+        recipe=RECIPES["inject"],
         model=lambda wildcards, input: ["--model", input.model] if input.model else [],
     shell:
         "n2n inject {input.pairs:q} --candidate {input.candidate:q} {params.model:q} {params.options}"

@@ -19,7 +19,7 @@ rule master:
         raw=RAW,
     params:
         environment=KEEP_PAGES,
-        recipe=planning.RECIPES["master"],
+        recipe=RECIPES["master"],
         zero=lambda wildcards, input: ["--zero", input.zero] if input.zero else [],
     shell:
         "{params.environment} n2n master {input.frames:q} --raw {resources.raw:q} {params.zero:q} --threads {threads} --memory-mb {resources.mem_mb} --output {output:q} --log {log:q}"

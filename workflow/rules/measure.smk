@@ -18,7 +18,7 @@ rule measure:
     params:
         environment=KEEP_PAGES,
         options=options(CONFIG, "measure"),
-        recipe=planning.RECIPES["measure"],
+        recipe=RECIPES["measure"],
     shell:
         "{params.environment} n2n measure {input.frames:q} --raw {resources.raw:q} --results {resources.results:q} --calibration {input.calibration:q}"
         " --vetted {input.vetted:q}"

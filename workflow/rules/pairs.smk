@@ -14,6 +14,6 @@ rule pairs:
     params:
         environment=KEEP_PAGES,
         options=options(CONFIG, "pairs"),
-        recipe=planning.RECIPES["pairs"],
+        recipe=RECIPES["pairs"],
     shell:
         "{params.environment} n2n pairs {input:q} {params.options} --threads {threads} --memory-mb {resources.mem_mb} --output {output:q} --log {log:q}"

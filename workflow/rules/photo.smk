@@ -19,7 +19,7 @@ rule photo:
     params:
         photographs=lambda wildcards: cells.photograph_options(CONFIG["photos"]),
         recipe=cells.recipe_options(SIZE),
-        version=planning.RECIPES["photo"],
+        version=RECIPES["photo"],
     shell:
         "n2n photo --log {log:q} train --noise {wildcards.noise} --activation {wildcards.activation}"
         " --targets {wildcards.targets} --seed {wildcards.seed} {params.recipe} {params.photographs}"

@@ -10,6 +10,6 @@ rule reference:
         ENVIRONMENT
     params:
         options=options(CONFIG, "reference"),
-        recipe=planning.RECIPES["reference"],
+        recipe=RECIPES["reference"],
     shell:
         "n2n reference {input:q} {params.options} --output {output:q} --log {log:q}"

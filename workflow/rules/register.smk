@@ -20,7 +20,7 @@ rule register:
     params:
         environment=KEEP_PAGES,
         options=options(CONFIG, "register"),
-        recipe=planning.RECIPES["register"],
+        recipe=RECIPES["register"],
     shell:
         "{params.environment} n2n register {input.frames:q} --raw {resources.raw:q} --results {resources.results:q} --calibration {input.calibration:q}"
         " --vetted {input.vetted:q}"

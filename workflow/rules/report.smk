@@ -25,7 +25,7 @@ rule report:
     resources:
         models=MODELS,
     params:
-        recipe=planning.RECIPES["report"],
+        recipe=RECIPES["report"],
     shell:
         "n2n report {input.assessments:q} --frames {input.frames:q} --quarantine {input.quarantine:q}"
         " --models {resources.models:q} --colour {input.colour:q} --output {output.page:q} --summary {output.summary:q}"

@@ -11,6 +11,6 @@ rule stack:
     resources:
         mem_mb=megabytes(60, 1500),
     params:
-        recipe=planning.RECIPES["stack"],
+        recipe=RECIPES["stack"],
     shell:
         "n2n stack {input:q} --output {output:q} --log {log:q}"

@@ -25,6 +25,6 @@ rule study:
     conda:
         ENVIRONMENT
     params:
-        version=planning.RECIPES["study"],
+        version=RECIPES["study"],
     shell:
         "n2n study {input:q} --output {output.verdict:q} --log {log:q}"

@@ -22,7 +22,7 @@ rule train:
         mem_mb=3000,
     params:
         options=options(CONFIG, "train"),
-        recipe=planning.RECIPES["train"],
+        recipe=RECIPES["train"],
     shell:
         "n2n train {input:q} {params.options} --device {resources.device} --gpus {resources.gpu} --threads {threads}"
         " --output {output:q} --log {log:q}"

@@ -15,7 +15,7 @@ rule vet:
         results=RESULTS,
     params:
         environment=KEEP_PAGES,
-        recipe=planning.RECIPES["vet"],
+        recipe=RECIPES["vet"],
     shell:
         "{params.environment} n2n vet {input.frames:q} --raw {resources.raw:q} --results {resources.results:q}"
         " --output {output:q} --log {log:q}"
