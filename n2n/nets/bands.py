@@ -31,6 +31,7 @@ def split(image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     Parameters
     ----------
     image : tensor, shape (n, 1, h, w)
+        In any unit.
 
     Returns
     -------

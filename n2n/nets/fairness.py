@@ -46,6 +46,8 @@ class Fairness(nn.Module):
         output, sigma : tensor, shape (n, 1, h, w)
             What the network made of its input, and the noise of that input; infinite where nothing counts.
         guide, witness : tensor, shape (n, 1, h, w)
+            What is to be kept, seen by exposures that share no noise: the guide says where it is bright, the witness
+            by how much the output differs.
         guide_sigma : tensor, shape (n, 1, h, w), optional
             Noise of the guide; without it the guide is the truth.
         """
@@ -57,7 +59,17 @@ class Fairness(nn.Module):
         return self.weight * (2 * self.change.clamp(-MOST, MOST) * mean).sum()
 
     def sums(self, output, sigma, guide, witness, guide_sigma=None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Sum of the changes, sum of the light, and number, of every span of brightness; shape (spans,)."""
+        """Sum of the changes, sum of the light, and number, of every span of brightness; shape (spans,).
+
+        Parameters
+        ----------
+        output, sigma : tensor, shape (n, 1, h, w)
+            As of `forward`.
+        guide, witness : tensor, shape (n, 1, h, w)
+            As of `forward`.
+        guide_sigma : tensor, shape (n, 1, h, w), optional
+            As of `forward`.
+        """
         light, change = guide / sigma, (output - witness) / sigma
         snr, detail = (self.filtered(image) for image in (light, change))
         top = snr == nn.functional.max_pool2d(snr, 5, 1, 2)

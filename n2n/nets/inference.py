@@ -34,10 +34,14 @@ def denoise(
 
     Parameters
     ----------
+    model : Denoiser
+        The network, in evaluation mode.
     image, depth, variance : ndarray, shape (h, w)
         Mean of exposures (NaN where none), how many standard exposures it is worth, and the variance of one.
     background : float
         Sky variance of one standard exposure.
+    band_noise : tensor, shape (5,)
+        Noise of the bands, from `sampling.measure_band_noise`.
     tile, overlap : int
         Pixels. Every tile is computed with what the network sees around it, so that tiles agree where they
         overlap, and the feathered overlap hides what rounding leaves: no seam shows.

@@ -14,8 +14,11 @@ def paired_loss(output, pair: dict, delta: float = 3.0) -> torch.Tensor:
     Parameters
     ----------
     output : tensor, shape (n, 1, h, w)
+        What the network made of ``pair["image"]``.
     pair : dict
         From `sampling.cut`.
+    delta : float
+        Residuals beyond it, in sigma, count linearly.
     """
     variance = pair["variance"] / pair["target_depth"].clamp_min(1e-6)
     residual = (output - pair["target"]) / torch.sqrt(variance)

@@ -45,7 +45,25 @@ class Exposures:
 
     @classmethod
     def from_arrays(cls, values, valid, weights, variance, background, saturated, device) -> "Exposures":
-        """Move numpy arrays (shapes as in the class) to `device` and measure the bands' noise."""
+        """Move numpy arrays (shapes as in the class) to `device` and measure the bands' noise.
+
+        Parameters
+        ----------
+        values : ndarray, shape (k, h, w)
+            Sky subtracted; 0 where unusable.
+        valid : ndarray of bool, shape (k, h, w)
+            Samples that count.
+        weights : ndarray, shape (k,)
+            Weight of each exposure.
+        variance : ndarray, shape (h, w)
+            Variance of one standard exposure.
+        background : float
+            That variance where there is only sky.
+        saturated : ndarray of bool, shape (h, w)
+            Pixels that may enter no loss.
+        device : device
+            Where to put them.
+        """
         values = torch.from_numpy(np.ascontiguousarray(values)).to(device)
         valid = torch.from_numpy(np.ascontiguousarray(valid)).to(device)
         weights = torch.tensor(np.asarray(weights), dtype=torch.float32, device=device)
@@ -61,7 +79,21 @@ class Exposures:
 
 
 def measure_band_noise(values, valid, weights, background: float, pairs: int = 4) -> torch.Tensor:
-    """Noise of the bands from differences of up to `pairs` pairs of exposures."""
+    """Noise of the bands from differences of up to `pairs` pairs of exposures.
+
+    Parameters
+    ----------
+    values : tensor, shape (k, h, w)
+        Sky-subtracted exposures.
+    valid : bool tensor, shape (k, h, w)
+        Samples that count.
+    weights : tensor, shape (k,)
+        Weight of each exposure.
+    background : float
+        Sky variance of one standard exposure.
+    pairs : int
+        Most pairs to look at.
+    """
     k = len(values)
     if k < 2:
         return torch.tensor([0.85, 0.28, 0.2, 0.13, 0.08], device=values.device)
@@ -75,7 +107,19 @@ def measure_band_noise(values, valid, weights, background: float, pairs: int = 4
 
 
 def band_noise_of(values, valid, weights, background: float) -> torch.Tensor:
-    """`measure_band_noise` of ndarrays, shape (n, h, w), and weights, shape (n,)."""
+    """`measure_band_noise` of ndarrays, shape (n, h, w), and weights, shape (n,).
+
+    Parameters
+    ----------
+    values : ndarray, shape (k, h, w)
+        Sky-subtracted exposures.
+    valid : ndarray of bool, shape (k, h, w)
+        Samples that count.
+    weights : sequence of float, shape (k,)
+        Weight of each exposure.
+    background : float
+        Sky variance of one standard exposure.
+    """
     weights = torch.tensor(weights, dtype=torch.float32)
     return measure_band_noise(torch.from_numpy(values), torch.from_numpy(valid), weights, background)
 
@@ -85,7 +129,10 @@ def subset_mean(values, valid, shares) -> tuple[torch.Tensor, torch.Tensor]:
 
     Parameters
     ----------
-    values, valid : tensor, shape (n, k, h, w)
+    values : tensor, shape (n, k, h, w)
+        Sky-subtracted exposures.
+    valid : bool tensor, shape (n, k, h, w)
+        Samples that count.
     shares : tensor, shape (n, k)
         Weight of each exposure, 0 for those left out.
 
@@ -148,8 +195,14 @@ def cut(exposures: Exposures, tops, lefts, crop: int, subsets, guides=None):
 
     Parameters
     ----------
+    exposures : Exposures
+        The region to cut from.
     tops, lefts : tensor of int, shape (n,)
+        Upper left corners, px.
+    crop : int
+        Side of the crops, px.
     subsets : bool tensor, shape (n, k)
+        Exposures that are the input; the others are the target.
     guides : bool tensor, shape (n, k), optional
         Part of the target's exposures.
 

@@ -18,7 +18,17 @@ def padding(length: int) -> tuple[int, int]:
 
 
 def spans(length: int, tile: int, overlap: int) -> list[slice]:
-    """As few spans of one size as `tile` allows, in whole blocks, overlapping by at least `overlap`."""
+    """As few spans of one size as `tile` allows, in whole blocks, overlapping by at least `overlap`.
+
+    Parameters
+    ----------
+    length : int
+        Side of the image, margins included, px.
+    tile : int
+        Longest span, px.
+    overlap : int
+        Least overlap of neighbours, px.
+    """
     if length <= tile:
         return [slice(0, length)]
     count = -(-(length - overlap) // (tile - overlap))
@@ -29,7 +39,15 @@ def spans(length: int, tile: int, overlap: int) -> list[slice]:
 
 
 def overlaps(length: int, tile: int, overlap: int) -> list[slice]:
-    """Where neighbouring tiles overlap, in pixels of the image without what was added."""
+    """Where neighbouring tiles overlap, in pixels of the image without what was added.
+
+    Parameters
+    ----------
+    length : int
+        Side of the image, without margins, px.
+    tile, overlap : int
+        As of `spans`.
+    """
     before, after = padding(length)
     parts = spans(before + length + after, tile, overlap)
     return [slice(other.start - before, one.stop - before) for one, other in pairwise(parts)]

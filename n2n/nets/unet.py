@@ -174,7 +174,17 @@ class Seen:
 
 
 def look(image, depth, background, variance, band_noise) -> Seen:
-    """Split images into bands and bring all into units of noise. Parameters of `Denoiser.forward`."""
+    """Split images into bands and bring all into units of noise.
+
+    Parameters
+    ----------
+    image, depth, variance : tensor, shape (n, 1, h, w)
+        As of `Denoiser.forward`.
+    background : tensor, shape (n, 1, 1, 1)
+        As of `Denoiser.forward`.
+    band_noise : tensor, shape (5,) or (n, 5)
+        As of `Denoiser.forward`.
+    """
     sky_sigma = torch.sqrt(background / depth)
     bands, rest = split(image)
     # Where the exposures scatter more than light can, a defect is left in one of them: that is not the noise by
@@ -204,7 +214,17 @@ def judge(seen: Seen, out: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def decide(seen: Seen, gates: torch.Tensor, correction: torch.Tensor) -> torch.Tensor:
-    """The denoised images."""
+    """The denoised images.
+
+    Parameters
+    ----------
+    seen : Seen
+        From `look`.
+    gates : tensor, shape (n, 5, h, w)
+        Share of each band that is kept.
+    correction : tensor, shape (n, 1, h, w)
+        What is added, in units of the noise.
+    """
     result = seen.rest + (gates * seen.bands).sum(dim=1, keepdim=True) + correction * seen.sigma
     most = MOST * seen.sigma
     change = torch.minimum(torch.maximum(result - seen.image, -most), most)
