@@ -3,6 +3,9 @@
 Profiles (``cameras.yaml``) are data: how a program is recognised, which keywords it uses and where it
 means something else by them. This module only knows how to apply them. A value that is not there
 stays empty; what was assumed is written to `notes`.
+
+This is one file because a field may depend on any other: kind, filter and stage are told by the same cards, and asked
+for in one question. What stands for itself has files of its own (`done`, `quantities`, `readout`, `times`, `filters`).
 """
 
 import re

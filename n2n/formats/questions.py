@@ -39,7 +39,7 @@ def ask(code: str, what: str, path: str, fields: dict, *, word: str = "", where:
 
 
 def hint(path: str, fields: dict, word: str = "", where: str = "") -> str:
-    """The line of configuration; parameters as of `ask`.
+    """The line of configuration.
 
     Parameters
     ----------

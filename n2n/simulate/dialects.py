@@ -1,7 +1,8 @@
 """Headers as nine capture programs write them.
 
 The habits come from published headers: which keywords a program uses for the kind of a frame, its
-exposure, filter, gain and time, how it spells them, and what it leaves out.
+exposure, filter, gain and time, how it spells them, and what it leaves out. This is one file because it is one table:
+nine functions of one kind, to be compared side by side.
 """
 
 import dataclasses

@@ -19,7 +19,7 @@ def distort(x: np.ndarray, y: np.ndarray, distortion: np.ndarray) -> tuple[np.nd
 
     Parameters
     ----------
-    x, y : ndarray
+    x, y : ndarray, both of one shape
         Reference coordinates in px.
     distortion : ndarray, shape (2, 10)
         Coefficients in px of ``(x / UNIT)**i * (y / UNIT)**j`` for (i, j) in `POWERS`, a row for either coordinate.

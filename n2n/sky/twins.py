@@ -90,7 +90,7 @@ def noise_twin(a: np.ndarray, b: np.ndarray, others: Sequence[np.ndarray] = ()) 
 
 
 def are_twins(a: np.ndarray, b: np.ndarray, others: Sequence[np.ndarray] = ()) -> bool:
-    """Tell whether two frames are copies of one exposure; parameters as of `noise_likeness`.
+    """Tell whether two frames are copies of one exposure.
 
     Parameters
     ----------
