@@ -1,16 +1,13 @@
 """What a night's results are and what they were made from, as entities of an RO-Crate."""
 
 import base64
-import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from PIL import Image
-
 from n2n import __version__
-from n2n.formats.fits import sha256_file
-from n2n.formats.products import read_product_header
-from n2n.formats.tables import read_csv, read_json
+from n2n.formats.networks import weights_file
 from n2n.report.words import headline, reasons_of, verdict_of
 
 CONTEXT = ["https://w3id.org/ro/crate/1.1/context", "https://w3id.org/ro/terms/workflow-run/context"]
@@ -39,39 +36,71 @@ OF_NIGHT = {
 }
 
 
-def describe_group(crate: "Crate", folder: Path, facts: dict, digests: dict) -> str:
-    """Add a group's files and the action that made them; returns when that ended."""
-    results = [crate.file(f"{folder.name}/{name}", words) for name, words in OF_GROUP.items()]
+@dataclass(frozen=True)
+class Made:
+    """A group's results and what is known of how they were made.
+
+    Attributes
+    ----------
+    name : str
+        The group's folder.
+    facts : dict
+        assessment.json.
+    ended : str
+        When the product was finished (`end_of`).
+    masters : dict
+        Masters of its exposures: file below the folder of results, and SHA-256.
+    """
+
+    name: str
+    facts: dict
+    ended: str
+    masters: dict[str, str]
+
+
+def describe_group(crate: "Crate", group: Made, digests: dict[str, str]) -> None:
+    """Add a group's files and the action that made them.
+
+    Parameters
+    ----------
+    crate : Crate
+        Gets the entries.
+    group : Made
+        What was made of the group.
+    digests : dict
+        SHA-256 of the night's exposures by path.
+    """
+    facts = group.facts
+    results = [crate.file(f"{group.name}/{name}", words) for name, words in OF_GROUP.items()]
     inputs = [crate.elsewhere(sha256_of(frame, digests), frame["filename"]) for frame in facts["frames"]]
-    inputs += ["settings.json", crate.file(f"{folder.name}/calibration.json", "which masters were chosen, and why")]
-    chosen = [read_json(folder / "calibration.json")] if (folder / "calibration.json").is_file() else []
-    for table in sorted((folder / "chunks").glob("*.csv")):  # exposures may have masters of their own
-        chosen += read_csv(table)
-    kinds = ("bias", "dark", "flat", "defects")
-    for key in dict.fromkeys(row[kind] for row in chosen for kind in kinds if row.get(kind)):
-        master = folder.parent.parent / "masters" / f"{key}.fits"
-        if master.is_file():
-            inputs.append(crate.elsewhere(sha256_file(master), f"masters/{master.name}"))
+    inputs += ["settings.json", crate.file(f"{group.name}/calibration.json", "which masters were chosen, and why")]
+    inputs += [crate.elsewhere(digest, name) for name, digest in group.masters.items()]
     model = facts.get("model") or {}
     if model:
-        name = "/".join(Path(model["path"]).parts[-3:-1])
-        inputs.append(crate.elsewhere(model["weights_sha256"], f"models/{name}/model.safetensors"))
+        inputs.append(crate.elsewhere(model["weights_sha256"], weights_file(model)))
     said = headline(facts) if verdict_of(facts) == "PASS" else " ".join(reasons_of(facts))
-    ended = end_of(folder / "denoised.fits")
     crate.action(
-        facts.get("prov_id") or f"#{folder.name}", f"{facts['group']}: from exposures to product", inputs, results,
-        description=f"{verdict_of(facts)}: {said}", endTime=ended,
+        facts.get("prov_id") or f"#{group.name}", f"{facts['group']}: from exposures to product", inputs, results,
+        description=f"{verdict_of(facts)}: {said}", endTime=group.ended,
     )  # fmt: skip
-    return ended
 
 
-def describe_composite(crate: "Crate", path: Path) -> None:
-    """Add a colour composite and the action that made it."""
-    with Image.open(path) as picture:
-        words, sources = picture.info.get("Description", ""), picture.info.get("Source", "")
-    results = [crate.file(path.name, words)]
-    crate.action(f"#{path.stem}", "n2n colour", [source for source in sources.split(", ") if source], results,
-                 description=words)  # fmt: skip
+def describe_composite(crate: "Crate", name: str, words: str, sources: list[str]) -> None:
+    """Add a colour composite and the action that made it.
+
+    Parameters
+    ----------
+    crate : Crate
+        Gets the entries.
+    name : str
+        The picture's file.
+    words : str
+        What it shows.
+    sources : list of str
+        The products it was made of.
+    """
+    results = [crate.file(name, words)]
+    crate.action(f"#{name.removesuffix('.png')}", "n2n colour", sources, results, description=words)
 
 
 def sha256_of(frame: dict, digests: dict) -> str:
@@ -79,9 +108,8 @@ def sha256_of(frame: dict, digests: dict) -> str:
     return frame.get("sha256") or digests.get(frame["filename"], "")
 
 
-def end_of(path: Path) -> str:
-    """When a product was finished, by its own last line of history."""
-    header = read_product_header(path)
+def end_of(header: Mapping) -> str:
+    """When a product was finished, by the last line of history in its header."""
     history = [str(line).split()[0] for line in header.get("HISTORY", []) if str(line).strip()]
     return (history[-1] if history else header.get("DATE", "1970-01-01T00:00:00")) + "Z"
 
@@ -100,25 +128,32 @@ def home(package: str, version: str) -> str:
 
 
 class Crate:
-    """Entities of a crate whose root is a folder."""
+    """Entities of a crate whose root is a folder.
 
-    def __init__(self, root: Path):
-        self.root = root
+    Parameters
+    ----------
+    look : callable
+        Name of a file below the root to its size in bytes and its SHA-256; None where it is not there.
+    """
+
+    def __init__(self, look: Callable[[str], tuple[int, str] | None]):
+        self.look = look
         self.parts: dict[str, dict] = {}
         self.actions: list[dict] = []
 
     def file(self, name: str, words: str) -> str:
         """Add a file below the root, if it is there; returns its id."""
-        path, identity = self.root / name, quote(name)
-        if path.is_file() and identity not in self.parts:
+        identity = quote(name)
+        if identity not in self.parts and (found := self.look(name)):
+            size, digest = found
             self.parts[identity] = {
                 "@id": identity,
                 "@type": "File",
                 "name": name,
                 "description": words,
                 "encodingFormat": media_type(name),
-                "contentSize": str(os.path.getsize(path)),
-                "sha256": sha256_file(path),
+                "contentSize": str(size),
+                "sha256": digest,
             }
         return identity
 
@@ -133,13 +168,33 @@ class Crate:
         return identity
 
     def action(self, identity: str, name: str, inputs: list[str], results: list[str], **more) -> None:
-        """Add what was done; files that are not there are left out."""
+        """Add what was done.
+
+        Parameters
+        ----------
+        identity, name : str
+            Its id and its name.
+        inputs, results : list of str
+            Ids of files; those that are no part of the crate are left out.
+        **more
+            Further facts.
+        """
         there = [[{"@id": part} for part in dict.fromkeys(parts) if part in self.parts] for parts in (inputs, results)]
         facts = {"@id": identity, "@type": "CreateAction", "name": name, "instrument": {"@id": "#n2n"}}
         self.actions.append(facts | {"object": there[0], "result": there[1]} | more)
 
     def document(self, name: str, description: str, ended: str, versions: dict[str, str]) -> dict:
-        """The whole of ro-crate-metadata.json."""
+        """The whole of ro-crate-metadata.json.
+
+        Parameters
+        ----------
+        name, description : str
+            Of the night.
+        ended : str
+            When its last product was finished.
+        versions : dict
+            Of n2n and the packages it used.
+        """
         about = {"@id": "ro-crate-metadata.json", "@type": "CreativeWork", "about": {"@id": "./"}}
         about["conformsTo"] = {"@id": "https://w3id.org/ro/crate/1.1"}
         root = {

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from n2n import __version__
 from n2n.errors import UserError
+from n2n.formats.networks import name_and_id
 from n2n.formats.tables import number, read_csv
 from n2n.report import charts as charts
 from n2n.report import frames as exposures
@@ -149,9 +150,11 @@ def model_view(facts: dict, args) -> dict | None:
     model = facts.get("model")
     if not model:
         return None
-    parts = Path(model.get("path") or "").parts[-3:]
-    name, identity = parts[:2] if len(parts) == 3 else ("", "")
+    name, identity = name_and_id(model)
     folder = (args.models or Path("models")) / name / identity
+    file = link(folder / "model.json", args.output.parent) if name else None
+    if not name and model.get("path"):  # of the network that comes with n2n: part of the program, no file of the night
+        file = {"text": model["path"], "href": "", "there": False}
     curves = folder / "training.csv"
     points = []
     if name and curves.is_file():
@@ -172,7 +175,7 @@ def model_view(facts: dict, args) -> dict | None:
         "parameters": f"{model['parameters']:,}".replace(",", " ") if model.get("parameters") else "",
         "seed": recipe.get("seed"),
         "digest": model.get("weights_sha256", ""),
-        "file": link(folder / "model.json", args.output.parent) if name else None,
+        "file": file,
         "chart": charts.curves_chart([point for point in points if None not in point]),
     }
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
@@ -10,7 +11,11 @@ from PIL import Image, PngImagePlugin
 from reported import GROUPS, command, write_night
 
 from n2n.cli import main
+from n2n.formats.fits import sha256_file
+from n2n.formats.tables import read_json, write_json
+from n2n.nets import prior
 
+ROOT = Path(__file__).parents[2]
 DIGEST = "ab" * 32
 
 
@@ -22,7 +27,7 @@ def night(tmp_path, monkeypatch):
     (folder / "frames.csv").write_text("path,sha256\n" + "".join(
         f"2026-10-03/LIGHT/light_{index:02d}.fits,{index:064x}\n" for index in range(10)
     ))  # fmt: skip
-    (folder / "M31_Ha" / "calibration.json").write_text(json.dumps({"dark": "dark-x", "flat": None}))
+    write_json(folder / "M31_Ha" / "calibration.json", {"dark": "dark-x", "flat": None})
     (folder.parent / "masters").mkdir()
     (folder.parent / "masters" / "dark-x.fits").write_bytes(b"dark")
     facts = PngImagePlugin.PngInfo()
@@ -103,6 +108,16 @@ def test_a_product_leads_back_to_exposures_network_masters_and_settings(night):
     assert inputs["masters/dark-x.fits"] == hashlib.sha256(b"dark").hexdigest()
     assert {"settings.json", "M31_Ha/calibration.json"} <= set(inputs)
     assert ids(entities["#M31_HOO"]["object"]) == ["M31_Ha/denoised.fits"]
+
+
+def test_the_weights_that_come_with_n2n_are_named_by_their_file(night):
+    path = night / "M31_Ha" / "assessment.json"
+    facts = read_json(path)
+    write_json(path, facts | {"model": facts["model"] | prior.description()})
+    _, entities = crate(night)
+    named = {entity.get("alternateName"): entity["sha256"] for entity in entities.values() if "sha256" in entity}
+    assert named["n2n/nets/prior.safetensors"] == sha256_file(ROOT / "n2n/nets/prior.safetensors")
+    assert not [name for name in named if name and name.startswith("models/n2n")]
 
 
 def test_the_same_results_give_the_same_crate(night):

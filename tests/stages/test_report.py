@@ -5,6 +5,7 @@ import io
 import re
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from PIL import Image, PngImagePlugin
@@ -12,12 +13,14 @@ from reported import NIGHT, command, facts_of, write_night
 
 from n2n.errors import UserError
 from n2n.formats.tables import read_json, write_json
+from n2n.nets import prior
 from n2n.report.charts import gain_chart, plus_minus, steps
 from n2n.report.frames import calibration_rows
 from n2n.report.page import check
 from n2n.report.terminal import terminal_summary
 from n2n.report.words import equal_exposures, failure, headline, needs, zones_sentence
 
+ROOT = Path(__file__).parents[2]
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
 
 
@@ -356,9 +359,12 @@ def test_changed_sources_are_shown_where_there_are_any(night):
 def test_what_the_start_weights_denoised_says_why(night, key):
     path = night / "M31_Ha" / "assessment.json"
     model = read_json(path)["model"] | {"groups": [], key: "its network was trained on stars 3.0 px wide"}
+    model |= {"path": prior.description()["path"]}
     write_json(path, read_json(path) | {"model": model})
     command(night)
-    assert "Denoised by the start weights that come with n2n: its network was trained on stars 3.0" in parsed(night)[2]
+    text, _, said = parsed(night)
+    assert "Denoised by the start weights that come with n2n: its network was trained on stars 3.0" in said
+    assert "models/n2n" not in text and model["path"] in said and (ROOT / model["path"]).is_file()
 
 
 def test_what_was_inferred_is_said():
