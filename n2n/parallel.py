@@ -30,7 +30,9 @@ def in_order(work: Callable[[Any], Any], items: Iterable, processes: int) -> Ite
     work : callable
         Takes an item; what it returns must be picklable.
     items : iterable
+        What there is to do.
     processes : int
+        Most processes at a time.
     """
     global _work
     items = list(items)

@@ -68,8 +68,11 @@ def study(item, known: str, max_image_bytes: int) -> Seen | None:
     Parameters
     ----------
     item : n2n.planning.found.New
+        The file.
     known : str
         SHA-256 of the content that was studied before; empty without one.
+    max_image_bytes : int
+        Refuse files of which any unit declares more bytes than this.
 
     Raises
     ------
@@ -116,6 +119,7 @@ def inferred(item, others: Sequence[evidence.Look]) -> dict[str, Inferred]:
     Parameters
     ----------
     item : n2n.planning.found.New
+        The file, and what was seen in it.
     others : sequence of Look
         Of the other new frames of this night whose kind is open.
 

@@ -154,6 +154,7 @@ def split(rows: list[dict], column: str, span: float, period: float | None = Non
     Parameters
     ----------
     rows : list of dict
+        Of ``frames.csv``.
     column : str
         A column of numbers.
     span : float
@@ -202,6 +203,10 @@ def misfit(master: Master, light: dict, any_exposure: bool = False) -> tuple[int
 
     Parameters
     ----------
+    master : Master
+        The master.
+    light : dict
+        Row of ``frames.csv``.
     any_exposure : bool
         Let darks of other exposures pass, as for scaling.
     """

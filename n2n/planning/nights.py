@@ -74,6 +74,7 @@ def why_nothing(raw: str, night: str, rows: list[dict], results: Path) -> str:
     raw : str
         Root of the raw frames, as the settings name it.
     night : str
+        Name of the night.
     rows : list of dict
         The night's frames.csv.
     results : Path

@@ -17,7 +17,9 @@ def telling_settings(library, night: str, light: dict, kinds: Iterable[str]) -> 
     Parameters
     ----------
     library : n2n.planning.library.Library
+        The masters of all nights.
     night : str
+        Of the lights.
     light : dict
         Row that stands for the group.
     kinds : iterable of str

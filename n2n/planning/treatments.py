@@ -67,11 +67,13 @@ def treat(night: str, rows: list[dict], first: list[dict], library: Library) -> 
     Parameters
     ----------
     night : str
+        Of the lights.
     rows : list of dict
         The group's lights, in the order in which they arrived.
     first : list of dict
         Those the reference rests on: what most are like is told by them. Their files may be gone.
     library : Library
+        The masters of all nights.
     """
     choices = _choices(night, rows, first, library)
     votes = Counter(choice.kinds for choice in choices)

@@ -105,6 +105,8 @@ def compose(channels: dict[str, Channel], palette: Palette, ha_share: float, sat
     ----------
     channels : dict of str to Channel
         Aligned, by filter.
+    palette : Palette
+        Which filter becomes which colour.
     ha_share : float
         Share of `palette.blend` in red. Its stars are as bright as those in red, so that only what shines in the
         line alone is added.

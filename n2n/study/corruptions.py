@@ -53,7 +53,11 @@ class Corruption:
         Parameters
         ----------
         clean : tensor, shape (n, 3, h, w)
+            Photographs, from -0.5 to 0.5.
         level : tensor, shape (n,)
+            How strong, of each.
+        generator : torch.Generator
+            On the device of the images.
 
         Returns
         -------
@@ -156,6 +160,11 @@ def pair(clean: torch.Tensor, corruption: Corruption, generator: torch.Generator
     Parameters
     ----------
     clean : tensor, shape (n, 3, h, w)
+        Photographs, from -0.5 to 0.5.
+    corruption : Corruption
+        What is done to them.
+    generator : torch.Generator
+        On the device of the images.
     clean_targets : bool
         True: the target is the clean image itself.
 

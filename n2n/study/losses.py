@@ -12,6 +12,7 @@ def l2(output, target, mask=None) -> torch.Tensor:
     Parameters
     ----------
     output, target : tensor, shape (n, c, h, w)
+        What the network made, and what it is held against.
     mask : bool tensor, shape (n, 1, h, w), optional
         Pixels of the target that count; all by default.
     """

@@ -136,6 +136,8 @@ class Photographs:
         ----------
         images : list of (str, uint8 ndarray of shape (h, w, 3))
             At least one.
+        device : device
+            Where to put them.
         smallest : int
             Images with a shorter side are enlarged to it (bicubic, aspect kept), as in the paper.
         """

@@ -55,6 +55,7 @@ class TextBank:
         Parameters
         ----------
         clean : tensor, shape (n, 3, h, w)
+            Photographs, from -0.5 to 0.5.
         share : tensor, shape (n,)
             Of covered pixels, 0 to 0.6, on the area of a layer; a smaller image has more or less than that by chance.
         generator : torch.Generator

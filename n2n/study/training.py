@@ -69,10 +69,22 @@ def train_on_photographs(
 
     Parameters
     ----------
+    recipe : PhotoRecipe
+        How to train.
     draw : callable
         Gives a batch: source and target, tensors of shape (n, 3, h, w), and target_mask or None.
     validation : list of dict
         Fixed batches like those of `draw`, with `clean` beside or None where nothing clean is known.
+    device : device
+        Where to train.
+    fingerprint : str
+        Identifies recipe and photographs; a saved state with another fingerprint is not resumed.
+    state_path : Path, optional
+        Where the state is saved, and resumed from.
+    validate_every : int, optional
+        Steps between validations and between saved states.
+    report : callable
+        Gets a line of text at every validation.
 
     Returns
     -------
