@@ -5,12 +5,12 @@
 Simulates the preset "artefacts" for every seed, runs the workflow as far as stack.fits, and looks every planted pixel
 of every accepted light up in the masks and rejections of pairs.h5: what was found, which good pixels were lost, and
 whether the stars are whole. Writes README.md beside this file.
+
+Question: How much of planted artefacts do masks and rejection find, and how many good pixels are lost for it?
+Asked: 99 % of the planted, at most 0.1 % of the good, cores of stars whole.
 """
 
 import argparse
-import datetime
-import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -27,8 +27,9 @@ from n2n.group.group import Pairs
 from n2n.simulate import load_truth, noiseless
 from n2n.simulate.artefacts import ARTEFACTS, planted
 
-HERE = Path(__file__).parent
-REPOSITORY = HERE.parents[1]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import _bench
+
 NIGHT = "2026-10-03"
 GUARD = 2  # px around anything planted that count as neither good nor planted
 CORE = 1.5  # px around the centre of a star
@@ -38,12 +39,9 @@ SHOWN = ("cosmic", "hot", "cold", "telegraph", "telegraph_high", "trail", "faint
 def process(folder: Path, seed: int) -> None:
     """Simulate a night and run the workflow up to its stacks."""
     raw = str(folder / "data/raw")
-    simulate = [sys.executable, "-m", "n2n", "simulate", raw, "--preset", "artefacts", "--seed", str(seed)]
-    subprocess.run([*simulate, "--night", NIGHT], check=True)
-    targets = [f"results/{NIGHT}/{group}/stack.fits" for group in load_truth(folder / "data/truth" / NIGHT)["groups"]]
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), *targets]
-    command += ["--directory", str(folder), "--cores", str(len(os.sched_getaffinity(0))), "--resources", "gpu=0"]
-    subprocess.run(command, check=True)
+    _bench.n2n("simulate", raw, "--preset", "artefacts", "--seed", str(seed), "--night", NIGHT)
+    groups = load_truth(folder / "data/truth" / NIGHT)["groups"]
+    _bench.workflow(folder, *(f"results/{NIGHT}/{group}/stack.fits" for group in groups))
 
 
 def look_up(image: np.ndarray, matrix: np.ndarray, shape: tuple[int, int], outside: float = 0) -> np.ndarray:
@@ -159,12 +157,25 @@ def table(rows: list[tuple[int, str, dict]]) -> list[str]:
         cells += [share(found["good"], 3), share(found["cores"], 3)]
         cells += [f"{100 * found['flux_bias']:+.2f} ± {100 * found['flux_error']:.2f} ({found['stars']})"]
         lines.append(f"| {seed} | {group} | {' | '.join(cells)} | {found['lights']} of {sum_lights(found)} |")
-    names = (*SHOWN, "good", "cores")
-    total = {name: tuple(sum(found[name][i] for *_, found in rows) for i in (0, 1)) for name in names}
+    names, total = (*SHOWN, "good", "cores"), total_of(rows)
     cells = [share(total[name], 3 if name in ("good", "cores") else 2) for name in names]
     lines.append(f"| all | | {' | '.join(cells)} | | |")
     lines.append(f"| pixels | | {' | '.join(f'{total[name][0]:,}' for name in names)} | | |")
     return lines
+
+
+def total_of(rows: list[tuple[int, str, dict]]) -> dict[str, tuple[int, ...]]:
+    """Pixels, and those found, of all groups together, by artefact and for good pixels and cores."""
+    return {
+        name: tuple(sum(found[name][i] for *_, found in rows) for i in (0, 1)) for name in (*SHOWN, "good", "cores")
+    }
+
+
+def reached(rows: list[tuple[int, str, dict]]) -> str:
+    """The sum of all groups in one sentence."""
+    total = total_of(rows)
+    found = ", ".join(f"{name.replace('_', ' ')} {share(total[name])}" for name in SHOWN)
+    return f"found, in %: {found}; lost: {share(total['good'], 3)} % of good, {share(total['cores'], 3)} % of cores"
 
 
 def sum_lights(found: dict) -> int:
@@ -184,14 +195,7 @@ def main() -> None:
             process(folder, seed)
             for results in sorted(path.parent for path in folder.glob(f"results/{NIGHT}/*/pairs.h5")):
                 rows.append((seed, results.name, examine(results, folder / "data/truth" / NIGHT)))
-    git = ["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(git, capture_output=True, text=True).stdout.strip()
-    machine = f"{len(os.sched_getaffinity(0))} cores {os.uname().machine}"
     text = [
-        "# Planted artefacts, found and missed",
-        "",
-        f"`python benchmarks/artefacts/run.py`, {datetime.date.today()}, commit {commit}, {machine}.",
-        "",
         "Nights of the preset `artefacts` (two groups of 16 lights, 768 x 720). In percent: planted pixels of all",
         "accepted lights that are masked or rejected (cosmic rays and hot pixels above 5 sigma of a light's noise,",
         "trails above 1 sigma of the sky's noise, an aircraft's path with its gaps); good pixels that are lost",
@@ -202,8 +206,7 @@ def main() -> None:
         "",
         *table(rows),
     ]
-    (HERE / "README.md").write_text("\n".join(text) + "\n")
-    print("\n".join(text))
+    print(_bench.write_page(__file__, "Planted artefacts, found and missed", text, reached(rows)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a stack of a star field can gain at best, whoever denoises it: one line a seed.
+"""What a stack of a star field can gain at best, whoever denoises it: a table out.
 
     python benchmarks/denoise/bound.py [--scene dense] [--seeds 0 1 2] [--exposures 24] [--least 5]
 
@@ -7,12 +7,22 @@ given away here: the shape of stars, the sky, how many stars there are, and ever
 photon. By Cramer and Rao's bound the error of the best unbiased image, each pixel over the variance V of its noise and
 summed, is the trace of V^-1 J (J' V^-1 J)^-1 J', with J the slopes of the image after those numbers: their number,
 however the stars are blended. That of the stack is the number of pixels, times the share of V that resampling leaves.
+Writes bound.md beside this file; other scenes and limits in it stay.
+
+Question: What can a stack of a star field gain at best, whoever denoises it?
+Asked: nothing; it says what can be asked of benchmarks/denoise.
+Reached: dense: 23.4 to 23.8 in chi2 with all stars below S/N 5 known (docs/method.md)
 """
 
 import argparse
+import sys
+from pathlib import Path
 
 import numpy as np
 import scenes
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import _bench
 
 from n2n.sky.warp import noise_kept
 
@@ -46,9 +56,16 @@ def main() -> None:
     parser.add_argument("--exposures", type=int, default=24)
     parser.add_argument("--least", type=float, default=5.0)
     args = parser.parse_args()
+    rows = []
     for seed in args.seeds:
         count, gain = bound(args.scene, seed, args.exposures, args.least)
-        print(f"{args.scene} seed {seed}: {count} stars of S/N {args.least:g} or more, gain at most {gain:.1f}")
+        rows.append([args.scene, seed, f"{args.least:g}", count, f"{gain:.1f}"])
+        print(_bench.row(rows[-1]), flush=True)
+    heads = ["scene", "seed", "stars from S/N", "so many stars", "gain in chi2 at most"]
+    heading = f"{args.scene}, {args.exposures} exposures, stars from S/N {args.least:g}"
+    reached = f"{heading}: gain in chi2 at most {min(float(r[4]) for r in rows)} to {max(float(r[4]) for r in rows)}"
+    parts = {heading: _bench.table(heads, rows)}
+    _bench.write_page(__file__, "What a stack of a star field can gain at best", [], reached, parts=parts)
 
 
 if __name__ == "__main__":

@@ -103,13 +103,13 @@ def train(group, recipe, threads: int):
     import torch
 
     from n2n.nets import prior
-    from n2n.nets.sampling import Exposures
+    from n2n.nets.sampling import Region
     from n2n.nets.training import train as fit
 
     torch.set_num_threads(threads)
     saturated = np.zeros(group.variance.shape, bool)
     facts = group.weights, group.variance, group.background, saturated, "cpu"
-    exposures = Exposures.from_arrays(group.values, group.valid, *facts)
+    exposures = Region.from_arrays(group.values, group.valid, *facts)
     if recipe is None:
         return prior.network(), exposures, 0.0
     began = time.monotonic()

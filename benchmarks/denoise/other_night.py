@@ -3,11 +3,17 @@
     python benchmarks/denoise/other_night.py [--scenes galaxies] [--seeds 0] [--widths 2.4 ... 4.2]
 
 Trains on a night whose stars are 3.0 px wide, and denoises the stacks of other nights (another sky of the same kind,
-other noise) with stars of other widths. Prints the gain in chi2 and in stars.
+other noise) with stars of other widths. Writes the gain in chi2 and in stars to other_night.md beside this file; other
+scenes in it stay.
+
+Question: Is a stored network right for a night of another seeing?
+Asked: nothing; docs/decisions/0011-other-nights.md was decided by it.
+Reached: docs/decisions/0011-other-nights.md has the figures
 """
 
 import argparse
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +22,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import methods
 import scenes
 from run import measure
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import _bench
 
 EXPOSURES = 24
 SHORT = 200  # steps
@@ -47,8 +56,9 @@ def main() -> None:
     args = parser.parse_args()
     from n2n.nets.training import Recipe
 
-    print("| scene | seed | width of stars | stored: chi2, stars | prior | 200 steps more |\n|---|---|---|---|---|---|")
+    heads, parts = ["scene", "seed", "width of stars", "stored: chi2, stars", "prior", f"{SHORT} steps more"], {}
     for scene in args.scenes:
+        rows = []
         for seed in args.seeds:
             home, _, _ = methods.train(
                 scenes.make(scene, seed, EXPOSURES, args.data), Recipe(), len(os.sched_getaffinity(0))
@@ -62,7 +72,13 @@ def main() -> None:
                     result = methods.apply(network, cut, away, stack, depth, quiet=name == "prior")
                     gains = measure(result, stack, depth, *away.truth(), away)
                     cells.append(f"{gains['chi2']:.1f}, {gains['stars']:.2f}")
-                print(f"| {scene} | {seed} | {width} | {' | '.join(cells)} |", flush=True)
+                rows.append([scene, seed, width, *cells])
+                print(_bench.row(rows[-1]), flush=True)
+        parts[scene] = _bench.table(heads, rows)
+        reached = f"{scene}, chi2 and stars, at a width of {rows[-1][2]} px: " + "; ".join(
+            f"{name} {cell}" for name, cell in zip(heads[3:], rows[-1][3:], strict=True)
+        )
+        _bench.write_page(__file__, "A stored network on a night of another seeing", [], reached, parts=parts)
 
 
 if __name__ == "__main__":

@@ -12,13 +12,15 @@ in extended light, in stars.
 Results are added to results.csv as they come and not computed again; README.md beside it is written anew. Scenes of
 `scenes.FINAL` are for judging what was chosen on the others: --final runs them, and only them. Filters whose package is
 not installed (bm3d; PyWavelets for wavelet) are left out.
+
+Question: What is denoising worth where the truth is known, beside classical filters at their best?
+Asked: above BM3D in chi2 on every scene; broadband stacks of 24 at least 22 in chi2, 50 in sky and 1.5 in stars; no
+    scene, zone or seed worse than the stack.
 """
 
 import argparse
 import csv
-import datetime
 import os
-import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -30,6 +32,9 @@ import methods
 import numpy as np
 import scenes
 from scipy import ndimage
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import _bench
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.csv"
@@ -174,9 +179,8 @@ def swapped(one: tuple, done: set, data: Path | None):
 
 def row_of(key: tuple, parameter, found: dict, seconds: float) -> dict:
     """A line of results.csv."""
-    commit = subprocess.run(["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
-    facts = {"parameter": parameter, "seconds": f"{seconds:.1f}", "commit": commit.stdout.strip()}
-    facts |= {"date": str(datetime.date.today())} | {name: f"{found[name]:.4g}" for name in MEASURED}
+    facts = {"parameter": parameter, "seconds": f"{seconds:.1f}", "commit": _bench.commit(), "date": _bench.today()}
+    facts |= {name: f"{found[name]:.4g}" for name in MEASURED}
     return dict(zip(KEY, key, strict=True)) | facts
 
 
@@ -211,10 +215,7 @@ def table(rows: list[dict]) -> list[str]:
 def write_readme(rows: list[dict]) -> None:
     """README.md from results.csv."""
     text = [
-        "# Denoisers where the truth is known",
-        "",
-        f"`python benchmarks/denoise/run.py`, {os.cpu_count()} cores {os.uname().machine}, no GPU. Commit and date of",
-        "every figure: results.csv.",
+        "Commit and date of every figure: results.csv.",
         "",
         "Gain: error of the stack over that of the result; mean over the seeds and its standard error. Classical",
         "filters at the parameter that the truth likes best; n2n sees no truth. s: seconds of filter or training.",
@@ -228,7 +229,22 @@ def write_readme(rows: list[dict]) -> None:
         "",
         *table(rows),
     ]
-    (HERE / "README.md").write_text("\n".join(text) + "\n")
+    _bench.write_page(__file__, "Denoisers where the truth is known", text, reached(rows), **_bench.measured(rows))
+
+
+def reached(rows: list[dict]) -> str:
+    """Gain of the default over that of the best filter, scene by scene, at 24 exposures."""
+    said = []
+    for scene in scenes.KINDS:
+        of_scene = [row for row in rows if row["scene"] == scene and row["exposures"] == "24"]
+        chi2 = {
+            name: np.mean([float(row["chi2"]) for row in of_scene if row["method"] == name])
+            for name in {row["method"] for row in of_scene} & {"n2n", *methods.BASELINES}
+        }
+        if mine := chi2.pop("n2n", None):
+            best = max(chi2, key=chi2.get, default="")
+            said.append(f"{scene} {mine:.3g}" + (f" ({best} {chi2[best]:.3g})" if best else ""))
+    return f"gain in chi2 of n2n at 24 exposures (and of the best filter): {', '.join(said)}"
 
 
 def main() -> None:

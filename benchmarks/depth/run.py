@@ -5,12 +5,12 @@
 Runs the workflow on the night 2017-12-20 as far as the trained network, then denoises means of 1, 4, 16, ... exposures
 of blocks A and B, and all of them, and asks the exposures of block C how far each is off before and after. Block C was
 neither trained on nor used for a mask or scale. Writes README.md beside this file.
+
+Question: What is a denoised mean of 1, 4, 16, ... real exposures worth, judged by exposures nobody trained on?
+Asked: in faint sky at 1 / 16 / 64 exposures 6 / 3 / 2.3 (the aim beyond: 8 / 4 / 3), stars at least 0.98.
 """
 
 import argparse
-import datetime
-import os
-import subprocess
 import sys
 import tempfile
 from dataclasses import replace
@@ -18,8 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-HERE = Path(__file__).parent
-REPOSITORY = HERE.parents[1]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import _bench
+
 NIGHT = "2017-12-20"
 DRAWS = 3  # choices of exposures for every depth
 
@@ -27,9 +28,7 @@ DRAWS = 3  # choices of exposures for every depth
 def prepared(nights: Path, work: Path) -> tuple[Path, Path]:
     """pairs.h5 and model.json of the night; nothing runs that has run already."""
     target = f"results/{NIGHT}/HATP-32_Clear/assessment.json"
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), target]
-    command += ["--cores", str(len(os.sched_getaffinity(0))), "--resources", "gpu=0", "--directory", str(work)]
-    subprocess.run([*command, "--config", f"raw={nights}", f"nights={NIGHT}"], check=True)
+    _bench.workflow(work, target, config={"raw": nights, "nights": NIGHT})
     return next(work.glob(f"results/{NIGHT}/*/pairs.h5")), next(work.glob("models/*/*/model.json"))
 
 
@@ -104,14 +103,7 @@ def main() -> None:
         work = (args.work or Path(scratch)).resolve()
         work.mkdir(parents=True, exist_ok=True)
         rows = measured(*prepared(args.nights.resolve(), work), args.depths)
-    git = ["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(git, capture_output=True, text=True).stdout.strip()
     text = [
-        "# Every depth, on real exposures",
-        "",
-        f"`python benchmarks/depth/run.py`, {datetime.date.today()}, commit {commit}, "
-        f"{len(os.sched_getaffinity(0))} cores, no GPU.",
-        "",
         "HAT-P-32, 110 exposures of MicroObservatory, no calibration frames. Gain against the mean of the same",
         f"exposures, judged by block C; from the mean error of {DRAWS} random choices from A and B, with the standard",
         "error of one. Where an image has so little error that block C cannot measure it: the least gain, two standard",
@@ -124,7 +116,8 @@ def main() -> None:
     ]
     for label, cells in rows:
         text.append(f"| {label} | {' | '.join(told(*cell) for cell in cells)} |")
-    (HERE / "README.md").write_text("\n".join(text) + "\n")
+    reached = "; ".join(f"{label}: {' / '.join(told(*cell) for cell in cells)}" for label, cells in rows)
+    _bench.write_page(__file__, "Every depth, on real exposures", text, f"sky / extended / stars by depth: {reached}")
 
 
 if __name__ == "__main__":

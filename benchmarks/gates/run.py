@@ -8,21 +8,23 @@ anew; stand-ins for a perfect denoiser know the truth, and harm of known size is
 gates of `n2n assess` judge that are no matter of bookkeeping: G11 and G15 are left out, and G1 is judged by its form
 for stars, there and over all. Results are added to results.csv as they come and not computed again; README.md beside
 it is written anew.
+
+Question: How often do the gates refuse a good image, and how often do they find harm of known size?
+Asked: at most 2 % of good images refused by a gate, at least 95 % of spoilt ones found, in frames of 1024 px.
 """
 
 import argparse
 import csv
-import datetime
 import os
-import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "denoise"))
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "denoise")]
 
+import _bench
 import harms
 import numpy as np
 import scenes
@@ -157,7 +159,9 @@ def table(rows: list[dict]) -> list[str]:
         for row in of_harm:
             for gate in {gate.split(" ")[0] for gate in row["failed"].split("; ") if gate}:
                 by[gate] = by.get(gate, 0) + 1
-        said = ", ".join(f"{g} {100 * n / len(of_harm):.0f}" for g, n in sorted(by.items(), key=lambda i: -i[1])[:4])
+        said = ", ".join(
+            f"{g} {100 * n / len(of_harm):.0f}" for g, n in sorted(by.items(), key=lambda i: (-i[1], int(i[0][1:])))[:4]
+        )
         words, goal = (harm.__doc__ or harm.__name__).rstrip("."), POWER
         if getattr(harm, "allowed", False):
             words, goal = f"{words} (allowed)", 0
@@ -180,21 +184,30 @@ def _order(gate: str) -> tuple[int, str]:
 
 def write_readme(rows: list[dict], exposures: int) -> None:
     """README.md from the results."""
-    dates, commits = sorted({row["date"] for row in rows}), sorted({row["commit"] for row in rows})
     text = [
-        "# Gates on images whose truth is known",
-        "",
-        f"`python benchmarks/gates/run.py`, 2 cores, no GPU, {', '.join(dates)}, commit {', '.join(commits)}.",
-        "",
         f"{exposures} exposures, a quarter of them held out with a sky, a scale and a seeing of their own. Good:",
         "the truth and 0.3 of the noise (mixed), and wavelets of the stack kept where the truth has light (oracle).",
         "Percent; **bold** misses its goal.",
         "",
         *tables(rows),
     ]
-    notes = HERE / "notes.md"
-    text += ["", *notes.read_text().splitlines()] if notes.exists() else []
-    (HERE / "README.md").write_text("\n".join(text) + "\n")
+    title = "Gates on images whose truth is known"
+    _bench.write_page(__file__, title, text, reached(rows), **_bench.measured(rows))
+
+
+def reached(rows: list[dict]) -> str:
+    """Good images refused and harms found, in the largest frames."""
+    side = max(int(row["side"]) for row in rows)
+    rows = [row for row in rows if int(row["side"]) == side]
+    refused = [bool(row["failed"]) for row in rows if row["harm"] == "nothing"]
+    said, missed = f"{side} px: {sum(refused)} of {len(refused)} good images refused", []
+    wanted = [harm for harm in harms.HARMS if not getattr(harm, "allowed", False)]
+    for harm in wanted:
+        found = [bool(row["failed"]) for row in rows if row["harm"] == harm.__name__]
+        if found and np.mean(found) < POWER:
+            missed.append(f"{harm.__name__} {100 * np.mean(found):.0f} %")
+    found = f"{len(wanted) - len(missed)} of {len(wanted)} harms found in {100 * POWER:.0f} % or more"
+    return f"{said}; {found}" + (f", not {', '.join(missed)}" if missed else "")
 
 
 def main() -> None:
@@ -210,8 +223,7 @@ def main() -> None:
     args = parser.parse_args()
     scenes.SHAPE = (args.side, args.side)
     limits = SimpleNamespace(**load_config()["gates"])
-    commit = subprocess.run(["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
-    stamp = commit.stdout.strip(), str(datetime.date.today())
+    stamp = _bench.commit(), _bench.today()
     rows = read_results()
     done = {(row["scene"], int(row["realisation"]), row["candidate"], row["harm"])
             for row in rows if int(row["side"]) == args.side}  # fmt: skip

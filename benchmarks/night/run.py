@@ -3,15 +3,18 @@
     python benchmarks/night/run.py [--seeds 0 1 2] [--size 2048x1920] [--hatp32 FOLDER_OF_NIGHTS] [--work DIR]
 
 Simulates the demo night for every seed, runs the whole workflow on it, compares the products with the truth, and
-writes README.md beside this file: claimed and true gain, gain by zone, star flux, whether the held-out exposures
-agree with VAR of the product, wall time, what of it the proof took, and peak memory, with date and machine.
+writes README.md beside this file, where seeds, sizes and nights of before stay: claimed and true gain, gain by zone,
+star flux, whether the held-out exposures agree with VAR of the product, wall time, what of it the proof took, and peak
+memory, with date and machine.
+
+
+Question: What is a whole night worth, from raw frames to the verdict, and does n2n know it?
+Asked: claims off by at most 10 %, VAR within 5 % in the background and 10 % in light, proof at most 25 % of the time.
 """
 
 import argparse
 import datetime
 import json
-import os
-import platform
 import re
 import resource
 import subprocess
@@ -20,8 +23,15 @@ import tempfile
 import time
 from pathlib import Path
 
-HERE = Path(__file__).parent
-REPOSITORY = HERE.parents[1]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import _bench
+
+HEADS = [
+    "| seed | group | claimed | true | background | extended | stars | star flux % | VAR χ² | held out |"
+    " placed | verdict | s | proof | GB |",
+    "|---" * 15 + "|",
+]
+REAL = "HAT-P-32, 110 real exposures (MicroObservatory, no calibration frames)"
 GAIN = 11  # e-/adu of MicroObservatory's camera, if its 12 bits hold the 45,000 electrons of its kind of detector
 
 
@@ -35,9 +45,7 @@ def run(*command: str, cwd: Path | None = None) -> tuple[float, float]:
 
 def workflow(folder: Path, *arguments: str) -> tuple[float, float]:
     """Run snakemake in `folder` without a GPU on all cores."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
-    cores = str(len(os.sched_getaffinity(0)))
-    return run(*command, "--directory", str(folder), "--cores", cores, "--resources", "gpu=0", *arguments)
+    return run(*_bench.snakemake(folder=folder), *arguments)
 
 
 def share_of_proof(folder: Path) -> float:
@@ -63,14 +71,14 @@ def agreement(facts: dict) -> str:
     return " ".join("-" if one["value"] is None else f"{one['value']:.2f}" for one in classes)
 
 
-def simulated(folder: Path, seed: int, size: str | None) -> list[str]:
-    """Rows of the table for one simulated night."""
+def simulated(folder: Path, seed: int, size: str | None) -> tuple[list[str], list[str]]:
+    """Rows of the table for one simulated night; of every group what was claimed and what is true."""
     n2n = [sys.executable, "-m", "n2n"]
     shape = ["--size", size] if size else []
     run(*n2n, "simulate", str(folder / "data/raw"), "--preset", "demo", "--seed", str(seed), *shape)
     wall, peak = workflow(folder)
     run(*n2n, "truth", str(folder), "--json", str(folder / "truth.json"))
-    rows = []
+    rows, gains = [], []
     for row in json.loads((folder / "truth.json").read_text()):
         zones = " | ".join(f"{row['zones'][name]:.2f}" for name in ("background", "extended", "stars"))
         claimed = f"{row['claimed']:.1f} ± {row['claimed_error']:.1f}" if row["claimed"] else "none"
@@ -81,8 +89,9 @@ def simulated(folder: Path, seed: int, size: str | None) -> list[str]:
         facts = json.loads((folder / "results" / row["group"] / "assessment.json").read_text())
         cells = [seed, name, claimed, f"{row['gain']:.1f}", zones, flux, chi2, agreement(facts)]
         cells += [placed, row["qastat"], f"{wall:.0f}", f"{share_of_proof(folder):.0f}", f"{peak:.2f}"]
-        rows.append(f"| {' | '.join(map(str, cells))} |")
-    return rows
+        rows.append(_bench.row(cells))
+        gains.append(f"{claimed} / {row['gain']:.1f}")
+    return rows, gains
 
 
 def hatp32(folder: Path, nights: Path) -> list[str]:
@@ -91,9 +100,6 @@ def hatp32(folder: Path, nights: Path) -> list[str]:
     facts = json.loads(next(folder.glob("results/2017-12-20/*/assessment.json")).read_text())
     used, found = facts["exposures"]["used"], facts["exposures"]["found"]
     lines = [
-        "",
-        "## HAT-P-32, 110 real exposures (MicroObservatory, no calibration frames)",
-        "",
         f"{facts['qastat']}, {used} of {found} exposures used, {wall:.0f} s, of which assess and report took "
         f"{share_of_proof(folder):.0f} %, peak {peak:.2f} GB. Held-out exposures over VAR: {agreement(facts)}.",
         "",
@@ -198,34 +204,22 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         work = args.work or Path(scratch)
-        rows = [row for seed in args.seeds for row in simulated(work / f"seed{seed}", seed, args.size)]
-        real = []
+        nights = [simulated(work / f"seed{seed}", seed, args.size) for seed in args.seeds]
+        rows, gains = ([item for night in nights for item in night[part]] for part in (0, 1))
+        parts = {f"Seeds {' '.join(map(str, args.seeds))}, {args.size or 'size of the preset'}": [*HEADS, *rows]}
         if args.hatp32:
             (work / "hatp32").mkdir(parents=True, exist_ok=True)
-            real = hatp32(work / "hatp32", args.hatp32.resolve())
-    git = ["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(git, capture_output=True, text=True)
-    machine = f"{len(os.sched_getaffinity(0))} cores {platform.machine()}, no GPU"
+            parts[REAL] = hatp32(work / "hatp32", args.hatp32.resolve())
     text = [
-        "# The whole night, against known truth",
-        "",
-        f"`python benchmarks/night/run.py`, {datetime.date.today()}, commit {commit.stdout.strip()}, {machine}.",
-        "",
         "Gain: error of the stack over error of the product, weighted by 1/variance. Claimed: from held-out exposures,",
         "without the truth. Star flux: isolated stars of S/N > 50 against the truth. VAR χ²: squared error of",
         "stack.fits over its VAR, in the background and in light up to half of full scale. Held out: exposures that",
         "nothing was made of, against denoised.fits, over their VAR and its, from the sky to above 30 sigma. Placed:",
         "registration against the truth, px rms a coordinate, median over the exposures (and worst). Proof: percent of",
-        "the time of all jobs that assess and report took.",
-        "",
-        "| seed | group | claimed | true | background | extended | stars | star flux % | VAR χ² | held out |"
-        " placed | verdict | s | proof | GB |",
-        "|---" * 15 + "|",
-        *rows,
-        *real,
+        "the time of all jobs that assess and report took. Every part says when and by which command it was measured.",
     ]
-    (HERE / "README.md").write_text("\n".join(text) + "\n")
-    print("\n".join(text))
+    reached = f"gain claimed / true: {', '.join(gains)}"
+    print(_bench.write_page(__file__, "The whole night, against known truth", text, reached, parts=parts))
 
 
 if __name__ == "__main__":

@@ -6,12 +6,13 @@ Of a simulated night it takes the stack of blocks A and B, denoises it with clas
 that the truth likes best, and has `n2n compare` judge them and n2n's own candidate by the held-out exposures. The
 folder is one in which `n2n simulate` and snakemake ran; without one, the demo is simulated and run (minutes).
 CAREamics' Noise2Noise trains on the stacks of A and of B, in an environment of its own (`pip install careamics`).
+Writes README.md beside this file; groups that are not done anew stay in it.
+
+Question: Do other denoisers pass the gates that n2n has to pass?
+Asked: nothing of them; n2n passes.
 """
 
 import argparse
-import datetime
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,10 +22,10 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 
-HERE = Path(__file__).parent
-REPOSITORY = HERE.parents[1]
-sys.path.insert(0, str(HERE.parent / "denoise"))
+BENCHMARKS = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(BENCHMARKS), str(BENCHMARKS / "denoise")]
 
+import _bench
 import careamics_n2n
 import methods
 
@@ -95,10 +96,10 @@ def judged(folder: Path, truth_folder: Path, peer: SimpleNamespace | None):
         yield name, parameter, seconds, verdict(image)
 
 
-def lines_of(group: str, rows: list) -> list[str]:
+def lines_of(rows: list) -> list[str]:
     """The table of one group, and under it what failed in plain words."""
     zones = ("all", "background", "extended", "stars")
-    lines = [f"## {group}", "", "| method | parameter | s | gain by C | true gain | sky | extended | stars | gates |"]
+    lines = ["| method | parameter | s | gain by C | true gain | sky | extended | stars | gates |"]
     lines += ["|---" * 9 + "|"]
     wrong = []
     for name, parameter, seconds, facts in rows:
@@ -109,7 +110,7 @@ def lines_of(group: str, rows: list) -> list[str]:
         cells.append(", ".join(dict.fromkeys(gate["name"] for gate in failed)) or "pass")
         lines.append(f"| {' | '.join(map(str, cells))} |")
         wrong += [f"- {name}: {'; '.join(failure(gate) for gate in failed)}." for _ in failed[:1]]
-    return [*lines, "", *wrong, ""]
+    return [*lines, "", *wrong]
 
 
 def main() -> None:
@@ -119,9 +120,9 @@ def main() -> None:
     parser.add_argument("--careamics", metavar="PYTHON", help="Python of an environment with careamics")
     parser.add_argument("--seconds", type=float, default=600, help="training time of CAREamics (default: 600)")
     args = parser.parse_args()
-    peer = SimpleNamespace(peer=args.careamics, seconds=args.seconds, threads=len(os.sched_getaffinity(0)))
+    peer = SimpleNamespace(peer=args.careamics, seconds=args.seconds, threads=_bench.cores())
     peer = peer if args.careamics else None
-    text = []
+    parts, passed = {}, {}
     with tempfile.TemporaryDirectory() as scratch:
         folder = args.folder or simulated(Path(scratch))
         for group in args.groups:
@@ -132,34 +133,24 @@ def main() -> None:
             for row in judged(found.parent, folder / "data/truth" / found.parent.parent.name, peer):
                 rows.append(row)
                 print(group, *row[:3], row[3]["verdict"], flush=True)
-            text += lines_of(group, rows)
-    commit = subprocess.run(["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
-    cores = len(os.sched_getaffinity(0))
+            parts[group] = lines_of(rows)
+            for name, *_, facts in rows:
+                failed = any(gate["verdict"] == FAIL for gate in facts["gates"])
+                passed[name] = passed.get(name, 0) + (not failed)
     head = [
-        "# Other denoisers before the same gates",
-        "",
-        f"`python benchmarks/peers/run.py`, {datetime.date.today()}, commit {commit.stdout.strip()}, {cores} cores, "
-        "no GPU.",
-        "",
         "The demo night's stacks of blocks A and B, denoised and judged by the held-out C (`n2n compare`). Filters run",
         "at the parameter of a short grid that the truth likes best, which nobody knows of a real night; n2n saw no",
         "truth. Saturated pixels are put back. Gain: times the exposures, from C and from the truth; sky, extended and",
         "stars from the truth. s: of the filter alone. Gates: those that failed.",
-        "",
     ]
-    notes = HERE / "notes.md"
-    text += notes.read_text().splitlines() if notes.exists() else []
-    (HERE / "README.md").write_text("\n".join([*head, *text]).rstrip() + "\n")
-    print("\n".join(text))
+    reached = f"groups passed, of {len(parts)}: " + ", ".join(f"{name} {count}" for name, count in passed.items())
+    print(_bench.write_page(__file__, "Other denoisers before the same gates", head, reached, parts=parts))
 
 
 def simulated(folder: Path) -> Path:
     """Simulate the demo night and run the workflow on it."""
-    python, cores = sys.executable, str(len(os.sched_getaffinity(0)))
-    simulate = [python, "-m", "n2n", "simulate", str(folder / "data/raw"), "--preset", "demo"]
-    flow = [python, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "--directory", str(folder)]
-    for command in (simulate, [*flow, "--cores", cores, "--resources", "gpu=0"]):
-        subprocess.run(command, check=True)
+    _bench.n2n("simulate", folder / "data/raw", "--preset", "demo")
+    _bench.workflow(folder)
     return folder
 
 

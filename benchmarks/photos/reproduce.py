@@ -5,14 +5,15 @@
 PHOTOS holds the folders train, valid, kodak24 and set14. Trains the paper's U-Net with noisy targets, tests on Kodak
 and Set14 and writes reproduce.md beside this file. After --minutes a model a training is stopped; the same command goes
 on with it. --dry-run trains only so many steps and says how fast that was.
+
+Question: Are the figures of the Noise2Noise paper reached from 300 photographs instead of 50,000?
+Asked: Kodak: Gaussian 32.2 dB, Poisson 31.3, Bernoulli 32.5, text 34; published: 32.39, 31.66, 33.17, 35.75.
+Reached: not measured in full, which takes a GPU; the first steps on a CPU are in photos/dry-run
 """
 
 import argparse
 import contextlib
-import datetime
 import json
-import os
-import platform
 import signal
 import subprocess
 import sys
@@ -21,7 +22,9 @@ from pathlib import Path
 
 from n2n.study.cells import SIZES, recipe_options
 
-HERE = Path(__file__).parent
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import _bench
+
 # Lehtinen et al. 2018: Gaussian and Poisson from the official code's U-Net (README, Kodak), the others from table 1 and
 # figure 3 (one image) of the paper.
 PUBLISHED = {
@@ -97,13 +100,17 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("results/reproduce"), help="where models are kept")
     parser.add_argument("--dry-run", type=int, metavar="STEPS", help="only so many steps, and their speed")
     args = parser.parse_args()
-    commit = subprocess.run(["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
-    machine = f"{len(os.sched_getaffinity(0))} cores {platform.machine()}"
-    lines = [f"{datetime.date.today()}, commit {commit.stdout.strip()}, {machine}.", ""]
     if args.dry_run:
-        lines += [f"- {dry_run(noise, args.photos, args.dry_run)}" for noise in args.noise]
+        lines = [f"- {dry_run(noise, args.photos, args.dry_run)}" for noise in args.noise]
+        path, title = Path(__file__).with_name("dry-run.md"), "Photographs: the first steps of `reproduce.py`"
+        reached = "; ".join(" ".join(line[2:].split(": ")[0:3:2]) for line in lines)
+        print(_bench.write_page(__file__, title, lines, reached, path=path))
     else:
-        lines += ["| noise | test set | noisy | PSNR (8 bits) | PSNR (float) | SSIM | published |", "|---" * 7 + "|"]
+        found = []
+        lines = [
+            "| noise | test set | noisy | PSNR (8 bits) | PSNR (float) | SSIM | published |",
+            "|---" * 7 + "|",
+        ]
         for noise in args.noise:
             facts = train(noise, args.photos, args.work, args.minutes, args.repeats)
             if facts is None:
@@ -112,10 +119,9 @@ def main() -> None:
             for name, scores in facts["sets"].items():
                 figures = [f"{scores[key]:.2f}" for key in ("noisy", "psnr", "psnr_float")] + [f"{scores['ssim']:.3f}"]
                 lines.append(f"| {noise} | {name} | {' | '.join(figures)} | {PUBLISHED[noise].get(name, '')} |")
-    name = "dry-run" if args.dry_run else "reproduce"
-    text = "\n".join([f"# `benchmarks/photos/reproduce.py`{' --dry-run' if args.dry_run else ''}", "", *lines]) + "\n"
-    (HERE / f"{name}.md").write_text(text)
-    print(text)
+            found.append(f"{noise} {facts['sets']['kodak24']['psnr']:.2f}")
+        reached = f"Kodak, PSNR in dB: {', '.join(found) or 'nothing is finished'}"
+        print(_bench.write_page(__file__, "Photographs: the figures of the paper", lines, reached))
 
 
 if __name__ == "__main__":

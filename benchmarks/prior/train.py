@@ -13,6 +13,10 @@ stars are those of `n2n.simulate`, which other benchmarks use with other seeds.
 
 --from goes on with the weights of a smaller network: it is widened so that it answers as before (Chen et al. 2016,
 Net2Net), and learns what the new channels are good for.
+
+Question: How were the start weights made?
+Asked: nothing; benchmarks/denoise measures what they are worth.
+Reached: n2n/nets/prior.md says how the weights that come with n2n were made
 """
 
 import argparse

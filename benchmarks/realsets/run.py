@@ -2,8 +2,12 @@
 
     python benchmarks/realsets/run.py SHARED_DATA WORK [--repo CHECKOUT] [--only SET ...]
 
-runs the workflow of a checkout (by default this one) on every set, with the shipped settings, and writes one line a set
-to standard output as a Markdown table: files taken and set aside, groups with verdict and claimed gain, what was asked.
+runs the workflow of a checkout (by default this one) on every set, with the shipped settings, and writes README.md
+beside this file, one line a set: files taken and set aside, groups with verdict and claimed gain, what was said. With
+--only or --repo the table is printed and nothing is written.
+
+Question: What becomes of real sets of frames, untouched?
+Asked: no traceback, nothing silently wrong: right, or a question whose answer works when pasted.
 """
 
 import argparse
@@ -16,7 +20,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import _bench
+
 SETS = {
     "HAT-P-32 (MicroObservatory)": "nights/2017-12-20",
     "Arp 186 (ASI290MM, Jocular)": "nights/arp186-asi290",
@@ -33,22 +39,30 @@ SETS = {
 }
 
 
-def main():
-    """Run all sets and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder of the real frames")
     parser.add_argument("work", type=Path, help="folder to work in; results stay there")
-    parser.add_argument("--repo", type=Path, default=HERE, help="checkout of n2n (default: this one)")
+    parser.add_argument("--repo", type=Path, default=_bench.REPOSITORY, help="checkout of n2n (default: this one)")
     parser.add_argument("--only", nargs="+", choices=sorted(SETS), metavar="SET")
     args = parser.parse_args()
-    print("| set | files used, set aside | groups | said |\n|---|---|---|---|", flush=True)
+    heads, rows = ["set", "files used, set aside", "groups", "said"], []
+    print("\n".join(_bench.table(heads, [])), flush=True)
     for name in args.only or SETS:
-        print(
-            "| "
-            + " | ".join([name, *outcome(args.data.resolve() / SETS[name], args.work, args.repo.resolve())])
-            + " |",
-            flush=True,
-        )
+        rows.append([name, *outcome(args.data.resolve() / SETS[name], args.work, args.repo.resolve())])
+        print(_bench.row(rows[-1]), flush=True)
+    if args.only or args.repo.resolve() != _bench.REPOSITORY:
+        return
+    groups = [group for row in rows for group in row[2].split("; ") if ": " in group]
+    passed, faults = sum(": PASS" in group for group in groups), sum("TRACEBACK" in row[3] for row in rows)
+    reached = f"{len(rows)} sets, {len(groups)} groups, {passed} of them PASS, tracebacks: {faults}"
+    text = [
+        "What becomes of public frames as they lie in their repositories, each set a night of its own, no header",
+        "edited, no override, the shipped settings.",
+        "",
+        *_bench.table(heads, rows),
+    ]
+    _bench.write_page(__file__, "Real sets, untouched", text, reached)
 
 
 def outcome(source: Path, work: Path, repo: Path) -> tuple[str, str, str]:
@@ -58,9 +72,8 @@ def outcome(source: Path, work: Path, repo: Path) -> tuple[str, str, str]:
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "data/raw").mkdir(parents=True)
     shutil.copytree(source, folder / "data/raw" / night, ignore=shutil.ignore_patterns("SOURCE.txt"))
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(repo / "Snakefile"), "--cores", "2"]
+    command = _bench.snakemake(repository=repo)
     environment = os.environ | {"PYTHONPATH": str(repo), "OMP_NUM_THREADS": "2"}
-    command += ["--resources", "gpu=0"]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     output = done.stdout + done.stderr
     (folder / "output.txt").write_text(output)

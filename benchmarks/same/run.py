@@ -1,34 +1,54 @@
 """Are the products of two runs the same? Every FITS file below both folders, HDU by HDU, byte by byte of its data.
 
-    python benchmarks/same/run.py BEFORE/results AFTER/results
+    python benchmarks/same/run.py BEFORE/results AFTER/results [--tables]
 
 prints a line for every HDU that differs (how many pixels, by how much of its scatter), and exits with 1 if one does.
 Cards are not compared: they hold times and versions. Tables are compared column by column, new columns are named.
+--tables compares every CSV and every assessment.json as well, but for what names a run: versions, dates, commits, ids,
+seconds, and where things lie.
+
+Question: Are the products of two runs the same?
+Asked: the data of every HDU, byte for byte.
+Reached: a check, not a figure; it exits with 1 where something differs
 """
 
 import argparse
+import csv
+import json
+import re
 import sys
 from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
 
+# Names of values that are another in every run: when, where, with which code and under which name.
+OF_A_RUN = re.compile(r"/(versions?|date|created|commit|recipe|prov_id|model|model_id|seconds)(/|$)", re.I)
+
 
 def main() -> int:
-    """Compare two folders."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("before", type=Path)
     parser.add_argument("after", type=Path)
+    parser.add_argument("--tables", action="store_true", help="compare CSV tables and assessments, too")
     args = parser.parse_args()
-    names = {path.relative_to(folder) for folder in (args.before, args.after) for path in folder.rglob("*.fits")}
+    kinds = ("*.fits", "*.csv", "assessment.json") if args.tables else ("*.fits",)
+    folders = args.before, args.after
+    names = {path.relative_to(one) for one in folders for kind in kinds for path in one.rglob(kind)}
+    if not names:
+        print(f"no products below {args.before} and {args.after}")
+        return 1
     differing = 0
     for name in sorted(names):
         if not (args.before / name).is_file() or not (args.after / name).is_file():
             print(f"{name}: only {'after' if (args.after / name).is_file() else 'before'}")
             differing += 1
             continue
-        with fits.open(args.before / name) as one, fits.open(args.after / name) as other:
-            found = [f"{hdu.name or hdu.__class__.__name__}: {what}" for hdu, what in differences(one, other)]
+        if name.suffix == ".fits":
+            with fits.open(args.before / name) as one, fits.open(args.after / name) as other:
+                found = [f"{hdu.name or hdu.__class__.__name__}: {what}" for hdu, what in differences(one, other)]
+        else:
+            found = list(different_values(*(values_of(folder / name) for folder in folders)))
         differing += bool(found)
         print(f"{name}: " + ("; ".join(found) or "same"))
     return 1 if differing else 0
@@ -56,6 +76,35 @@ def differences(one: fits.HDUList, other: fits.HDUList):
                     hdu,
                     f"columns {', '.join(changed) or 'none'} differ, lost {', '.join(sorted(old - new)) or 'none'}",
                 )
+
+
+def values_of(path: Path) -> dict[str, str]:
+    """Values of a table or of an assessment by row and column, or by the names that lead there; not those of a run."""
+    if path.suffix == ".csv":
+        with open(path, newline="", encoding="utf-8") as file:
+            content = list(csv.DictReader(file))
+    else:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    return {place: value for place, value in leaves(content) if not OF_A_RUN.search(place)}
+
+
+def leaves(content, place: str = ""):
+    """Every single value, with where it stands."""
+    if isinstance(content, dict | list):
+        inside = content.items() if isinstance(content, dict) else enumerate(content)
+        for name, value in inside:
+            yield from leaves(value, f"{place}/{name}")
+    else:
+        yield place, str(content)
+
+
+def different_values(one: dict[str, str], other: dict[str, str], most: int = 5):
+    """The first values that differ, and how many more do."""
+    differ = [place for place in sorted(one.keys() | other.keys()) if one.get(place) != other.get(place)]
+    for place in differ[:most]:
+        yield f"{place}: {one.get(place, 'missing')} against {other.get(place, 'missing')}"
+    if len(differ) > most:
+        yield f"and {len(differ) - most} more"
 
 
 def by_how_much(a: np.ndarray, b: np.ndarray) -> str:
