@@ -59,7 +59,7 @@ def write_text_if_changed(path: str | os.PathLike, text: str) -> bool:
     Keeping the old modification time keeps Snakemake from rerunning what depends on the file.
     """
     path = Path(path)
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
+    if path.is_file() and path.read_bytes() == text.encode():  # a damaged file may be no text at all
         return False
     write_text(path, text)
     return True

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from n2n.errors import BadFrame, UserError
+from n2n.errors import BadFrame
+from n2n.formats import checksum
 from n2n.formats.hdus import BLOCK, DTYPES, Hdu, choose, integer, number, one_line, squeezed, walk
 
 MAX_BYTES = 2**31
@@ -80,7 +81,17 @@ def read_pixels(
 
 @guarded
 def pixels_of(path: str | os.PathLike, image: Hdu, counts: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels of an image that `n2n.formats.hdus.choose` found in a file; parameters and result as of `read_pixels`."""
+    """Pixels of an image that `n2n.formats.hdus.choose` found in a file; result as of `read_pixels`.
+
+    Parameters
+    ----------
+    path : path
+        A plain, gzip- or tile-compressed FITS file.
+    image : Hdu
+        The unit that holds the image.
+    counts : bool
+        Leave 16-bit whole numbers as uint16.
+    """
     if counts and (found := _counts(path, image)) is not None:
         return found, np.zeros(found.shape, bool)
     return physical(path, image)
@@ -90,7 +101,16 @@ def pixels_of(path: str | os.PathLike, image: Hdu, counts: bool = False) -> tupl
 def header_texts(path: str | os.PathLike, max_bytes: int = MAX_BYTES, *, min_side: int = MIN_SIDE) -> list[str]:
     """Cards of the primary header and, where it is another, of the image's, as `n2n.formats.fits.merge` takes them.
 
-    Parameters and errors as of `read_pixels`.
+    Errors as of `read_pixels`.
+
+    Parameters
+    ----------
+    path : path
+        A plain, gzip- or tile-compressed FITS file.
+    max_bytes : int
+        Refuse files of which any unit declares more bytes than this.
+    min_side : int
+        Refuse images with a side shorter than this many pixels.
     """
     hdus = walk(path, max_bytes)
     image = choose(hdus, min_side)
@@ -103,10 +123,12 @@ def printable(raw: bytes) -> str:
 
 
 def read_planes(path: Path, *extensions: str) -> tuple[dict[str, str], dict[str, np.ndarray]]:
-    """Read planes of a plain file n2n wrote.
+    """Read planes of a plain file n2n wrote, once all of it was found to be as it was written.
 
     Parameters
     ----------
+    path : Path
+        The FITS file.
     extensions : str
         Names of the planes; the primary image is ``"IMAGE"``. Those that the file lacks are left out.
 
@@ -122,13 +144,10 @@ def read_planes(path: Path, *extensions: str) -> tuple[dict[str, str], dict[str,
     UserError
         When the file is missing or damaged.
     """
-    try:
-        hdus = walk(path, 2**62)
-        hdus[0].cards.setdefault("EXTNAME", "IMAGE")
-        wanted = {hdu.cards.get("EXTNAME"): hdu for hdu in hdus}
-        return hdus[0].cards, {name: _native(raw_array(path, wanted[name])) for name in extensions if name in wanted}
-    except (OSError, BadFrame) as error:
-        raise UserError(f"cannot read {path} ({error}); delete it and run snakemake again") from error
+    hdus = checksum.check(path)
+    hdus[0].cards.setdefault("EXTNAME", "IMAGE")
+    wanted = {hdu.cards.get("EXTNAME"): hdu for hdu in hdus}
+    return hdus[0].cards, {name: _native(raw_array(path, wanted[name])) for name in extensions if name in wanted}
 
 
 def raw_array(path: Path, image: Hdu) -> np.ndarray:
@@ -199,7 +218,19 @@ def physical(path: Path, image: Hdu) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_array(path: Path, dtype: str, count: int, offset: int) -> np.ndarray:
-    """Read numbers into memory; a memory map would kill the process if the file shrank meanwhile."""
+    """Read numbers into memory; a memory map would kill the process if the file shrank meanwhile.
+
+    Parameters
+    ----------
+    path : Path
+        An uncompressed file.
+    dtype : str
+        Of the numbers, byte order included.
+    count : int
+        How many numbers.
+    offset : int
+        Where they begin, bytes.
+    """
     array = np.fromfile(path, dtype, count, offset=offset)
     if array.size < count:
         raise BadFrame("truncated", "the file became shorter while it was read")

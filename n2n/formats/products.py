@@ -1,13 +1,14 @@
 """FITS files n2n writes: headers that travel, checksums in every HDU, atomic names."""
 
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 
-from n2n.errors import UserError
+from n2n.formats import checksum, sealed
 from n2n.formats.atomic import atomic_path
 from n2n.formats.fits import merge
 
@@ -42,9 +43,9 @@ def clean_header(header: fits.Header) -> fits.Header:
     return result
 
 
-def reference_header(meta: dict) -> fits.Header:
+def reference_header(texts: Iterable[str]) -> fits.Header:
     """Header of the group's reference exposure, without what no longer holds."""
-    return clean_header(merge(meta["header"]))
+    return clean_header(merge(list(texts)))
 
 
 def set_cards(header: fits.Header, cards: dict) -> None:
@@ -72,8 +73,17 @@ def write_fits(path: Path, hdus: list) -> None:
             fits.HDUList(hdus).writeto(temporary, overwrite=True, checksum=True, output_verify="silentfix")
 
 
-def read_product(path: Path, *extensions: str) -> tuple[fits.Header, dict[str, np.ndarray]]:
+def read_product(path: Path, *extensions: str, edited: bool = False) -> tuple[fits.Header, dict[str, np.ndarray]]:
     """Read the primary image and named extensions of a file n2n wrote.
+
+    Parameters
+    ----------
+    path : Path
+        The FITS file.
+    extensions : str
+        Those that the file lacks are left out.
+    edited : bool
+        Whether another program may have changed cards, as one that adds a WCS does; pixels are always checked.
 
     Returns
     -------
@@ -87,6 +97,7 @@ def read_product(path: Path, *extensions: str) -> tuple[fits.Header, dict[str, n
     UserError
         When the file is missing or damaged.
     """
+    checksum.check(path, edited=edited)
     try:
         with fits.open(path, memmap=False) as file:
             arrays = {"IMAGE": _native(file[0].data)}
@@ -98,15 +109,13 @@ def read_product(path: Path, *extensions: str) -> tuple[fits.Header, dict[str, n
                 header.remove(keyword, ignore_missing=True)
             return header, arrays
     except (OSError, TypeError, ValueError, KeyError) as error:
-        raise UserError(f"cannot read {path} ({error}); delete it and run snakemake again") from error
+        raise sealed.damaged(path, str(error)) from error
 
 
 def read_product_header(path: Path) -> fits.Header:
     """Read the primary header of a file n2n wrote, without its pixels; raises as `read_product`."""
-    try:
-        return fits.getheader(path)
-    except (OSError, TypeError, ValueError, KeyError) as error:
-        raise UserError(f"cannot read {path} ({error}); delete it and run snakemake again") from error
+    checksum.check(path)
+    return fits.getheader(path)
 
 
 def _native(data):

@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 from n2n.errors import UserError
+from n2n.formats import sealed
 from n2n.formats.atomic import write_text
 
 
@@ -28,17 +29,49 @@ def csv_text(rows: list[dict], columns: list[str]) -> str:
     return buffer.getvalue()
 
 
-def read_json(path: Path):
-    """Read a JSON file."""
+def read_json(path: Path, *, unsealed: bool = False) -> dict:
+    """Read a JSON file that `write_json` wrote.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    unsealed : bool
+        Whether a file without a seal will do: one that an older n2n wrote, and that is not made again.
+
+    Raises
+    ------
+    UserError
+        When the file is missing, or is not as it was written.
+    """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        data = Path(path).read_bytes()
+    except OSError as error:
         raise UserError(f"cannot read {path}: {error}") from error
+    text = sealed.without_seal(data)
+    if text is None and (not unsealed or sealed.had_seal(data)):
+        raise sealed.damaged(path, "its SHA-256 does not fit, or an older n2n wrote it")
+    try:
+        return json.loads(data if text is None else text)
+    except ValueError as error:
+        raise sealed.damaged(path, str(error)) from error
 
 
-def write_json(path: Path, content) -> None:
-    """Write JSON atomically; NaN and infinities become null, numpy numbers and arrays plain ones."""
-    write_text(path, json.dumps(_plain(content), indent=1, allow_nan=False) + "\n")
+def write_json(path: Path, content: dict, *, seal: bool = True) -> None:
+    """Write JSON atomically; NaN and infinities become null, numpy numbers and arrays plain ones.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    content : dict
+        What to write.
+    seal : bool
+        Whether to add a last field ``sha256``, without which `read_json` takes the file for damaged. Not where the
+        format is not ours.
+    """
+    text = json.dumps(_plain(content), indent=1, allow_nan=False) + "\n"
+    write_text(path, sealed.with_seal(text) if seal else text)
 
 
 def number(text, default: float | None = None) -> float | None:

@@ -1,5 +1,6 @@
 """The training loop, whatever is trained on: night or photographs. Can be killed and resumed at any step."""
 
+import io
 import math
 import pickle
 import time
@@ -10,7 +11,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from n2n.formats.atomic import atomic_path
+from n2n.errors import UserError
+from n2n.formats import sealed
 
 VALIDATE_EVERY = 50  # steps; the state is saved as often, so no more than that is lost by a kill
 WARM_UP = 0.05  # share of the steps
@@ -42,19 +44,29 @@ def fit(
 
     Parameters
     ----------
+    model : Module
+        Trained in place.
     loss_of_step : callable
         Loss of a step (0, 1, ...). What it draws may depend on the step alone, so that a resumed training draws
         the same; see `generator_of`.
     validate : callable
         Figures of merit, the loss first.
+    steps : int
+        In all, those of a resumed state among them.
+    learning_rate : float
+        At its highest, after the warm-up.
     fingerprint : str
         Identifies recipe and data; a saved state with another fingerprint is not resumed.
     state_path : Path, optional
         Where the state is saved, and resumed from.
     memory : Module, optional
         What the loss remembers from step to step, in its buffers: saved and resumed as well.
+    weight_decay : float
+        Of AdamW.
     validate_every : int, optional
         Steps between validations and between saved states.
+    report : callable
+        Gets a line of text at every validation.
 
     Returns
     -------
@@ -107,7 +119,17 @@ def fit(
 
 
 def generator_of(seed: int, step: int, device: torch.device | str = "cpu") -> torch.Generator:
-    """Random numbers that depend on seed and step alone."""
+    """Random numbers that depend on seed and step alone.
+
+    Parameters
+    ----------
+    seed : int
+        Of the training.
+    step : int
+        Number of the step.
+    device : device
+        Where the numbers are drawn.
+    """
     return torch.Generator(device).manual_seed(seed * SEED_STRIDE + step)
 
 
@@ -128,13 +150,16 @@ def _save_state(path: Path, fingerprint, model, optimiser, memory, step, curves)
         "step": step,
         "rows": [list(row) for row in curves.rows],
     }
-    with atomic_path(path) as temporary:
-        torch.save(state, temporary)
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    sealed.write_bytes(path, buffer.getbuffer())
 
 
 def _load_state(path: Path, fingerprint: str, device) -> dict | None:
+    """None where the state is damaged, or of another training: then all steps are trained, to the same network."""
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError):
+        # torch does not look at the checksums within its own files.
+        state = torch.load(io.BytesIO(sealed.read_bytes(path)), map_location=device, weights_only=True)
+    except (UserError, OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError):
         return None
     return state if state.get("fingerprint") == fingerprint else None

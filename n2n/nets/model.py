@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load, save
 
 from n2n.errors import UserError
+from n2n.formats import sealed
 from n2n.formats.atomic import atomic_path
 from n2n.nets.recipe import Recipe
 from n2n.nets.unet import LEVELS, Denoiser, parameters
@@ -23,7 +24,17 @@ def save_weights(path: Path, model: torch.nn.Module) -> str:
 
 
 def load_model(folder: Path, facts: dict, device: torch.device | str = "cpu") -> Denoiser:
-    """Read the model in `folder` described by `facts` (model.json). Errors as of `read_weights`."""
+    """Read the model in `folder` described by `facts` (model.json). Errors as of `read_weights`.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``model.safetensors``.
+    facts : dict
+        ``model.json``.
+    device : device
+        Where to put the network.
+    """
     recipe = facts["recipe"]
     model = Denoiser(recipe["width"], recipe["activation"])
     if not OLDEST_MODEL <= recipe["version"] <= RECIPES["train"]:
@@ -49,7 +60,7 @@ def read_weights(folder: Path, facts: dict) -> dict[str, torch.Tensor]:
             f"cannot read the model {path}: {error.strerror}; delete its folder to train it again"
         ) from error
     if hashlib.sha256(data).hexdigest() != facts["weights_sha256"]:
-        raise UserError(f"{path} is not the file that model.json describes; delete its folder to train it again")
+        raise sealed.damaged(path, "it is not the file that model.json describes", path.with_name("model.json"))
     return load(data)
 
 

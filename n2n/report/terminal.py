@@ -16,7 +16,7 @@ def terminal_summary(results: Path, groups: list[tuple[str, str]]) -> str:
     for night, group in groups:
         path = results / night / group / "assessment.json"
         try:
-            facts = read_json(path)
+            facts = read_json(path, unsealed=True)
             lines = summary_lines(facts)
             found.append((words.ORDER[words.verdict_of(facts)], f"{night}/{group}", *lines))
         except (UserError, KeyError, TypeError, AttributeError):

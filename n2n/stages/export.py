@@ -42,7 +42,7 @@ def run(args) -> None:
         raise UserError(f"{output}: the name must end in .tif or .fits")
     if output.resolve() == args.product.resolve():
         raise UserError(f"{output} is the product itself; choose another name")
-    header, arrays = read_product(args.product, "STACK")
+    header, arrays = read_product(args.product, "STACK", edited=True)
     image, stack = arrays["IMAGE"], arrays.get("STACK", arrays["IMAGE"])
     if image is None or image.ndim != 2 or not np.isfinite(image).any():
         raise UserError(f"{args.product} holds no image of two dimensions")

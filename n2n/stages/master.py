@@ -90,6 +90,7 @@ def write_void(path: Path, kind: str, rows: list[dict], used: list[dict], lost: 
 
 
 def _write(path: Path, header: fits.Header, image: np.ndarray, defects: np.ndarray, lost: dict[str, str]) -> None:
+    header["MASTERID"] = (_ascii(path.stem[-10:]), "end of its name: another file in its place is found")
     for frame, why in lost.items():
         header.add_history(_ascii(f"left out {Path(frame).name}: {why}"))
     write_fits(path, [fits.PrimaryHDU(image, header), fits.ImageHDU(defects.astype(np.uint8), name="DEFECTS")])

@@ -41,7 +41,7 @@ def run(args) -> None:
 
 def read_run(path: Path) -> dict:
     """Figures and curves of one network."""
-    facts = read_json(path)
+    facts = read_json(path, unsealed=True)
     if facts.get("kind") != "photo" or not facts.get("sets"):
         raise UserError(f"{path} is not a network trained and tested by `n2n photo train --noise`")
     with open(path.parent / "training.csv", encoding="utf-8") as file:

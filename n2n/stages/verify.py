@@ -1,7 +1,8 @@
 """`n2n verify`: check a FITS file n2n wrote, and say in plain words where it came from.
 
-Checks CHECKSUM and DATASUM of every HDU, the SHA-256 of every raw frame that can be found, and the SHA-256 of
-the network. Exit status 1 on any mismatch.
+Checks CHECKSUM and DATASUM of every HDU, the SHA-256 of every raw frame that can be found, the SHA-256 of
+the network, and the seals of all files in the product's folder that it was made from, masters included. What has
+been deleted to save space is not missed. Exit status 1 on any mismatch.
 """
 
 import hashlib
@@ -10,19 +11,23 @@ from importlib.resources import files
 from pathlib import Path
 from urllib.parse import unquote
 
-import numpy as np
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 
 from n2n.errors import BadFrame, UserError
-from n2n.formats import checksum
+from n2n.formats import checksum, sealed
 from n2n.formats.fits import sha256_file
-from n2n.formats.hdus import BLOCK, walk
-from n2n.formats.tables import read_json
+from n2n.formats.hdus import walk
+from n2n.formats.tables import read_csv, read_json
+from n2n.formats.treatment import MASTER_KINDS
+from n2n.group.group import Group
 
 # What astropy raises on damaged headers and tables.
 DAMAGED = (OSError, TypeError, ValueError, KeyError, IndexError, AttributeError, AssertionError, fits.VerifyError)
 
+# What lies beside a product that it was made from.
+STORES = ("pairs.h5", "registered-*.h5", "candidate.h5")
+TABLES = ("vetted-*.json", "measured-*.json", "reference.json", "calibration.json", "inject.json", "assessment.json")
 PRIOR = "n2n/nets/prior.md"  # what DNMFILE says of the network that comes with n2n
 
 
@@ -71,6 +76,7 @@ def verify(path: Path, raw: Path, models: Path) -> tuple[list[str], list[str]]:
     except DAMAGED as error:
         raise UserError(f"{path} is damaged: {'; '.join(problems) or error}") from error
     story = tell(path, header, exposures)
+    problems += problems_of_sources(path, story)
     found, wrong = 0, 0
     for name, digest, _ in exposures:
         file = next((file for file in (raw / unquote(name), raw / name) if file.is_file()), None)
@@ -95,21 +101,39 @@ def checksum_problems(path: Path) -> list[str]:
         hdus = walk(path, max_bytes=1 << 62)
     except BadFrame as error:
         raise UserError(f"{path} is damaged, or no FITS file: {error}") from error
-    content, problems, end = np.memmap(path, np.uint8, "r"), [], 0
-    for hdu in hdus:
-        name = hdu.cards.get("EXTNAME") or ("the primary image" if hdu.index == 0 else f"HDU {hdu.index}")
-        end = hdu.offset + hdu.size + -hdu.size % BLOCK
-        total = checksum.of_bytes(content[hdu.offset : end])
-        missing = [key for key in ("CHECKSUM", "DATASUM") if key not in hdu.cards]
-        if missing:
-            problems.append(f"{path}: {name} has no {' and no '.join(missing)}")
-        elif hdu.cards["DATASUM"] != str(total):
-            problems.append(f"{path}: the data of {name} were changed (DATASUM differs)")
-        elif not checksum.is_zero(checksum.of_bytes(hdu.raw, total)):
-            problems.append(f"{path}: the header of {name} was changed (CHECKSUM differs)")
-    if content.size != end:
-        problems.append(f"{path}: {abs(content.size - end)} bytes too {'many' if content.size > end else 'few'}")
+    return [f"{path}: {problem}" for problem in checksum.problems(path, hdus)]
+
+
+def problems_of_sources(path: Path, story: list[str]) -> list[str]:
+    """Files beside a product that it was made from and that are not as they were written, each with the remedy."""
+    folder = path.resolve().parent
+    if folder.name == "frames":  # exposures of their own lie in a folder of the group's
+        folder = folder.parent
+    masters = [folder.parent.parent / "masters" / f"{name}.fits" for name in masters_of(folder)]
+    checks = {path: checksum.check for path in [folder / "stack.fits", *masters] if path.is_file()}
+    checks |= {file: sealed.check for name in STORES for file in folder.glob(name)}
+    checks |= {file: read_json for name in TABLES for file in folder.glob(name)}
+    checks.pop(path.resolve(), None)
+    older = [file for file in checks if sealed.never_sealed(file)]
+    problems = []
+    for file in sorted(checks.keys() - set(older)):
+        try:
+            checks[file](file)
+            if file.name == "pairs.h5":
+                Group(file)  # made of the registered files that are here
+        except UserError as error:
+            if "is missing" not in str(error):  # deleted to save space
+                problems.append(str(error))
+    story.append(f"{len(checks) - len(older)} files beside it that it was made from were checked.")
+    if older:
+        story.append(f"{len(older)} more were written by an older n2n, without a seal, and were not.")
     return problems
+
+
+def masters_of(folder: Path) -> list[str]:
+    """Names of the masters that the exposures of a group were calibrated with."""
+    rows = [row for table in sorted((folder / "chunks").glob("*.csv")) for row in read_csv(table)]
+    return sorted({row[kind] for row in rows for kind in MASTER_KINDS if row.get(kind)})
 
 
 def model_problems(header, models: Path, story: list[str]) -> list[str]:
@@ -124,16 +148,15 @@ def model_problems(header, models: Path, story: list[str]) -> list[str]:
     if not weights.is_file():
         story.append(f"The network {folder} is not here and was not checked.")
         return []
+    try:
+        trained_on = read_json(folder / "model.json", unsealed=True).get("frames", [])
+    except UserError as error:
+        return [str(error)]
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     if f"sha256:{digest}" != header["DNMODEL"]:
         return [f"{weights} is not the network that made this image (SHA-256 differs)"]
-    story.append(f"The network {weights} is the one that made it, trained on {len(frames_of(folder))} exposures.")
+    story.append(f"The network {weights} is the one that made it, trained on {len(trained_on)} exposures.")
     return []
-
-
-def frames_of(folder: Path) -> list:
-    """Exposures a model was trained on."""
-    return read_json(folder / "model.json").get("frames", [])
 
 
 def tell(path: Path, header, exposures) -> list[str]:

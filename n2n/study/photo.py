@@ -111,7 +111,7 @@ def load_photo_model(path: Path, device):
     from n2n.nets.model import read_weights
     from n2n.study.training import PhotoRecipe, build_network
 
-    facts = read_json(path)
+    facts = read_json(path, unsealed=True)
     if facts.get("kind") != "photo":
         raise UserError(f"{path} is not a model for photographs; `n2n photo train` makes one")
     model = build_network(PhotoRecipe(**facts["recipe"]))

@@ -60,7 +60,7 @@ def test_altered_weights_are_refused(saved):
     data = bytearray(path.read_bytes())
     data[-5] ^= 1
     path.write_bytes(data)
-    with pytest.raises(UserError, match=r"model.safetensors is not the file.*delete its folder"):
+    with pytest.raises(UserError, match=r"is damaged .*: rm .*model.safetensors .*model.json"):
         load_model(folder, facts, CPU)
 
 

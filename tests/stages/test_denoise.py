@@ -152,7 +152,7 @@ def test_with_too_few_to_hold_out_there_is_no_candidate_but_a_reason(night, tmp_
 def test_altered_weights_are_an_error_that_names_the_file(night, tmp_path, capsys):
     model = with_model(night, tmp_path / "m", lambda facts: facts.update(weights_sha256="0" * 64))
     night.denoise(model, tmp_path / "c.h5", expect=1)
-    assert "m/model.safetensors is not the file that model.json describes" in capsys.readouterr().err
+    assert "m/model.safetensors is damaged (it is not the file that model.json describes)" in capsys.readouterr().err
     assert not (tmp_path / "c.h5").exists()
 
 

@@ -1,14 +1,12 @@
 """`vet` looks at what masters make of lights; `measure` and `register` obey it."""
 
-import json
-
 import numpy as np
 import pytest
 from astropy.io import fits
 
 from n2n.errors import BadFrame
 from n2n.formats.products import write_fits
-from n2n.formats.tables import read_csv, read_json
+from n2n.formats.tables import read_csv, read_json, write_json
 from n2n.formats.treatment import set_of
 from n2n.group.accepting import vet
 from n2n.group.calibrated import Calibrations, Masters
@@ -135,7 +133,7 @@ def test_the_report_is_told_what_was_refused_and_of_masters_of_some_exposures(tm
     ]
     paths = [tmp_path / name for name in ("calibration.json", "a.json", "b.json")]
     for path, content in zip(paths, [group, *found], strict=True):
-        path.write_text(json.dumps(content))
+        write_json(path, content)
     told = calibration_of(paths[0], paths[1:], [usual, other, other])
     assert told == [
         "dark: 4 frames of the same night (d1)",
