@@ -1,7 +1,7 @@
 """A term of the loss that keeps the light of what is faint.
 
 The least squared error is reached by taking a little from all that is faint: stars of S/N 5 to 8 lost 8 % of their
-light, those of 8 to 15 2 % (`docs/method.md`). Whoever measures them would rather have them right on average. So the
+light, those of 8 to 15 2 % (`docs/notebook.md`). Whoever measures them would rather have them right on average. So the
 mean change of all details of like brightness is made small, too; of the squared error this costs next to nothing.
 """
 

@@ -51,7 +51,7 @@ class UNet(nn.Module):
         A key of `ACTIVATIONS`.
     levels : {2, 3}
     padding : str
-        Of the convolutions: "reflect", or "zeros", which is faster and on nights the better (docs/method.md).
+        Of the convolutions: "reflect", or "zeros", which is faster and on nights the better (docs/notebook.md).
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Denoiser(nn.Module):
         super().__init__()
         self.unet = UNet(INPUTS, OUTPUTS, width, activation, LEVELS, "zeros")
 
-    def forward(self, image, depth, background, variance, band_noise):
+    def forward(self, image, depth, sky_variance, variance, band_noise):
         """Denoise sky-subtracted, linear images.
 
         Parameters
@@ -125,7 +125,7 @@ class Denoiser(nn.Module):
             Mean of some exposures; sides multiples of `MULTIPLE`.
         depth : tensor, shape (n, 1, h, w)
             How many standard exposures each pixel is worth.
-        background : tensor, shape (n, 1, 1, 1)
+        sky_variance : tensor, shape (n, 1, 1, 1)
             Sky variance of one standard exposure.
         variance : tensor, shape (n, 1, h, w)
             Variance of one standard exposure; what is beyond photon noise counts as a defect.
@@ -137,7 +137,7 @@ class Denoiser(nn.Module):
         tensor, shape (n, 1, h, w)
             In the units of `image`.
         """
-        seen = look(image, depth, background, variance, band_noise)
+        seen = look(image, depth, sky_variance, variance, band_noise)
         return decide(seen, *judge(seen, self.opinion(seen.features)))
 
     def opinion(self, features: torch.Tensor) -> torch.Tensor:
@@ -173,19 +173,19 @@ class Seen:
     features: torch.Tensor
 
 
-def look(image, depth, background, variance, band_noise) -> Seen:
+def look(image, depth, sky_variance, variance, band_noise) -> Seen:
     """Split images into bands and bring all into units of noise.
 
     Parameters
     ----------
     image, depth, variance : tensor, shape (n, 1, h, w)
         As of `Denoiser.forward`.
-    background : tensor, shape (n, 1, 1, 1)
+    sky_variance : tensor, shape (n, 1, 1, 1)
         As of `Denoiser.forward`.
     band_noise : tensor, shape (5,) or (n, 5)
         As of `Denoiser.forward`.
     """
-    sky_sigma = torch.sqrt(background / depth)
+    sky_sigma = torch.sqrt(sky_variance / depth)
     bands, rest = split(image)
     # Where the exposures scatter more than light can, a defect is left in one of them: that is not the noise by
     # which the image may change. In electrons, photons add no more than this; the bands but the finest two are a
