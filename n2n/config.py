@@ -1,6 +1,7 @@
 """The configuration: defaults, checks with a helpful word, and command options made from it."""
 
 import copy
+import dataclasses
 import datetime
 import difflib
 import functools
@@ -265,6 +266,13 @@ def add_settings(parser, section: str) -> None:
             group.add_argument(
                 option, type=kind, default=rule["default"], choices=rule.get("enum"), metavar=metavar, help=text
             )
+
+
+def settings_of(args, *sections: str):
+    """The settings of one or more sections, of the arguments that `add_settings` declared: nothing else, and frozen."""
+    values = {key: getattr(args, key) for section in sections for key in _for_commands(section)}
+    kind = dataclasses.make_dataclass("".join(section.capitalize() for section in sections), values, frozen=True)
+    return kind(**values)
 
 
 def options(config: dict, section: str) -> str:

@@ -6,9 +6,9 @@ import numpy as np
 from scipy import ndimage
 
 from n2n.fidelity.completeness import DENOISED, Matched, Search, depths, search
-from n2n.fidelity.injection import KINDS, STAMP, TO_SIGMA, Exposure, Objects, lay_out, observe, scaled
+from n2n.fidelity.injection import KINDS, STAMP, TO_SIGMA, Objects, Seen, lay_out, observe, scaled
 from n2n.fidelity.recovery import extended, moffat_beta, moffat_fwhm, shapes, star_photometry
-from n2n.group.group import Pairs
+from n2n.group.group import Group
 from n2n.group.placing import displacement
 from n2n.group.split import second_half
 from n2n.log import logger
@@ -28,7 +28,7 @@ class Window:
     Attributes
     ----------
     rows, columns : slice
-    exposures : list of Exposure
+    exposures : list of Seen
     chosen : int ndarray
         Exposures of A and B.
     values, valid : ndarray, shape (n, h, w)
@@ -56,43 +56,54 @@ class Window:
     held_out: np.ndarray
 
 
-def cut(pairs: Pairs, held_out: np.ndarray, judged: np.ndarray) -> Window:
+def cut(group: Group, held_out: np.ndarray, judged: np.ndarray) -> Window:
     """Read the middle of the field."""
-    rest = np.setdiff1d(np.arange(len(pairs.frames)), held_out)
+    rest = np.setdiff1d(np.arange(len(group.exposures)), held_out)
     side = int(min(SIDE, np.sqrt(SAMPLES / len(rest))))
     rows, columns = (slice((length - side) // 2, (length - side) // 2 + side) if length > side else slice(0, length)
-                     for length in pairs.shape)  # fmt: skip
+                     for length in group.shape)  # fmt: skip
     region = (rows, columns)
-    values, valid = pairs.load(rest, region)
-    stack, depth = weighted_mean(values, valid, pairs.weights[rest])
-    part = second_half(pairs, rest)
+    values, valid = group.load(rest, region)
+    stack, depth = weighted_mean(values, valid, group.weights[rest])
+    part = second_half(group, rest)
     (one, its_depth), (other, others_depth) = (
-        weighted_mean(values[half], valid[half], pairs.weights[rest][half]) for half in (~part, part)
+        weighted_mean(values[half], valid[half], group.weights[rest][half]) for half in (~part, part)
     )
-    judge, judge_depth = weighted_mean(*pairs.load(held_out, region), pairs.weights[held_out])
-    variance = pairs.variance[region]
+    judge, judge_depth = weighted_mean(*group.load(held_out, region), group.weights[held_out])
+    variance = group.variance[region]
     with np.errstate(divide="ignore", invalid="ignore"):
         # The difference of the halves, brought to the noise of the whole.
         noise = (one - other) * np.sqrt(its_depth * others_depth) / (its_depth + others_depth)
         sigma, held_out = np.sqrt(variance / depth), judge * np.sqrt(judge_depth / variance)
-    fwhm = pairs.meta["fwhm_px"] or 3.0
-    beta = moffat_beta(np.nan_to_num(stack), sigma, pairs.saturated[region] | ~np.isfinite(stack), fwhm)
-    exposures = [exposure(pairs.frames[index], pairs.meta, (columns.start, rows.start), beta) for index in rest]
+    fwhm = group.facts.fwhm_px or 3.0
+    beta = moffat_beta(np.nan_to_num(stack), sigma, group.saturated[region] | ~np.isfinite(stack), fwhm)
+    exposures = [seen_by(group, index, (columns.start, rows.start), beta) for index in rest]
     return Window(rows, columns, exposures, rest, values, valid, stack, depth, variance, sigma, noise,
                   judged[region], held_out)  # fmt: skip
 
 
-def exposure(frame: dict, meta: dict, corner: tuple[int, int], beta: float) -> Exposure:
-    """How a frame sees a window whose first pixel is at `corner` (x, y)."""
-    matrix = np.array(frame["matrix"], float)
+def seen_by(group: Group, index: int, corner: tuple[int, int], beta: float) -> Seen:
+    """How an exposure of a group sees a window.
+
+    Parameters
+    ----------
+    group : Group
+    index : int
+        The exposure, by its place in the group.
+    corner : (int, int)
+        x and y of the window's first pixel.
+    beta : float
+        Exponent of the Moffat profile of its stars.
+    """
+    one = group.exposures[index]
+    matrix, move = one.placement.matrix.copy(), displacement(one.placement)
     matrix[:, 2] += matrix[:, :2] @ corner
-    move = displacement(frame)
     moved = None if move is None else lambda x, y: move(np.asarray(x) + corner[0], np.asarray(y) + corner[1])
-    width = frame["fwhm_px"] or meta["fwhm_px"] or 3.0  # twice the radius of half the light: `n2n.sky.stars`
-    return Exposure(matrix, moved, frame["transparency"], width / 2, beta, meta["unit"] == "electron")
+    width = one.fwhm_px or group.facts.fwhm_px or 3.0  # twice the radius of half the light: `n2n.sky.stars`
+    return Seen(matrix, moved, one.placement.transparency, width / 2, beta, group.facts.unit == "electron")
 
 
-def inject(pairs: Pairs, window: Window, denoised, settings) -> dict:
+def inject(group: Group, window: Window, denoised, settings) -> dict:
     """Inject, stack, denoise and look what is left.
 
     Parameters
@@ -107,13 +118,13 @@ def inject(pairs: Pairs, window: Window, denoised, settings) -> dict:
     dict
         As inject.json holds it.
     """
-    weights = pairs.weights[window.chosen]
+    weights = group.weights[window.chosen]
     beta = window.exposures[0].beta
     fwhm = moffat_fwhm(float(np.mean([one.half_light for one in window.exposures])), beta)
     psf = star_image(window, weights, fwhm)
     known = np.isfinite(window.stack + window.noise + window.denoised + window.held_out) & (window.depth > 0)
     root = np.where(known, 1 / np.where(known, window.sigma, 1), 0)
-    allowed, clean = where(window, pairs, known, fwhm)
+    allowed, clean = where(window, group, known, fwhm)
     matched = Matched(psf, root, np.nan_to_num(window.noise), clean, fwhm)
     scene, radius = np.nan_to_num(window.denoised), min(fwhm, 2.0)
     ways = {"denoised": matched.level, "denoised_filtered": matched, "filter": matched, "stack": matched.level}
@@ -124,7 +135,7 @@ def inject(pairs: Pairs, window: Window, denoised, settings) -> dict:
         objects = lay_out(allowed, fwhm, rng)
         x, y = (np.rint(place).astype(int) for place in (objects.x, objects.y))
         objects = scaled(objects, window.sigma[y, x], matched.flux_error(objects.x, objects.y))
-        stack, depth = restacked(window, objects, weights, pairs, settings, rng)
+        stack, depth = restacked(window, objects, weights, group, settings, rng)
         # The same difference with the other sign is as good a realisation.
         control = np.where(known, scene + (-1) ** number * window.noise, window.stack)
         images = (stack, control), (denoised(stack, depth), denoised(control, window.depth))
@@ -187,7 +198,7 @@ def star_image(window: Window, weights: np.ndarray, fwhm: float) -> np.ndarray:
     return image[height // 2 - half : height // 2 + half + 1, width // 2 - half : width // 2 + half + 1]
 
 
-def where(window: Window, pairs: Pairs, known: np.ndarray, fwhm: float) -> tuple[np.ndarray, np.ndarray]:
+def where(window: Window, group: Group, known: np.ndarray, fwhm: float) -> tuple[np.ndarray, np.ndarray]:
     """Pixels where an object may be, and those of the sky; ndarrays of bool, shape (h, w).
 
     The held-out exposures, whose noise is none of the stack's, say where stars are.
@@ -197,7 +208,7 @@ def where(window: Window, pairs: Pairs, known: np.ndarray, fwhm: float) -> tuple
     light = ndimage.gaussian_filter(light, fwhm * TO_SIGMA) - ndimage.gaussian_filter(light, 3 * fwhm * TO_SIGMA)
     # Of white noise a Gaussian of width s leaves 1 / (2 s sqrt(pi)).
     seen = light > SEEN / (2 * fwhm * TO_SIGMA * np.sqrt(np.pi))
-    saturated = pairs.saturated[window.rows, window.columns]
+    saturated = group.saturated[window.rows, window.columns]
     near = ndimage.binary_dilation(seen | saturated | ~known, iterations=reach)
     border = int(np.ceil(STAMP * fwhm))
     allowed = np.zeros_like(known)
@@ -205,7 +216,7 @@ def where(window: Window, pairs: Pairs, known: np.ndarray, fwhm: float) -> tuple
     return allowed, allowed & (np.abs(window.denoised) < 3 * window.sigma)
 
 
-def restacked(window: Window, objects: Objects, weights: np.ndarray, pairs: Pairs, settings, rng):
+def restacked(window: Window, objects: Objects, weights: np.ndarray, group: Group, settings, rng):
     """Stack with the objects in every exposure, outliers rejected anew beside those that were already.
 
     Returns
@@ -215,11 +226,12 @@ def restacked(window: Window, objects: Objects, weights: np.ndarray, pairs: Pair
     values = window.values.copy()
     for image, one in zip(values, window.exposures, strict=True):
         image += observe(objects, one, image.shape, rng)
-    facts = ("noise", "noise_kept", "blur")
-    sigma, kept, blur = (np.array([pairs.frames[i][name] for i in window.chosen]) for name in facts)
+    chosen = [group.exposures[index] for index in window.chosen]
+    kept = np.array([one.placement.noise_kept for one in chosen])
+    blur = np.array([one.weighed.blur for one in chosen])
     rejected = outliers(
-        values, window.valid, np.ones(len(values), bool), sigma, nsigma=settings.nsigma, slope=settings.slope,
-        signal_variance=float(pairs.meta["unit"] == "electron"), level=0.0,
-        noise_kept=kept, blur=blur,
+        values, window.valid, np.ones(len(values), bool), group.sky_sigma[window.chosen],
+        nsigma=settings.nsigma, slope=settings.slope, signal_variance=float(group.facts.unit == "electron"),
+        level=0.0, noise_kept=kept, blur=blur,
     )  # fmt: skip
     return weighted_mean(values, window.valid & ~rejected, weights)

@@ -62,7 +62,7 @@ class Objects:
 
 
 @dataclass(frozen=True)
-class Exposure:
+class Seen:
     """How one exposure sees the window.
 
     Attributes
@@ -145,7 +145,7 @@ def scaled(objects: Objects, sigma: np.ndarray, star_sigma: np.ndarray) -> Objec
     return Objects(**(vars(objects) | {"flux": flux}))
 
 
-def observe(objects: Objects, exposure: Exposure, shape: tuple[int, int], rng=None) -> np.ndarray:
+def observe(objects: Objects, exposure: Seen, shape: tuple[int, int], rng=None) -> np.ndarray:
     """Light of the objects in one registered exposure.
 
     Parameters
@@ -179,7 +179,7 @@ def observe(objects: Objects, exposure: Exposure, shape: tuple[int, int], rng=No
     return light / np.float32(exposure.transparency)
 
 
-def paint(canvas: np.ndarray, objects: Objects, exposure: Exposure, matrix: np.ndarray) -> None:
+def paint(canvas: np.ndarray, objects: Objects, exposure: Seen, matrix: np.ndarray) -> None:
     """Add the objects' light to a frame whose pixels `matrix` leads to; flux is conserved."""
     place = matrix[:, :2] @ [objects.x, objects.y] + matrix[:, 2:]
     if exposure.displace is not None:

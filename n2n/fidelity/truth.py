@@ -13,26 +13,12 @@ from n2n.fidelity.zones import NEAR_SATURATED, ZONES, divide
 from n2n.formats.flags import SATURATED
 from n2n.formats.products import read_product
 from n2n.formats.tables import read_json
-from n2n.group.group import Pairs
+from n2n.group.group import Group
 from n2n.group.placing import displacement
 from n2n.simulate import load_truth, noiseless
 from n2n.simulate.optics import Conditions, to_frame
 from n2n.sky.background import plane
 from n2n.sky.warp import warp
-
-
-class Subset:
-    """Some exposures of a group, for `fitted_truth`."""
-
-    def __init__(self, pairs: Pairs, chosen):
-        self._pairs, self._chosen = pairs, np.asarray(chosen)
-        self.frames = [pairs.frames[index] for index in chosen]
-        self.path, self.meta, self.shape = pairs.path, pairs.meta, pairs.shape
-        self.weights = pairs.weights[self._chosen]
-
-    def load(self, index):
-        """As `Pairs.load`."""
-        return self._pairs.load(self._chosen[index])
 
 
 def compare(folder: Path, truth_folder: Path) -> dict:
@@ -45,20 +31,20 @@ def compare(folder: Path, truth_folder: Path) -> dict:
         (median and maximum of `registration_errors`; None for a single exposure), chi2 (of the stack's VAR in the
         background and in light).
     """
-    pairs = Pairs(folder / "pairs.h5")
+    group = Group(folder / "pairs.h5")
     _, arrays = read_product(folder / "denoised.fits", "STACK")
-    sky = np.float32(pairs.meta["sky"])
+    sky = np.float32(group.facts.sky)
     stack, product = arrays["STACK"] - sky, arrays["IMAGE"] - sky
-    depth = pairs.mean()[1]
+    depth = group.depth()
     with np.errstate(invalid="ignore", divide="ignore"):
-        weight = depth / pairs.variance
-    near = ndimage.binary_dilation(pairs.saturated, iterations=NEAR_SATURATED)
+        weight = depth / group.variance
+    near = ndimage.binary_dilation(group.saturated, iterations=NEAR_SATURATED)
     usable = np.isfinite(stack) & np.isfinite(product) & ~near & (depth > 0)
-    truth = fitted_truth(pairs, truth_folder, stack, weight, usable)
-    sigma = np.sqrt(pairs.meta["variance_background"] / np.maximum(depth, 1e-6))
+    truth = fitted_truth(group, truth_folder, stack, weight, usable)
+    sigma = np.sqrt(group.facts.sky_variance / np.maximum(depth, 1e-6))
     zones = divide(truth, sigma, usable)
     gain = true_gain(product, stack, truth, weight, usable)
-    radius = max(1.5 * pairs.meta["fwhm_px"], 3.0)
+    radius = max(1.5 * group.facts.fwhm_px, 3.0)
     points = find_stars(truth, sigma, ~usable)
     flux = aperture_flux(truth, points, radius)
     noise = np.sqrt(np.abs(aperture_flux(1 / np.where(usable, weight, 1), points, radius)))
@@ -66,12 +52,12 @@ def compare(folder: Path, truth_folder: Path) -> dict:
     bright = flux / np.maximum(noise, area) > 50
     ratio = aperture_flux(np.nan_to_num(product) - truth, points[bright], radius, ring="mean") / flux[bright]
     bias, error, stars = robust_mean(ratio)
-    errors = registration_errors(pairs, truth_folder)
+    errors = registration_errors(group, truth_folder)
     facts = read_json(folder / "assessment.json", unsealed=True)
     claim = facts.get("exposure_gain", {})
     return {
         "qastat": facts["qastat"],
-        "group": f"{folder.parent.name}/{folder.name}",
+        "group": group.identity,
         "claimed": claim.get("value") if is_measured(claim) else None,
         "claimed_error": claim.get("standard_error") if is_measured(claim) else None,
         "gain": gain.value,
@@ -83,33 +69,33 @@ def compare(folder: Path, truth_folder: Path) -> dict:
         "flux_error": error,
         "flux_stars": stars,
         "registration_px": {"median": float(np.median(errors)), "max": float(errors.max())} if errors.size else None,
-        "chi2": stack_chi2(folder, truth, usable, load_truth(truth_folder)["groups"][folder.name]["saturation"]),
+        "chi2": stack_chi2(folder, truth, usable, load_truth(truth_folder)["groups"][group.name]["saturation"]),
     }
 
 
-def registration_errors(pairs: Pairs, truth_folder: Path, points: int = 100) -> np.ndarray:
+def registration_errors(group: Group, truth_folder: Path, points: int = 100) -> np.ndarray:
     """How far the matrices put points of the sky beside where they were; px rms a coordinate, one an exposure.
 
     The reference, which is where it is by definition, is left out.
     """
     lights = {entry["file"]: entry for entry in load_truth(truth_folder)["lights"]}
     names = [field.name for field in dataclasses.fields(Conditions)]
-    height, width = pairs.shape
+    height, width = group.shape
     sky = np.random.default_rng(0).uniform(0.1, 0.9, (2, points)) * [[width], [height]]
 
     def seen(path):
         entry = lights[Path(path).name]
-        return np.stack(to_frame(*sky, pairs.shape, Conditions(**{name: entry[name] for name in names})))
+        return np.stack(to_frame(*sky, group.shape, Conditions(**{name: entry[name] for name in names})))
 
-    here = seen(pairs.meta["reference"])
+    here = seen(group.facts.reference)
     errors = []
-    for frame in pairs.frames:
-        if frame["path"] != pairs.meta["reference"]:
-            matrix = np.array(frame["matrix"], float)
+    for exposure in group.exposures:
+        if exposure.path != group.facts.reference:
+            matrix = exposure.placement.matrix
             found = matrix[:, :2] @ here + matrix[:, 2:]
-            if (move := displacement(frame)) is not None:
+            if (move := displacement(exposure.placement)) is not None:
                 found = found + np.stack(move(*here))
-            errors.append(np.sqrt(np.mean((found - seen(frame["path"])) ** 2)))
+            errors.append(np.sqrt(np.mean((found - seen(exposure.path)) ** 2)))
     return np.array(errors)
 
 
@@ -130,14 +116,14 @@ def stack_chi2(folder: Path, truth: np.ndarray, usable: np.ndarray, saturation: 
         ``background`` (truth below a sigma of the stack) and ``light`` (above ten sigma, up to half of full scale).
     """
     _, arrays = read_product(folder / "stack.fits", "VAR")
-    pairs = Pairs(folder / "pairs.h5")
-    ratio = (arrays["IMAGE"] - np.float32(pairs.meta["sky"]) - truth) ** 2 / arrays["VAR"]
+    group = Group(folder / "pairs.h5")
+    ratio = (arrays["IMAGE"] - np.float32(group.facts.sky) - truth) ** 2 / arrays["VAR"]
     sigma = np.sqrt(np.nanmedian(arrays["VAR"]))
     zones = {"background": truth < sigma, "light": (truth > 10 * sigma) & (truth < saturation / 2)}
     return {name: float(np.mean(ratio[zone & usable])) for name, zone in zones.items() if (zone & usable).any()}
 
 
-def fitted_truth(pairs: Pairs, truth_folder: Path, stack, weight, usable, rounds: int = 3) -> np.ndarray:
+def fitted_truth(group: Group, truth_folder: Path, stack, weight, usable, rounds: int = 3) -> np.ndarray:
     """Truth on the scale of the stack.
 
     A master flat has median 1, the simulated vignette has not, so one factor, and one constant for the level of
@@ -145,7 +131,7 @@ def fitted_truth(pairs: Pairs, truth_folder: Path, stack, weight, usable, rounds
     """
     scale = 1.0
     for _ in range(rounds):
-        truth = truth_stack(pairs, truth_folder, scale)
+        truth = truth_stack(group, truth_folder, scale)
         root = np.sqrt(weight[usable])
         design = np.column_stack([truth[usable], np.ones(usable.sum())]) * root[:, None]
         factor, constant = np.linalg.lstsq(design, stack[usable] * root, rcond=None)[0]
@@ -155,20 +141,19 @@ def fitted_truth(pairs: Pairs, truth_folder: Path, stack, weight, usable, rounds
     return (factor * truth + constant).astype(np.float32)
 
 
-def truth_stack(pairs: Pairs, truth_folder: Path, scale: float) -> np.ndarray:
+def truth_stack(group: Group, truth_folder: Path, scale: float) -> np.ndarray:
     """Weighted mean of the noiseless exposures, each placed and masked like its noisy sister; (h, w)."""
-    group = pairs.path.parent.name
-    full = scale * load_truth(truth_folder)["groups"][group]["saturation"]
-    total, weight = np.zeros(pairs.shape), np.zeros(pairs.shape)
-    for index, frame in enumerate(pairs.frames):
-        light = noiseless(truth_folder, Path(frame["path"]).name) * np.float32(scale)
+    full = scale * load_truth(truth_folder)["groups"][group.name]["saturation"]
+    total, weight = np.zeros(group.shape), np.zeros(group.shape)
+    for index, exposure in enumerate(group.exposures):
+        light, placement = noiseless(truth_folder, exposure.name) * np.float32(scale), exposure.placement
         flags = np.where(light > full, SATURATED, 0).astype(np.uint8)
         light = np.minimum(light, full)
-        if frame["path"] != pairs.meta["reference"]:
-            light, _ = warp(light, flags, np.array(frame["matrix"], float), pairs.shape, displacement(frame))
-        placed = light / frame["transparency"] - plane(np.array(frame["sky"]), pairs.shape) - pairs.meta["sky"]
-        _, valid = pairs.load([index])
-        share = valid[0] * pairs.weights[index]
+        if exposure.path != group.facts.reference:
+            light, _ = warp(light, flags, placement.matrix, group.shape, displacement(placement))
+        placed = light / placement.transparency - plane(placement.sky, group.shape) - group.facts.sky
+        _, valid = group.load([index])
+        share = valid[0] * group.weights[index]
         total += share * placed
         weight += share
     return (total / np.maximum(weight, 1e-9)).astype(np.float32)

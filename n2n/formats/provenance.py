@@ -17,60 +17,16 @@ from astropy.io import fits
 
 from n2n import __version__
 from n2n.formats import flags as bits
-from n2n.recipes import PIXELS, RECIPE
+from n2n.recipes import PIXELS
 
 
-def stack_cards(frames: list[dict], meta: dict) -> dict:
-    """Cards that turn a raw header into a stack's; ``{keyword: (value, comment)}``."""
-    row, n = meta["row"], len(frames)
-    exposures = [float(entry["exptime_s"]) for entry in frames if entry["exptime_s"]]
-    times = sorted(entry["date_obs"] for entry in frames if entry["date_obs"])
-    electrons = meta["unit"] == "electron"
-    effective = float(np.sum([entry["weight"] for entry in frames]))
-    return {
-        "BUNIT": ("electron" if electrons else "adu", "linear; mean of exposures"),
-        "FILTCAN": (row["filter"] or None, "canonical filter"),
-        "FILTBW": (float(row["filter_bw_nm"]) if row["filter_bw_nm"] else None, "[nm] bandwidth of the filter"),
-        "NCOMBINE": (n, "exposures combined"),
-        "STACKCNT": (n, "exposures combined"),
-        "TOTEXP": (sum(exposures) if exposures else None, "[s] sum of the exposures"),
-        "LIVETIME": (sum(exposures) if exposures else None, "[s] sum of the exposures"),
-        "DATE-BEG": (times[0] if times else None, "start of the first exposure, UTC"),
-        "DATE-END": (_end(times[-1], exposures) if times else None, "end of the last exposure, UTC"),
-        "DATE": (_now(), "when this file was written, UTC"),
-        "XPOSURE": (sum(exposures) if exposures else None, "[s] sum of the exposures"),
-        "EGAIN": (1.0 if electrons else None, "[e-/unit] of one exposure"),
-        "EGAINRAW": (meta["gain"] if electrons else None, "[e-/adu] of the raw frames"),
-        "EFFGAIN": (effective if electrons else None, "[e-/unit] of this mean"),
-        "NEFF": (effective, "standard exposures this is worth"),
-        "SKYLEVEL": (float(meta["sky"]), "level of the sky in this image"),
-        "SKYNOISE": (float(np.sqrt(meta["variance_background"] / max(effective, 1e-9))), "noise of the sky a pixel"),
-        "PEDESTAL": (0, "applied"),
-        "PROGRAM": ("n2n", "program that made this image"),
-        "ORIGIN": ("n2n", "program that made this image"),
-        "PIPECMIT": (_commit(), "git commit of n2n"),
-        "PIPEVER": (__version__, "version of n2n"),
-        "RECIPE": (RECIPE, "raised when n2n's pixels change"),
-        "REFFRAME": (Path(meta["reference"]).name, "exposure that defines the grid"),
-    }
-
-
-def _now() -> str:
+def now() -> str:
+    """The time in UTC, ISO 8601."""
     return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def _end(start: str, exposures: list[float]) -> str | None:
-    """End of an exposure that began at `start`; None when that is no ISO time."""
-    try:
-        begun = datetime.datetime.fromisoformat(start)
-    except ValueError:
-        return None
-    seconds = datetime.timedelta(seconds=exposures[-1] if exposures else 0)
-    return (begun + seconds).isoformat(timespec="milliseconds")
-
-
 @functools.cache
-def _commit() -> str | None:
+def commit() -> str | None:
     """Commit of the checkout n2n runs from; None for an installed copy."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"]
     try:
@@ -78,44 +34,6 @@ def _commit() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
-
-
-def product_hdus(image, header, variance, mask, coverage, frames, left_out, extra=()) -> list:
-    """Assemble the HDUs every product has: image, MASK, VAR, COVERAGE, (extra), PROVENANCE.
-
-    MASK comes first: where a second image has the type of the first one Siril takes the file for a sequence of
-    exposures, and does not open it as an image.
-
-    Parameters
-    ----------
-    image : float32 ndarray, shape (h, w)
-        Linear, in the unit of ``header["BUNIT"]``.
-    header : Header
-        Of the primary HDU; gets the names of the exposures.
-    variance : float32 ndarray, shape (h, w)
-        Of `image`, in its unit squared.
-    mask : uint8 ndarray, shape (h, w)
-        Bits of `n2n.formats.flags`.
-    coverage : ndarray of int, shape (h, w)
-        Exposures a pixel.
-    frames, left_out : list of dict
-        Exposures used and left out, as in ``pairs.h5``.
-    extra : sequence of HDU
-        More units, before PROVENANCE.
-    """
-    variance_hdu = fits.ImageHDU(variance, name="VAR")
-    variance_hdu.header["BUNIT"] = (f"{header['BUNIT']}2", "variance of the primary image, a pixel")
-    for index, entry in enumerate(sorted(frames, key=lambda entry: entry["path"])[:999], 1):
-        name = Path(entry["path"]).name.encode("ascii", "replace").decode()
-        header[f"IMCMB{index:03d}"] = name[-60:]
-    return [
-        fits.PrimaryHDU(image, header),
-        mask_plane(mask),
-        variance_hdu,
-        fits.ImageHDU(coverage, name="COVERAGE"),
-        *extra,
-        provenance_table(frames, left_out),
-    ]
 
 
 def mask_plane(mask: np.ndarray) -> fits.ImageHDU:
@@ -132,41 +50,9 @@ def ascii_path(path: str) -> str:
     return path if plain else quote(path, safe="".join(map(chr, range(32, 127))).replace("%", ""))
 
 
-def provenance_table(frames: list[dict], left_out: list[dict]) -> fits.BinTableHDU:
-    """One row an exposure, used or not."""
-    entries = sorted([*frames, *left_out], key=lambda entry: entry["path"])
-
-    def text(values):
-        values = [str(value).encode("ascii", "replace").decode() for value in values]
-        return fits.Column(format=f"{max([1, *map(len, values)])}A", array=np.array(values), name="x")
-
-    columns = []
-    for name, values in (
-        ("FILENAME", [ascii_path(entry["path"]) for entry in entries]),
-        ("SHA256", [entry["sha256"] for entry in entries]),
-        ("BLOCK", [entry.get("block", "") for entry in entries]),
-        ("REASON", ["; ".join(entry["rejected"]) for entry in entries]),
-        ("STAGE", [entry.get("stage") or "raw" for entry in entries]),
-        ("EVIDENCE", [entry.get("evidence", "") for entry in entries]),
-    ):
-        column = text(values)
-        column.name = name
-        columns.append(column)
-    exposure = [float(entry["exptime_s"]) if entry["exptime_s"] else np.nan for entry in entries]
-    columns[3:3] = [
-        fits.Column("EXPTIME", "D", unit="s", array=np.array(exposure)),
-        fits.Column("WEIGHT", "D", array=np.array([entry.get("weight", 0.0) for entry in entries])),
-        fits.Column("USED", "L", array=np.array([not entry["rejected"] for entry in entries])),
-    ]
-    table = fits.BinTableHDU(name="PROVENANCE")
-    # BinTableHDU.from_columns would load astropy's tables and times for nothing.
-    table.data = fits.FITS_rec.from_columns(columns)
-    return table
-
-
 def history_line(verb: str, text: str) -> str:
     """One HISTORY line of at most 72 characters, with the time in UTC."""
-    return f"{_now()} n2n {__version__} {verb} {text}"[:72]
+    return f"{now()} n2n {__version__} {verb} {text}"[:72]
 
 
 def versions() -> dict[str, str]:
@@ -215,13 +101,13 @@ def denoise_cards(model: dict, settings: dict, facts: dict) -> dict:
     }
 
 
-def provenance_id(facts: dict, frames: list[dict]) -> str:
+def provenance_id(facts: dict, used: dict[str, bool]) -> str:
     """Name of how a product came about: the same exposures, network, calibration, verdict and n2n give the same one.
 
     Other settings of the stages in between are not told apart; the crate names settings.json beside it. Another n2n
     is one whose version or whose numbers in `n2n.recipes`, of the stages that make pixels, are others.
     """
-    exposures = sorted((entry["sha256"], not entry["rejected"]) for entry in frames)
+    exposures = sorted(used.items())
     model = facts.get("model") or {}
     story = [facts["night"], facts["group"], facts["product"], __version__, PIXELS, exposures]
     story += [model.get("weights_sha256"), facts["calibration"], facts["reference"], facts["reason"]]

@@ -10,8 +10,7 @@ import cv2
 import h5py
 import numpy as np
 
-from n2n.errors import UserError
-from n2n.formats.atomic import atomic_path
+from n2n.formats import sealed
 from n2n.formats.flags import DEFECT, NO_DATA, SATURATED
 
 TILE = 8  # rows of a chunk: strips and crops read little more than they need
@@ -30,7 +29,7 @@ def writing_registered(path: Path, shape: tuple[int, int]) -> Iterator["Register
     shape : (int, int)
         Height and width of the group's grid.
     """
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with sealed.writing(path) as file:
         yield RegisteredWriter(file, shape)
 
 
@@ -58,16 +57,31 @@ class RegisteredWriter:
             write_rows(self.file[name], 0, {self.count: cut(image, self.file[name].chunks[1])})
         self.count += 1
 
-    def describe(self, frames: list[dict], meta: dict) -> None:
+    def describe(self, exposures: list[dict], facts: dict) -> None:
         """Write one entry for *every* exposure of the chunk, accepted (in order) or not, and the group's facts."""
-        self.file.attrs["frames"] = json.dumps(frames)
-        self.file.attrs["meta"] = json.dumps(meta)
+        self.file.attrs["exposures"] = json.dumps(exposures)
+        self.file.attrs["facts"] = json.dumps(facts)
 
 
 def create_rows(file: h5py.File, name: str, kind, shape, largest=None, *, packed: bool = False) -> h5py.Dataset:
     """Make a dataset (n, h, w) of which whole chunks of `TILE` rows are written at once, as they are or `packed`.
 
     Going around the library's own cache saves most of the time of writing.
+
+    Parameters
+    ----------
+    file : h5py.File
+        Open for writing.
+    name : str
+        Of the dataset.
+    kind : dtype
+        Of its numbers.
+    shape : (int, int, int)
+        Images, height, width.
+    largest : (int or None, int, int), optional
+        What it may grow to.
+    packed : bool
+        Whether it is compressed.
     """
     compression = {"compression": "gzip", "compression_opts": 1} if packed else {}
     chunks = (1, min(TILE, shape[1]), shape[2])
@@ -89,7 +103,17 @@ def pack_rows(image: np.ndarray, rows: int = TILE) -> list[bytes]:
 
 
 def write_rows(dataset: h5py.Dataset, top: int, images: dict[int, list[bytes]]) -> None:
-    """Write what `plain_rows` or `pack_rows` made of rows from `top` on, a multiple of `TILE`, of some images."""
+    """Write what `plain_rows` or `pack_rows` made of rows from `top` on, a multiple of `TILE`, of some images.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset, shape (n, h, w)
+        From `create_rows`.
+    top : int
+        First row, a multiple of `TILE`.
+    images : dict of int to list of bytes
+        Index of an image: its rows, from `plain_rows` or `pack_rows`.
+    """
     for index, chunks in images.items():
         for number, chunk in enumerate(chunks):
             dataset.id.write_direct_chunk((index, top + number * dataset.chunks[1], 0), chunk)
@@ -107,22 +131,29 @@ def in_blocks(image: np.ndarray, step: int) -> np.ndarray:
 
 
 def read_attributes(path: Path) -> tuple[list[dict], dict]:
-    """Return (frames, meta) of a registered chunk or a pairs file."""
+    """Return (exposures, facts) of a registered chunk or a pairs file that has been checked."""
     with open_store(path) as file:
-        return json.loads(file.attrs["frames"]), json.loads(file.attrs["meta"])
+        return json.loads(file.attrs["exposures"]), json.loads(file.attrs["facts"])
 
 
 def open_store(path: Path) -> h5py.File:
-    """Open for reading; a missing or damaged file is a clear error."""
+    """Open a file for reading whose content the caller checks with `sealed.check`: here only the seal is read.
+
+    Raises
+    ------
+    UserError
+        When the file is missing, has no seal, or not the size that its seal says.
+    """
+    sealed.seal_of(path)
     try:
         return h5py.File(path, "r")
     except OSError as error:
-        raise UserError(f"cannot read {path} ({error}); delete it and run snakemake again") from error
+        raise sealed.damaged(path, str(error)) from error
 
 
 @contextlib.contextmanager
 def reading_registered(paths: list[Path]) -> Iterator[dict[str, "Samples"]]:
-    """Open registered files as one: pixels, flags and small of all their exposures."""
+    """Open registered files that have been checked as one: pixels, flags and small of all their exposures."""
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(open_store(path)) for path in paths]
         yield {name: Samples([file[name] for file in files]) for name in ("pixels", "flags", "small")}
@@ -164,6 +195,10 @@ def virtual(paths: list[Path], name: str, beside: Path) -> h5py.VirtualLayout:
 
     Parameters
     ----------
+    paths : list of Path
+        Registered files, in order.
+    name : str
+        The dataset.
     beside : Path
         The file the layout goes into; sources are stored relative to it.
     """
@@ -185,6 +220,17 @@ def virtual(paths: list[Path], name: str, beside: Path) -> h5py.VirtualLayout:
 def strips(height: int, width: int, exposures: int, budget_bytes: int = 256 * 2**20, overlap: int = 0):
     """Cut an image into row strips whose exposures fit `budget_bytes`, working arrays included.
 
+    Parameters
+    ----------
+    height, width : int
+        Of the image, px.
+    exposures : int
+        Read at a time.
+    budget_bytes : int
+        Memory they may take.
+    overlap : int
+        Rows to read beyond the strip on either side.
+
     Yields
     ------
     (outer, inner, within) : slices
@@ -198,6 +244,11 @@ def strips(height: int, width: int, exposures: int, budget_bytes: int = 256 * 2*
         yield slice(first, last), slice(top, bottom), slice(top - first, bottom - first)
 
 
+def sources_of(paths: list[Path], beside: Path) -> dict[str, str]:
+    """Registered files and their seals, named as `virtual` names them: what a view of them was made of."""
+    return {_relative(path, beside.parent): sealed.seal_of(path) for path in paths}
+
+
 def _relative(path: Path, folder: Path) -> str:
     path, folder = Path(path).resolve(), Path(folder).resolve()
     try:
@@ -207,6 +258,16 @@ def _relative(path: Path, folder: Path) -> str:
 
 
 def usable(flags: np.ndarray, reject: np.ndarray, *, keep_saturated: bool) -> np.ndarray:
-    """Samples that may be averaged: covered, no defect, no outlier, optionally not saturated."""
+    """Samples that may be averaged: covered, no defect, no outlier, optionally not saturated.
+
+    Parameters
+    ----------
+    flags : uint8 ndarray, shape (...)
+        Bits of `n2n.formats.flags`.
+    reject : ndarray of bool, shape (...)
+        Outliers.
+    keep_saturated : bool
+        Whether saturated samples count.
+    """
     bad = NO_DATA | DEFECT | (0 if keep_saturated else SATURATED)
     return ((flags & bad) == 0) & ~reject

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from n2n.errors import BadFrame
-from n2n.formats.frametable import pedestal_of
+from n2n.formats import sealed
 from n2n.formats.pixels import read_planes
 from n2n.formats.rawframe import read_frame
 from n2n.formats.tables import number, read_json
 from n2n.formats.treatment import MASTER_KINDS, set_of
+from n2n.group.exposure import Exposure
 from n2n.log import logger
 from n2n.sky.calibrate import Calibration, calibrate, fill_flagged
 from n2n.sky.gain import Measured, settle
@@ -39,7 +40,7 @@ class Masters:
     def header(self, key: str) -> dict:
         """Cards of a master; empty without a key."""
         if key and key not in self.headers:
-            self.headers[key], _ = read_planes(self.folder / f"{key}.fits")
+            self.headers[key], _ = self._read(key)
         return self.headers.get(key, {})
 
     def void(self, key: str) -> str:
@@ -49,8 +50,15 @@ class Masters:
     def image(self, key: str, plane: str = "IMAGE") -> np.ndarray:
         """A plane of a master."""
         if key not in self.planes:
-            self.headers[key], self.planes[key] = read_planes(self.folder / f"{key}.fits", "IMAGE", "DEFECTS")
+            self.headers[key], self.planes[key] = self._read(key, "IMAGE", "DEFECTS")
         return self.planes[key][plane]
+
+    def _read(self, key: str, *planes: str) -> tuple[dict, dict]:
+        path = self.folder / f"{key}.fits"
+        header, images = read_planes(path, *planes)
+        if header.get("MASTERID", key[-10:]) != key[-10:]:  # masters of before have none
+            raise sealed.damaged(path, f"it is the master {header['MASTERID']}")
+        return header, images
 
     def forget(self, but: set[str]) -> None:
         """Free the memory of all masters but some."""
@@ -80,7 +88,7 @@ class Calibrations:
     @classmethod
     def load(cls, args) -> "Calibrations":
         """From the arguments that `add_arguments` declares."""
-        return cls(read_json(args.calibration), args.results, [read_json(path) for path in args.vetted])
+        return cls(read_json(args.calibration), args.results, [_vetted(path) for path in args.vetted])
 
     @property
     def unit(self) -> str:
@@ -92,7 +100,7 @@ class Calibrations:
         """What a person should know about the choice of the gain."""
         return (self.note,) if self.note else ()
 
-    def of(self, row: dict) -> Calibration:
+    def of(self, exposure: Exposure) -> Calibration:
         """Calibration of one exposure.
 
         Raises
@@ -100,6 +108,7 @@ class Calibrations:
         BadFrame
             When it cannot be treated as most of its group are.
         """
+        row = exposure.row
         if row.get("left_out"):
             raise BadFrame("calibration", row["left_out"])
         zero, flat = self.kinds
@@ -120,6 +129,10 @@ class Calibrations:
             self.masters.forget({used[kind] for kind in MASTER_KINDS if used[kind]})
             self._last = (key, self._build(used))
         return self._last[1]
+
+    def usual(self) -> Calibration:
+        """Calibration by the masters of most exposures."""
+        return self._build(self._accepted(self.group))
 
     def _accepted(self, row: dict) -> dict:
         """Masters of an exposure, or of calibration.json, that may be used; what was refused, in words."""
@@ -181,7 +194,15 @@ def zero_of(masters: Masters, dark: str | None, bias: str | None, scale: float =
 def load_calibration(path: Path, results: Path) -> Calibration:
     """Calibration of most exposures of a group: of the masters that `calibration.json` names."""
     group = read_json(path)
-    return Calibrations(group, results).of(group)
+    return Calibrations(group, results).usual()
+
+
+def _vetted(path: Path) -> dict:
+    """What `vet` found about the set of masters that the file is named after."""
+    found = read_json(path)
+    if path.stem.removeprefix("vetted-") != found["set"]:
+        raise sealed.damaged(path, f"it is about the set {found['set']}")
+    return found
 
 
 def _measured(header) -> Measured | None:
@@ -190,8 +211,15 @@ def _measured(header) -> Measured | None:
     return Measured(value, number(header.get("EGAINPTE"), 0.0)) if value else None
 
 
-def load_exposure(row: dict, raw: Path, calibration: Calibration):
+def load_exposure(exposure: Exposure, raw: Path, calibration: Calibration):
     """Read, calibrate and patch one exposure.
+
+    Parameters
+    ----------
+    exposure : Exposure
+    raw : Path
+        Folder of the raw nights.
+    calibration : Calibration
 
     Returns
     -------
@@ -204,10 +232,10 @@ def load_exposure(row: dict, raw: Path, calibration: Calibration):
     BadFrame
         When the file has become unreadable or does not fit its calibration.
     """
-    pixels, invalid = read_frame(row, raw)
+    pixels, invalid = read_frame(exposure.row, raw)
     for name in ("zero", "flat", "defects"):
         image = getattr(calibration, name)
         if image is not None and image.shape != pixels.shape:
             raise BadFrame("geometry", f"{pixels.shape} pixels, its master {name} has {image.shape}")
-    pixels, flags = calibrate(pixels, invalid, calibration, number(row["saturate_adu"]), pedestal_of(row))
+    pixels, flags = calibrate(pixels, invalid, calibration, exposure.saturate_adu, exposure.pedestal_adu)
     return fill_flagged(pixels, flags), flags

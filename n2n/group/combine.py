@@ -3,7 +3,7 @@
 Rejection, weights and the variance map for training rest on the blocks A and B alone; the mean takes all exposures.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import h5py
@@ -11,6 +11,8 @@ import numpy as np
 
 from n2n.formats import flags as bits
 from n2n.formats.store import TILE, create_rows, pack_rows, small_step, strips, usable, write_rows
+from n2n.group.exposure import Exposure, Weight
+from n2n.group.split import blocks, deciding, pointings
 from n2n.group.weights import blur, frame_noise, photon_noise, seeing_factor
 from n2n.log import Progress, logger
 from n2n.parallel import in_order, shared
@@ -20,19 +22,20 @@ from n2n.sky.trails import find_trails
 from n2n.sky.variance import mean_variance, sample_variance, sky_variance, smooth_variance, standard_variance
 
 OVERLAP = 8  # rows; what rejecting a strip has to know of its neighbours
+KEPT = ("mean", "weight", "count", "mask")  # of the strips' maps, as the stack
 MAP_BYTES = 48  # a pixel of the group's maps
 FOR_TRAILS = 48  # exposures whose median shows the sky without trails
 
 
 @dataclass(frozen=True)
-class Exposures:
+class Weighing:
     """What all strips of a group have in common; arrays have one element an exposure.
 
     Attributes
     ----------
     training : ndarray of bool
         Exposures of blocks A and B.
-    sigma, weights : ndarray
+    sky_sigma, weights : ndarray
         Noise where there is only sky; inverse variance before resampling, times what seeing takes off.
     noise_kept : ndarray
         Share of the variance that resampling left in a pixel.
@@ -45,7 +48,7 @@ class Exposures:
     """
 
     training: np.ndarray
-    sigma: np.ndarray
+    sky_sigma: np.ndarray
     weights: np.ndarray
     noise_kept: np.ndarray
     blur: np.ndarray
@@ -57,81 +60,133 @@ class Exposures:
         """Variance of the sky of one standard exposure of all over that of A and B, whose scatter it is known from."""
         if not self.training.any():
             return 1.0
-        of_all, known = (standard_variance(self.weights[of], self.sigma[of]) for of in (slice(None), self.training))
+        of_all, known = (standard_variance(self.weights[of], self.sky_sigma[of]) for of in (slice(None), self.training))
         return of_all / known
 
 
-def analyse(source: dict, file: h5py.File, frames: list[dict], meta: dict, settings) -> None:
-    """Find weights, rejected samples, mean and variances; add them to `file`, `frames` and `meta`.
+@dataclass(frozen=True)
+class Resources:
+    """How much a job may take.
+
+    Attributes
+    ----------
+    processes : int
+    memory_mb : float
+    """
+
+    processes: int = 2
+    memory_mb: float = 4000
+
+
+def analyse(source: dict, file: h5py.File, placed: list[Exposure], electrons: bool, settings, resources: Resources):
+    """Find weights, rejected samples, mean and variances; write the images to `file`.
 
     Parameters
     ----------
     source : dict
         See `store.reading_registered`.
+    file : h5py.File
+    placed : list of Exposure
+        The accepted exposures, in the order of `source`.
+    electrons : bool
+        Whether the gain is known, so that the noise of photons follows from the light.
+    settings : object
+        Settings of the section `pairs`.
+    resources : Resources
+
+    Returns
+    -------
+    exposures : list of Exposure
+        With the weight of each.
+    sky, sky_variance : float
+        As `n2n.group.group.Facts` has them.
     """
     cv2.setNumThreads(1)  # strips run side by side, in processes of their own
     pixels, flags = source["pixels"], source["flags"]
     n, height, width = pixels.shape
-    exposures = describe(pixels, flags, frames, meta, settings)
-    kept = exposures.weights, exposures.sigma, exposures.blur
-    for entry, weight, noise, wider in zip(frames, *kept, strict=True):
-        entry["weight"], entry["noise"], entry["blur"] = float(weight), float(noise), float(wider)
-    meta["sky"] = exposures.sky
+    matrices = [exposure.placement.matrix for exposure in placed]
+    first = deciding(placed)
+    units, labels = pointings(matrices, first), blocks(matrices, first)
+    weighing = weigh(pixels, flags, placed, units, labels, electrons=electrons, seeing=settings.seeing)
     reject = create_rows(file, "reject", bool, (n, height, width), packed=True)
     kinds = {"sample": np.float32, "mean": np.float32, "weight": np.float32, "photon": np.float32}
     kinds |= {"count": np.uint16, "mask": np.uint8, "judged": bool}
     maps = {name: shared((height, width), kind) for name, kind in kinds.items()}
     stack = file.create_group("stack")
-    kept = {name: stack.create_dataset(name, maps[name].shape, maps[name].dtype) for name in ("mean", "count", "mask")}
-    spare = settings.memory_mb * 2**20 - MAP_BYTES * height * width
-    processes = max(1, settings.threads)
+    kept = {name: stack.create_dataset(name, maps[name].shape, maps[name].dtype) for name in KEPT}
+    spare = resources.memory_mb * 2**20 - MAP_BYTES * height * width
+    processes = max(1, resources.processes)
     budget = max(spare // (processes + 2), 2**24)
     parts = list(strips(height, width, n, budget_bytes=budget, overlap=OVERLAP))
 
-    trails = trails_of(source["small"], exposures, processes)
+    trails = trails_of(source["small"], weighing, processes)
 
-    def work(part):
+    def of_strip(part):
         outer, inner, within = part
         lines = on_rows(trails, inner, (height, width), n)
-        found, results = strip(pixels[:, outer], flags[:, outer], within, lines, exposures, settings)
+        found, results = strip(pixels[:, outer], flags[:, outer], within, lines, weighing, settings)
         for name, values in results.items():
             maps[name][inner] = values
         rows = {index: pack_rows(marks, min(TILE, height)) for index, marks in enumerate(found) if marks.any()}
         return int(found.sum()), rows
 
     rejected = 0
-    for (_, inner, _), (count, rows) in zip(Progress(parts, "combine"), in_order(work, parts, processes), strict=True):
+    found = in_order(of_strip, parts, processes)
+    for (_, inner, _), (count, rows) in zip(Progress(parts, "combine"), found, strict=True):
         # While others work on the next strips.
         write_rows(reject, inner.start, rows)
         for name, dataset in kept.items():
             dataset.write_direct(maps[name], np.s_[inner], np.s_[inner])
         rejected += count
-    finish(file, maps, exposures, meta, processes)
+    variance = finish(file, maps, weighing, processes)
     logger.info("rejected %.3f %% of the samples", 100 * rejected / (n * height * width))
+    return weighed(placed, weighing, labels), weighing.sky, variance
 
 
-def describe(pixels, flags, frames: list[dict], meta: dict, settings) -> Exposures:
-    """Noise, weights and sky of a group's exposures."""
-    training = np.array([entry["block"] != "C" for entry in frames])
+def weighed(placed: list[Exposure], weighing: "Weighing", labels: list[str]) -> list[Exposure]:
+    """Exposures with their weights; `labels` are their blocks."""
+    columns = weighing.weights, weighing.sky_sigma, weighing.blur, weighing.pointings
+    return [
+        replace(exposure, weighed=Weight(float(weight), float(sigma), float(wider), int(unit), label))
+        for exposure, weight, sigma, wider, unit, label in zip(placed, *columns, labels, strict=True)
+    ]
+
+
+def weigh(pixels, flags, placed: list[Exposure], units, labels, *, electrons: bool, seeing: bool) -> Weighing:
+    """Noise, weights and sky of a group's exposures.
+
+    Parameters
+    ----------
+    pixels, flags : n2n.formats.store.Samples, shape (n, h, w)
+    placed : list of Exposure
+    units : int ndarray, shape (n,)
+        Their pointings.
+    labels : list of str
+        Their blocks.
+    electrons : bool
+        Whether the gain is known.
+    seeing : bool
+        Whether poor seeing takes something off a weight.
+    """
+    training = np.array([label != "C" for label in labels])
     if training.sum() < 2:
         training[:] = True
-    sigma, sky = frame_noise(pixels, flags, training)
+    sky_sigma, sky = frame_noise(pixels, flags, training)
     # Inverse variance relative to a typical exposure, before resampling: that averages noise away, but tells no more
     # about a star. The reference, never resampled, would count least.
-    noise_kept = np.array([entry["noise_kept"] for entry in frames])
-    variance = sigma**2 / noise_kept
+    noise_kept = np.array([exposure.placement.noise_kept for exposure in placed])
+    variance = sky_sigma**2 / noise_kept
     weights = np.median(variance[training]) / variance
-    fwhm = np.array([entry.get("fwhm_px") or np.nan for entry in frames], float)
-    if settings.seeing:
+    fwhm = np.array([exposure.fwhm_px or np.nan for exposure in placed], float)
+    if seeing:
         weights *= seeing_factor(fwhm, training)
-    photons = photon_noise(frames) if meta["unit"] == "electron" else np.zeros(len(frames))
-    pointings = np.array([entry["pointing"] for entry in frames])
-    return Exposures(training, sigma, weights, noise_kept, blur(fwhm, training), photons, pointings, sky)
+    photons = photon_noise(placed) if electrons else np.zeros(len(placed))
+    return Weighing(training, sky_sigma, weights, noise_kept, blur(fwhm, training), photons, units, sky)
 
 
-def trails_of(small, exposures: Exposures, processes: int) -> dict[int, np.ndarray]:
+def trails_of(small, weighing: Weighing, processes: int) -> dict[int, np.ndarray]:
     """Masks of the exposures that something crossed, in blocks of `small_step` pixels."""
-    judges = np.flatnonzero(exposures.training)
+    judges = np.flatnonzero(weighing.training)
     if len(judges) < 3:
         return {}
     judges = judges[np.unique(np.linspace(0, len(judges) - 1, FOR_TRAILS).astype(int))]
@@ -147,14 +202,14 @@ def trails_of(small, exposures: Exposures, processes: int) -> dict[int, np.ndarr
     seen = np.isfinite(centre) & np.isfinite(scatter)
     # Stars scatter more than the sky does, and must not line up to trails.
     sigma = np.maximum(np.where(seen, scatter, 1), np.median(scatter[seen]) if seen.any() else 1).astype(np.float32)
-    relative = exposures.sigma / np.median(exposures.sigma)
+    relative = weighing.sky_sigma / np.median(weighing.sky_sigma)
 
     def work(index):
         residual = small[index] - centre
         valid = seen & np.isfinite(residual)
         return find_trails(np.where(valid, residual, 0).astype(np.float32), sigma * relative[index], valid)
 
-    found = enumerate(in_order(work, range(len(exposures.sigma)), processes))
+    found = enumerate(in_order(work, range(len(weighing.sky_sigma)), processes))
     return {index: mask for index, mask in found if mask.any()}
 
 
@@ -170,7 +225,7 @@ def on_rows(trails: dict[int, np.ndarray], rows: slice, shape: tuple[int, int], 
     return result
 
 
-def strip(values, flags, within, trails, exposures: Exposures, settings) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def strip(values, flags, within, trails, weighing: Weighing, settings) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Everything about one strip of rows.
 
     Parameters
@@ -180,32 +235,35 @@ def strip(values, flags, within, trails, exposures: Exposures, settings) -> tupl
         Rows that are wanted; the others only tell about them.
     trails : ndarray of bool, shape (n, rows wanted, w), or None
         Samples to reject whatever the others say.
+    weighing : Weighing
+    settings : object
+        Settings of the section `pairs`.
 
     Returns
     -------
     rejected : ndarray of bool, shape (n, rows wanted, w)
     results : dict of ndarray, shape (rows wanted, w)
     """
-    training = exposures.training
+    training = weighing.training
     valid = usable(flags, np.zeros(flags.shape, bool), keep_saturated=True)
     found = outliers(
         values,
         valid,
         training,
-        exposures.sigma,
+        weighing.sky_sigma,
         nsigma=settings.nsigma,
         slope=settings.slope,
-        signal_variance=float(exposures.photon_noise.any()),
-        level=exposures.sky,
-        noise_kept=exposures.noise_kept,
-        blur=exposures.blur,
+        signal_variance=float(weighing.photon_noise.any()),
+        level=weighing.sky,
+        noise_kept=weighing.noise_kept,
+        blur=weighing.blur,
     )[:, within]
     if trails is not None:
         found = found | (trails & valid[:, within])
     values, flags, valid = values[:, within], flags[:, within], valid[:, within] & ~found
     # No exposure is copied for being, or not being, among those that judge.
-    weights, judging = exposures.weights, exposures.weights * training
-    share, total = weighted_sums(values, valid, np.stack([weights, judging, weights**2 * exposures.photon_noise]))
+    weights, judging = weighing.weights, weighing.weights * training
+    share, total = weighted_sums(values, valid, np.stack([weights, judging, weights**2 * weighing.photon_noise]))
     mask = np.bitwise_or.reduce(flags, axis=0) & (bits.SATURATED | bits.DEFECT)
     judged = np.zeros(mask.shape, bool)
     if (mask & bits.SATURATED).any():
@@ -214,8 +272,8 @@ def strip(values, flags, within, trails, exposures: Exposures, settings) -> tupl
     count = valid.sum(axis=0, dtype=np.uint16)
     mask[count == 0] |= bits.NO_DATA
     return found, {
-        "sample": sample_variance(values, valid, judging, over(total[1], share[1]), exposures.pointings),
-        "mean": over(total[0], share[0]) - np.float32(exposures.sky),
+        "sample": sample_variance(values, valid, judging, over(total[1], share[1]), weighing.pointings),
+        "mean": over(total[0], share[0]) - np.float32(weighing.sky),
         "weight": share[0],
         "photon": over(share[2], share[0]),
         "count": count,
@@ -224,25 +282,39 @@ def strip(values, flags, within, trails, exposures: Exposures, settings) -> tupl
     }
 
 
-def finish(file: h5py.File, maps: dict, exposures: Exposures, meta: dict, processes: int) -> None:
-    """Turn the strips' maps into what the file keeps."""
-    training = exposures.training
-    units, usable = len(set(exposures.pointings[training])), ~maps["judged"]
-    background = sky_variance(maps["sample"], usable, units)
-    meta["variance_background"] = background if training.sum() > 1 else float(np.median(exposures.sigma) ** 2)
+def finish(file: h5py.File, maps: dict, weighing: Weighing, processes: int) -> float:
+    """Turn the strips' maps into what the file keeps.
+
+    Parameters
+    ----------
+    file : h5py.File
+    maps : dict of ndarray, shape (h, w)
+        From all strips.
+    weighing : Weighing
+    processes : int
+
+    Returns
+    -------
+    float
+        Variance of one standard exposure where there is only sky.
+    """
+    training = weighing.training
+    units, usable = len(set(weighing.pointings[training])), ~maps["judged"]
+    scatter = sky_variance(maps["sample"], usable, units)
+    of_sky = scatter if training.sum() > 1 else float(np.median(weighing.sky_sigma) ** 2)
     of_one, of_mean = (shared(maps["mean"].shape, np.float32) for _ in range(2))
 
     def one():
-        of_one[:] = meta["variance_background"]
+        of_one[:] = of_sky
         if training.sum() > 1:
-            of_one[:] = smooth_variance(maps["sample"], usable, units, background)
+            of_one[:] = smooth_variance(maps["sample"], usable, units, scatter)
 
     def mean():
-        every = exposures.noise_of_all()
-        sky = maps["sample"] * np.float32(every), background * every
+        every = weighing.noise_of_all()
+        sky = maps["sample"] * np.float32(every), scatter * every
         of_mean[:] = mean_variance(maps["mean"], maps["weight"], maps["photon"], *sky)
 
-    tasks = [one, mean] if exposures.photon_noise.any() else [one]
+    tasks = [one, mean] if weighing.photon_noise.any() else [one]
     for _ in in_order(lambda index: tasks[index](), range(len(tasks)), processes):
         pass
     if mean not in tasks:
@@ -251,3 +323,4 @@ def finish(file: h5py.File, maps: dict, exposures: Exposures, meta: dict, proces
     file["variance"] = of_one
     file["saturated"] = (maps["mask"] & bits.SATURATED) > 0
     file["stack/variance"] = of_mean
+    return of_sky

@@ -1,52 +1,216 @@
 """A group: the registered exposures of one target through one filter, their blocks, weights and masks."""
 
+import copy
 import functools
 import json
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
+from astropy.io import fits
 
 from n2n.errors import UserError
-from n2n.formats.store import open_store, strips, usable
+from n2n.formats import sealed
+from n2n.formats.products import reference_header
+from n2n.formats.store import strips, usable
+from n2n.formats.tables import number
+from n2n.group.exposure import Exposure
 from n2n.group.weights import photon_noise
 from n2n.sky.combine import weighted_mean
 from n2n.sky.variance import sample_variance, without_seeing
 
 
-class Pairs:
-    """An open pairs file: exposures, blocks, weights and masks of one group.
+@dataclass(frozen=True)
+class Facts:
+    """What all exposures of a group have in common.
 
     Attributes
     ----------
-    frames : list of dict
-        Accepted exposures, in order.
-    left_out : list of dict
+    night, group : str
+        The group's identity.
+    target, filter : str
+    filter_bw_nm : float or None
+        Width of the filter's band [nm].
+    unit : {"electron", "adu"}
+    gain : float or None
+        [e-/ADU] of the raw frames; None where it is unknown and the unit is "adu".
+    notes : tuple of str
+        What a person should know about the choice of the gain.
+    reference : str
+        Path of the exposure whose grid the others were brought to.
+    header : tuple of str
+        Its header, as `n2n.formats.pixels.header_texts` gives it.
+    fwhm_px : float or None
+        Width of its stars.
+    limits : dict
+        Of quality, by `n2n.group.quality.quality_limits`.
+    sky : float
+        Level of the sky in all registered exposures.
+    sky_variance : float
+        Variance of one standard exposure (weight 1) where there is only sky.
+    """
+
+    night: str
+    group: str
+    target: str
+    filter: str
+    filter_bw_nm: float | None
+    unit: str
+    gain: float | None
+    notes: tuple[str, ...]
+    reference: str
+    header: tuple[str, ...]
+    fwhm_px: float | None
+    limits: dict
+    sky: float = np.nan
+    sky_variance: float = np.nan
+
+    @classmethod
+    def of_chunk(cls, first: Exposure, reference: Exposure, header, calibrations, limits: dict) -> "Facts":
+        """Facts that are known once a chunk is registered; its sky is not.
+
+        Parameters
+        ----------
+        first, reference : Exposure
+            The first one of the chunk, whose row says which group it is of, and the reference.
+        header : list of str
+        calibrations : n2n.group.calibrated.Calibrations
+        limits : dict
+        """
+        return cls(
+            night=first.night,
+            group=first.group,
+            target=first.row.get("target") or "",
+            filter=first.filter,
+            filter_bw_nm=number(first.row.get("filter_bw_nm")),
+            unit=calibrations.unit,
+            gain=calibrations.gain or None,
+            notes=calibrations.notes,
+            reference=reference.path,
+            header=tuple(header),
+            fwhm_px=reference.fwhm_px,
+            limits=limits,
+        )
+
+    @classmethod
+    def from_json(cls, content: dict) -> "Facts":
+        """Facts as `to_json` wrote them."""
+        return cls(**content | {name: tuple(content[name]) for name in ("notes", "header")})
+
+    def to_json(self) -> dict:
+        """One object of text and numbers."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+class Group:
+    """The registered exposures of one group, opened from its pairs.h5, or some of them (`only`).
+
+    Attributes
+    ----------
+    exposures : list of Exposure
+        Those that are used, in order.
+    left_out : list of Exposure
         The others, each with its reasons.
-    meta : dict
-        Facts about the group: header, unit, sky level, background variance.
-    blocks, weights : ndarray, shape (n,)
+    facts : Facts
+    blocks, weights, pointings, sky_sigma : ndarray, shape (n,)
+        `Weight` of the exposures, part by part.
 
     Raises
     ------
     UserError
-        When a file that it is a view of is gone: HDF5 would give zeros for its pixels.
+        When the file is damaged; when one that it is a view of is gone, damaged or another one: HDF5 would give
+        zeros, or its pixels.
     """
 
     def __init__(self, path: Path):
         self.path = Path(path)
-        self.file = open_store(path)
-        sources = {self.path.parent / source.file_name for source in self.file["pixels"].virtual_sources()}
-        for source in sorted(sources):
+        self.file, self.seal = sealed.opened(path), sealed.seal_of(path)
+        made_of = json.loads(self.file.attrs["registered"])
+        self.sources = {self.path.parent / name: seal for name, seal in made_of.items()}
+        for source, seal in self.sources.items():
             if not source.exists():
                 raise UserError(
                     f"{source} is missing, and {path} only points to its exposures; delete {self.path.name}, too, "
                     "and run snakemake again"
                 )
-        self.frames = json.loads(self.file.attrs["frames"])
-        self.left_out = json.loads(self.file.attrs["left_out"])
-        self.meta = json.loads(self.file.attrs["meta"])
-        self.blocks = np.array([entry["block"] for entry in self.frames])
-        self.weights = np.array([entry["weight"] for entry in self.frames])
+            if sealed.seal_of(source, self.path) != seal:
+                raise sealed.damaged(source, f"it is not the file that {self.path} was made of", self.path)
+        self._unchecked = list(self.sources)
+        self.exposures, self.left_out = (
+            [Exposure.from_json(content) for content in json.loads(self.file.attrs[name])]
+            for name in ("exposures", "left_out")
+        )
+        self.facts = Facts.from_json(json.loads(self.file.attrs["facts"]))
+        self._places = np.arange(len(self.exposures))  # in the file
+        self._describe()
+
+    def _describe(self) -> None:
+        weighed = [exposure.weighed for exposure in self.exposures]
+        self.blocks, self.weights, self.pointings, self.sky_sigma = (
+            np.array([getattr(one, name) for one in weighed]) for name in ("block", "weight", "pointing", "sky_sigma")
+        )
+
+    @property
+    def night(self) -> str:
+        """The night of the group."""
+        return self.facts.night
+
+    @property
+    def name(self) -> str:
+        """The group's name, unique in its night."""
+        return self.facts.group
+
+    @property
+    def identity(self) -> str:
+        """``night/group``: what models and reports call the group by."""
+        return f"{self.night}/{self.name}"
+
+    @property
+    def everything(self) -> list[Exposure]:
+        """All exposures of the group, used or left out, in the order of their paths."""
+        return sorted([*self.exposures, *self.left_out], key=lambda exposure: exposure.path)
+
+    def header(self) -> fits.Header:
+        """WCS and cards of the camera for images on the group's grid; every product takes them here."""
+        return reference_header(self.facts.header)
+
+    def only(self, chosen) -> "Group":
+        """Some exposures as a group of their own, on the same file; what is known of the whole group stays as it is.
+
+        Parameters
+        ----------
+        chosen : slice, or int or bool array
+            By their place among `exposures`.
+        """
+        part = copy.copy(self)
+        index = np.arange(len(self.exposures))[chosen]
+        part.exposures, part._places = [self.exposures[i] for i in index], self._places[index]
+        part._describe()
+        return part
+
+    @property
+    def whole(self) -> bool:
+        """Whether these are all exposures of the file, in its order."""
+        return np.array_equal(self._places, np.arange(len(self.file["pixels"])))
+
+    @property
+    def checked(self) -> bool:
+        """True once all registered files have been read and found whole: once, and only by who reads their pixels."""
+        while self._unchecked:
+            sealed.check(self._unchecked[0], self.path)
+            del self._unchecked[0]  # of `only`, too, which has the same list
+        return True
+
+    def check_made(self, path: Path, seal: str) -> None:
+        """Raise UserError unless the file `path`, which bears the seal of the pairs it was made from, is of these."""
+        if seal != self.seal:
+            raise sealed.damaged(path, f"it was not made from {self.path} as that is now")
+
+    def check_stack(self, path: Path, image: np.ndarray) -> None:
+        """Raise UserError unless the image of `path`, shape (h, w), is the mean of these exposures."""
+        mean = self.file["stack/mean"][:] + np.float32(self.facts.sky)
+        if not np.array_equal(mean, image, equal_nan=True):
+            raise sealed.damaged(path, f"it was not made from {self.path} as that is now")
 
     @functools.cached_property
     def variance(self) -> np.ndarray:
@@ -58,10 +222,10 @@ class Pairs:
 
         For the prior, which has learned what noise is, and takes the scatter of moving stars for it.
         """
-        if self.meta["unit"] != "electron":
+        if self.facts.unit != "electron":
             return self.variance
-        photon = float(np.sum(self.weights**2 * photon_noise(self.frames)) / np.sum(self.weights))
-        return without_seeing(self.variance, mean, self.meta["variance_background"], photon)
+        photon = float(np.sum(self.weights**2 * photon_noise(self.exposures)) / np.sum(self.weights))
+        return without_seeing(self.variance, mean, self.facts.sky_variance, photon)
 
     @functools.cached_property
     def saturated(self) -> np.ndarray:
@@ -82,15 +246,16 @@ class Pairs:
             Unusable samples are 0.
         valid : ndarray of bool, shape (n, h, w)
         """
-        index = np.arange(len(self.frames))[chosen]
+        index = self._places[chosen]
         values, flags, reject = (self._read(name, index, region) for name in ("pixels", "flags", "reject"))
         valid = usable(flags, reject, keep_saturated=True)
-        values -= np.float32(self.meta["sky"])
+        values -= np.float32(self.facts.sky)
         values[~valid] = 0
         return values, valid
 
     def _read(self, name: str, index: np.ndarray, region) -> np.ndarray:
         """One exposure after another: h5py takes forty times as long for a list of them (measured on 14)."""
+        assert self.checked
         dataset = self.file[name]
         sides = (len(range(*part.indices(side))) for part, side in zip(region, self.shape, strict=True))
         result = np.empty((len(index), *sides), dataset.dtype)
@@ -98,8 +263,12 @@ class Pairs:
             dataset.read_direct(result, np.s_[exposure, region[0], region[1]], np.s_[place])
         return result
 
+    def depth(self) -> np.ndarray:
+        """Number of standard exposures that each pixel of the mean is worth; float32, shape (h, w)."""
+        return self.file["stack/weight"][:] if self.whole else self.mean()[1]
+
     def mean(self, chosen=slice(None)):
-        """Weighted mean of exposures `chosen`, strip by strip.
+        """Weighted mean of exposures `chosen`, strip by strip; that of all comes from the file, where `pairs` put it.
 
         Returns
         -------
@@ -109,22 +278,23 @@ class Pairs:
             Number of standard exposures each pixel is worth.
         count : uint16 ndarray, shape (h, w)
         """
-        index = np.arange(len(self.frames))[chosen]
+        group = self.only(chosen)
+        if group.whole:
+            return tuple(self.file["stack"][name][:] for name in ("mean", "weight", "count"))
         mean = np.full(self.shape, np.nan, np.float32)
         weight = np.zeros(self.shape, np.float32)
         count = np.zeros(self.shape, np.uint16)
-        for rows, _, _ in strips(*self.shape, len(index)):
-            values, valid = self.load(index, (rows, slice(None)))
-            mean[rows], weight[rows] = weighted_mean(values, valid, self.weights[index])
+        for rows, _, _ in strips(*self.shape, len(group.exposures)):
+            values, valid = group.load(region=(rows, slice(None)))
+            mean[rows], weight[rows] = weighted_mean(values, valid, group.weights)
             count[rows] = valid.sum(axis=0)
         return mean, weight, count
 
     def scatter(self, chosen, mean: np.ndarray) -> np.ndarray:
         """Unsmoothed, unbiased variance of one standard exposure from exposures `chosen`; shape (h, w)."""
-        index = np.arange(len(self.frames))[chosen]
-        units = np.array([entry["pointing"] for entry in self.frames])[index]
+        group = self.only(chosen)
         result = np.full(self.shape, np.nan, np.float32)
-        for rows, _, _ in strips(*self.shape, len(index)):
-            values, valid = self.load(index, (rows, slice(None)))
-            result[rows] = sample_variance(values, valid, self.weights[index], mean[rows], units)
+        for rows, _, _ in strips(*self.shape, len(group.exposures)):
+            values, valid = group.load(region=(rows, slice(None)))
+            result[rows] = sample_variance(values, valid, group.weights, mean[rows], group.pointings)
         return result

@@ -2,16 +2,17 @@
 
 import numpy as np
 
-from n2n.group.group import Pairs
+from n2n.group.exposure import Exposure
+from n2n.group.group import Group
 
 # Eight dither positions: three each for A and B, two for C, spread so that each block sees the whole night.
 PATTERN = "ABACBABC"
 SAME_POINTING_PX = 1.0  # exposures closer than this share the detector's pattern
 
 
-def deciding(frames: list[dict]) -> int:
+def deciding(exposures: list[Exposure]) -> int:
     """How many of the first exposures decide whether the telescope was moved: whole batches, at least 8."""
-    batches = [int(entry["batch"]) for entry in frames]
+    batches = [exposure.batch for exposure in exposures]
     last = batches[min(len(batches), len(PATTERN)) - 1]
     return sum(batch <= last for batch in batches)
 
@@ -57,24 +58,31 @@ def pointings(matrices: list, first: int | None = None) -> np.ndarray:
     return units
 
 
-def halves_of(pairs: Pairs, chosen: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+def halves_of(group: Group, chosen: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """Mean and depth of two disjoint parts of some exposures; those of one pointing stay together."""
-    other = second_half(pairs, chosen)
-    return [pairs.mean(part)[:2] for part in (chosen[~other], chosen[other])]
+    other = second_half(group, chosen)
+    return [group.mean(part)[:2] for part in (chosen[~other], chosen[other])]
 
 
-def second_half(pairs: Pairs, chosen: np.ndarray) -> np.ndarray:
+def second_half(group: Group, chosen: np.ndarray) -> np.ndarray:
     """Which exposures, of some, are in the second of two halves: every other pointing; ndarray of bool, shape (n,)."""
-    pointing = [pairs.frames[index]["pointing"] for index in chosen]
+    pointing = group.pointings[chosen]
     rank = {unit: number for number, unit in enumerate(dict.fromkeys(pointing))}
     other = np.array([rank[unit] % 2 for unit in pointing], bool)
     return other if other.any() else np.arange(len(chosen)) % 2 == 1
 
 
-def parts_of(pairs: Pairs, held_out: np.ndarray, rest: np.ndarray, most: int = 8):
+def parts_of(group: Group, held_out: np.ndarray, rest: np.ndarray, most: int = 8):
     """Divide the held-out exposures and the others into at most `most` parts each.
 
     Exposures of one pointing share noise and stay together.
+
+    Parameters
+    ----------
+    group : Group
+    held_out, rest : int ndarray
+        Exposures by their place in the group.
+    most : int
 
     Yields
     ------
@@ -82,8 +90,15 @@ def parts_of(pairs: Pairs, held_out: np.ndarray, rest: np.ndarray, most: int = 8
     judging : bool
     """
     for chosen, judging in ((held_out, True), (rest, False)):
-        pointing = [pairs.frames[index]["pointing"] for index in chosen]
+        pointing = group.pointings[chosen]
         rank = {unit: number % most for number, unit in enumerate(dict.fromkeys(pointing))}
         label = np.array([rank[unit] for unit in pointing])
         for number in range(min(len(rank), most)):
             yield chosen[label == number], judging
+
+
+def held_out_exposures(group: Group, trained_on: set[str]) -> np.ndarray:
+    """Places of the exposures of block C, without any whose SHA-256 is among those a network was trained on."""
+    held_out = group.blocks == "C"
+    fresh = [exposure.sha256 not in trained_on for exposure in group.exposures]
+    return np.flatnonzero(held_out & np.array(fresh, bool))

@@ -4,9 +4,12 @@ The network works in units of noise, so that brightness, depth and sky may diffe
 is correlated between pixels it has learned by heart, as those of its night.
 """
 
+from pathlib import Path
+
 import numpy as np
 
-from n2n.group.group import Pairs
+from n2n.group.group import Group
+from n2n.log import logger
 
 # Beyond these the network that comes with n2n, which was trained on stars of many widths, is used instead: stars that
 # are narrower than those it knows a network widens, and loses more by it. docs/decisions/0011-other-nights.md.
@@ -14,22 +17,22 @@ NARROWER, WIDER = 0.05, 0.15  # change of the width of stars, as a share
 NOISE = 0.15  # change of the finest band's noise for a given noise of pixels, which tells its correlation, as a share
 
 
-def measured_band_noise(pairs: Pairs, exposures: int = 8, rows: int = 512):
+def measured_band_noise(group: Group, exposures: int = 8, rows: int = 512):
     """Noise of the network's bands in a group, from a few exposures of A and B; tensor, shape (5,)."""
     from n2n.nets.sampling import band_noise_of
 
-    training = np.flatnonzero(pairs.blocks != "C")[:exposures]
-    top = max(0, (pairs.shape[0] - rows) // 2)
-    values, valid = pairs.load(training, (slice(top, top + rows), slice(None)))
-    return band_noise_of(values, valid, pairs.weights[training], pairs.meta["variance_background"])
+    training = np.flatnonzero(group.blocks != "C")[:exposures]
+    top = max(0, (group.shape[0] - rows) // 2)
+    values, valid = group.load(training, (slice(top, top + rows), slice(None)))
+    return band_noise_of(values, valid, group.weights[training], group.facts.sky_variance)
 
 
-def likeness(pairs: Pairs, band_noise) -> dict:
+def likeness(group: Group, band_noise) -> dict:
     """What a network takes for granted of a group, for model.json.
 
     Parameters
     ----------
-    pairs : Pairs
+    group : Group
     band_noise : sequence of float
         From `measured_band_noise`.
 
@@ -38,7 +41,7 @@ def likeness(pairs: Pairs, band_noise) -> dict:
     dict
         fwhm_px: median over the exposures, None where no star tells it; band_noise.
     """
-    widths = [frame["fwhm_px"] for frame in pairs.frames if frame.get("fwhm_px")]
+    widths = [exposure.fwhm_px for exposure in group.exposures if exposure.fwhm_px]
     return {"fwhm_px": float(np.median(widths)) if widths else None, "band_noise": [float(v) for v in band_noise]}
 
 
@@ -64,3 +67,39 @@ def _difference(trained: dict, own: dict) -> str:
     if abs(here / there - 1) > NOISE:
         return "its network was trained on noise that is correlated otherwise between pixels"
     return ""
+
+
+def network_for(group: Group, band_noise, told: dict, path: Path | None):
+    """The network to denoise a group with: that of model.json, or the one that comes with n2n.
+
+    Parameters
+    ----------
+    group : Group
+    band_noise : sequence of float
+        From `measured_band_noise`.
+    told : dict
+        What model.json says; its ``refused`` says why no network was trained for the group.
+    path : Path or None
+        Of model.json; None only where none was trained.
+
+    Returns
+    -------
+    facts : dict
+        What the candidate says about the network.
+    model : n2n.nets.unet.Denoiser
+        Still in main memory.
+    """
+    from n2n.nets import prior
+    from n2n.nets.model import load_model
+
+    if untrained := told.get("refused"):
+        logger.info("%s: not trained on, denoised by the network that comes with n2n", untrained)
+        return prior.description() | {"untrained": untrained}, prior.network()
+    unsuited = unlikeness(told.get("likeness", []), likeness(group, band_noise))
+    if unsuited and told["recipe"]["start"] == "prior":
+        logger.warning("%s: denoised by the network that comes with n2n; model.mode: retrain trains anew", unsuited)
+        return prior.description() | {"unsuited": unsuited}, prior.network()
+    if unsuited:
+        logger.warning("%s; model.mode: retrain trains anew", unsuited)
+    facts = told | {"path": path.as_posix()}
+    return facts, load_model(path.parent, facts)

@@ -3,24 +3,34 @@
 import numpy as np
 
 from n2n.formats.store import TILE, usable
+from n2n.group.exposure import Exposure
 from n2n.sky.background import sky_level
 from n2n.sky.calibrate import robust_sigma
 from n2n.sky.order import masked_median
 from n2n.sky.variance import standard_variance
 
 
-def photon_noise(frames: list[dict]) -> np.ndarray:
+def photon_noise(exposures: list[Exposure]) -> np.ndarray:
     """Variance that an electron of signal adds to a pixel of every exposure; ndarray, shape (n,).
 
     A unit of signal in a dimmed exposure stands for fewer electrons; resampling averages some noise away.
     """
-    return np.array([entry["noise_kept"] / entry["transparency"] for entry in frames])
+    return np.array([one.placement.noise_kept / one.placement.transparency for one in exposures])
 
 
-def noise_for_its_weight(pairs, chosen: np.ndarray, others=slice(None)) -> float:
-    """Variance of chosen exposures of weight 1 over that of others: below 1 where seeing took more off their weight."""
-    weights, noise = pairs.weights, np.array([frame["noise"] for frame in pairs.frames])
-    return standard_variance(weights[chosen], noise[chosen]) / standard_variance(weights[others], noise[others])
+def noise_for_its_weight(group, chosen: np.ndarray, others=slice(None)) -> float:
+    """Variance of one standard exposure of some exposures over that of others.
+
+    Below 1 where seeing took more off the weight of the first: they then have less noise than their weight says.
+
+    Parameters
+    ----------
+    group : Group
+    chosen, others : slice, or int or bool array
+        The exposures, by their place in the group.
+    """
+    variance = (standard_variance(group.weights[part], group.sky_sigma[part]) for part in (chosen, others))
+    return next(variance) / next(variance)
 
 
 def seeing_factor(fwhm: np.ndarray, training: np.ndarray) -> np.ndarray:

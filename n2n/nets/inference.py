@@ -23,7 +23,7 @@ def denoise(
     image: np.ndarray,
     depth: np.ndarray,
     variance: np.ndarray,
-    background: float,
+    sky_variance: float,
     band_noise: torch.Tensor,
     *,
     tile: int = 512,
@@ -38,7 +38,7 @@ def denoise(
         The network, in evaluation mode.
     image, depth, variance : ndarray, shape (h, w)
         Mean of exposures (NaN where none), how many standard exposures it is worth, and the variance of one.
-    background : float
+    sky_variance : float
         Sky variance of one standard exposure.
     band_noise : tensor, shape (5,)
         Noise of the bands, from `sampling.measure_band_noise`.
@@ -66,10 +66,10 @@ def denoise(
             seen_columns, within_columns = _context(columns, full[1])
             at = np.ix_(_mirrored(seen_rows, top, image.shape[0]), _mirrored(seen_columns, left, image.shape[1]))
             inputs = _prepare(image[at], depth[at], variance[at], known[at], smallest, device)
-            result = _oriented(model, inputs, background, band_noise, orientations)[within_rows, within_columns]
+            result = _oriented(model, inputs, sky_variance, band_noise, orientations)[within_rows, within_columns]
             total[rows, columns] += result.cpu().numpy() * row_shares[:, None] * column_shares
     result = total[top : top + image.shape[0], left : left + image.shape[1]]
-    sky_sigma = np.sqrt(np.float32(background) / np.maximum(depth, smallest))
+    sky_sigma = np.sqrt(np.float32(sky_variance) / np.maximum(depth, smallest))
     return keep_level(result, np.where(known, image, np.nan), sky_sigma)
 
 
@@ -81,10 +81,10 @@ def _prepare(image, depth, variance, known, smallest: float, device) -> list[tor
     return [plane[..., FILL:-FILL, FILL:-FILL] for plane in (filled, depth, variance)]
 
 
-def _oriented(model, inputs, background, band_noise, orientations) -> torch.Tensor:
+def _oriented(model, inputs, sky_variance, band_noise, orientations) -> torch.Tensor:
     """Mean of what the U-Net says of an image turned in several ways; everything else does not depend on that."""
     image, depth, variance = inputs
-    level = torch.full((1, 1, 1, 1), background, device=image.device)
+    level = torch.full((1, 1, 1, 1), sky_variance, device=image.device)
     seen = look(image, depth, level, variance, band_noise)
     order = (0, 6, 1, 2, 3, 4, 5, 7)[:orientations]
     gates, correction = torch.zeros_like(seen.bands), torch.zeros_like(image)

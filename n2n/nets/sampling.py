@@ -17,7 +17,7 @@ MIN_DEPTH = 0.3  # depth given to pixels that had to be filled
 
 
 @dataclass
-class Exposures:
+class Region:
     """Registered exposures of one region, ready to be cut.
 
     Attributes
@@ -28,7 +28,7 @@ class Exposures:
     weights : tensor, shape (k,)
     variance : tensor, shape (h, w)
         Of one standard exposure.
-    background : float
+    sky_variance : float
         Its value where there is only sky.
     trusted : bool tensor, shape (h, w)
         Pixels that may enter a loss (not saturated).
@@ -39,12 +39,12 @@ class Exposures:
     valid: torch.Tensor
     weights: torch.Tensor
     variance: torch.Tensor
-    background: float
+    sky_variance: float
     trusted: torch.Tensor
     band_noise: torch.Tensor
 
     @classmethod
-    def from_arrays(cls, values, valid, weights, variance, background, saturated, device) -> "Exposures":
+    def from_arrays(cls, values, valid, weights, variance, sky_variance, saturated, device) -> "Region":
         """Move numpy arrays (shapes as in the class) to `device` and measure the bands' noise.
 
         Parameters
@@ -57,7 +57,7 @@ class Exposures:
             Weight of each exposure.
         variance : ndarray, shape (h, w)
             Variance of one standard exposure.
-        background : float
+        sky_variance : float
             That variance where there is only sky.
         saturated : ndarray of bool, shape (h, w)
             Pixels that may enter no loss.
@@ -72,13 +72,13 @@ class Exposures:
             valid,
             weights,
             torch.from_numpy(np.ascontiguousarray(variance, np.float32)).to(device),
-            float(background),
+            float(sky_variance),
             ~torch.from_numpy(np.ascontiguousarray(saturated)).to(device),
-            measure_band_noise(values, valid, weights, float(background)),
+            measure_band_noise(values, valid, weights, float(sky_variance)),
         )
 
 
-def measure_band_noise(values, valid, weights, background: float, pairs: int = 4) -> torch.Tensor:
+def measure_band_noise(values, valid, weights, sky_variance: float, pairs: int = 4) -> torch.Tensor:
     """Noise of the bands from differences of up to `pairs` pairs of exposures.
 
     Parameters
@@ -89,7 +89,7 @@ def measure_band_noise(values, valid, weights, background: float, pairs: int = 4
         Samples that count.
     weights : tensor, shape (k,)
         Weight of each exposure.
-    background : float
+    sky_variance : float
         Sky variance of one standard exposure.
     pairs : int
         Most pairs to look at.
@@ -100,13 +100,13 @@ def measure_band_noise(values, valid, weights, background: float, pairs: int = 4
     chosen = torch.linspace(0, k - 2, min(pairs, k - 1)).round().long().tolist()
     differences = []
     for index in chosen:
-        sigma = math.sqrt(background * float(1 / weights[index] + 1 / weights[index + 1]))
+        sigma = math.sqrt(sky_variance * float(1 / weights[index] + 1 / weights[index + 1]))
         both = valid[index] & valid[index + 1]
         differences.append(torch.where(both, (values[index] - values[index + 1]) / sigma, 0.0))
     return band_noise(torch.stack(differences))
 
 
-def band_noise_of(values, valid, weights, background: float) -> torch.Tensor:
+def band_noise_of(values, valid, weights, sky_variance: float) -> torch.Tensor:
     """`measure_band_noise` of ndarrays, shape (n, h, w), and weights, shape (n,).
 
     Parameters
@@ -117,11 +117,11 @@ def band_noise_of(values, valid, weights, background: float) -> torch.Tensor:
         Samples that count.
     weights : sequence of float, shape (k,)
         Weight of each exposure.
-    background : float
+    sky_variance : float
         Sky variance of one standard exposure.
     """
     weights = torch.tensor(weights, dtype=torch.float32)
-    return measure_band_noise(torch.from_numpy(values), torch.from_numpy(valid), weights, background)
+    return measure_band_noise(torch.from_numpy(values), torch.from_numpy(valid), weights, sky_variance)
 
 
 def subset_mean(values, valid, shares) -> tuple[torch.Tensor, torch.Tensor]:
@@ -190,13 +190,13 @@ def draw_guide(subset: torch.Tensor, generator: torch.Generator) -> torch.Tensor
     return guide
 
 
-def cut(exposures: Exposures, tops, lefts, crop: int, subsets, guides=None):
+def cut(region: Region, tops, lefts, crop: int, subsets, guides=None):
     """Cut crops and split their exposures.
 
     Parameters
     ----------
-    exposures : Exposures
-        The region to cut from.
+    region : Region
+        Where to cut.
     tops, lefts : tensor of int, shape (n,)
         Upper left corners, px.
     crop : int
@@ -212,18 +212,18 @@ def cut(exposures: Exposures, tops, lefts, crop: int, subsets, guides=None):
         image, depth, target, target_depth, variance, trusted; with guides also the means guide and witness of both
         parts of the target, and guide_depth and witness_depth.
     """
-    device = exposures.values.device
+    device = region.values.device
     offsets = torch.arange(crop, device=device)
     rows = (tops.to(device)[:, None] + offsets)[:, :, None]
     columns = (lefts.to(device)[:, None] + offsets)[:, None, :]
-    values = exposures.values[:, rows, columns].transpose(0, 1)
-    valid = exposures.valid[:, rows, columns].transpose(0, 1)
+    values = region.values[:, rows, columns].transpose(0, 1)
+    valid = region.valid[:, rows, columns].transpose(0, 1)
     subsets = subsets.to(device)
-    image, depth = subset_mean(values, valid, exposures.weights * subsets)
-    whole, target_depth = _sums(values, valid, exposures.weights * ~subsets)
+    image, depth = subset_mean(values, valid, region.weights * subsets)
+    whole, target_depth = _sums(values, valid, region.weights * ~subsets)
     parts = {}
     if guides is not None:
-        part, part_depth = _sums(values, valid, exposures.weights * guides.to(device))
+        part, part_depth = _sums(values, valid, region.weights * guides.to(device))
         other_depth = target_depth - part_depth
         parts = {"guide": part / part_depth.clamp_min(1e-6), "guide_depth": part_depth}
         parts |= {"witness": (whole - part) / other_depth.clamp_min(1e-6), "witness_depth": other_depth}
@@ -232,8 +232,8 @@ def cut(exposures: Exposures, tops, lefts, crop: int, subsets, guides=None):
         "depth": depth,
         "target": whole / target_depth.clamp_min(1e-6),
         "target_depth": target_depth,
-        "variance": exposures.variance[rows, columns][:, None],
-        "trusted": exposures.trusted[rows, columns][:, None] & (target_depth > 0),
+        "variance": region.variance[rows, columns][:, None],
+        "trusted": region.trusted[rows, columns][:, None] & (target_depth > 0),
     }
 
 

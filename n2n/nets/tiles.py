@@ -2,10 +2,21 @@
 
 from itertools import pairwise
 
+from n2n.errors import UserError
+
 BLOCK = 8  # pixels the network works on as one: sides and places of tiles are multiples of it
 MARGIN = 8  # pixels added all around, so that borders are tiles like any other
 SIDES = (4096, 2048, 1024, 512, 256)  # px, of tiles that n2n chooses: few, so that a GPU's load seldom changes them
 SMALLEST = 64  # px, of tiles that anybody chooses
+
+
+def check_tiles(tile: int, overlap: int) -> None:
+    """Raise UserError where a tile would hold nothing but what it shares; 0 stands for one of `SIDES`."""
+    smallest = tile or min(SIDES)
+    if 0 < tile < SMALLEST:
+        raise UserError(f"denoise.tile, {tile}, must be at least {SMALLEST}, or 0 to let n2n choose")
+    if overlap >= smallest:
+        raise UserError(f"denoise.overlap, {overlap}, must be smaller than denoise.tile, {smallest}")
 
 
 def padding(length: int) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from n2n.nets.fairness import Fairness
 from n2n.nets.loop import Curves, fit, generator_of
 from n2n.nets.losses import paired_loss
 from n2n.nets.recipe import Recipe
-from n2n.nets.sampling import Exposures, cut, draw_guide, draw_subset
+from n2n.nets.sampling import Region, cut, draw_guide, draw_subset
 from n2n.nets.unet import Denoiser
 
 VALIDATION_CROPS = 16
@@ -19,7 +19,7 @@ FAIR = 0.003  # weight of `Fairness` in the loss
 
 
 def train(
-    regions: list[Exposures],
+    regions: list[Region],
     recipe: Recipe,
     *,
     fingerprint: str,
@@ -30,12 +30,16 @@ def train(
 
     Parameters
     ----------
-    regions : list of Exposures
+    regions : list of Region
         Each step draws from one of them, in proportion to its area.
+    recipe : Recipe
+        How to train.
     fingerprint : str
         Identifies recipe and exposures; a saved state with another fingerprint is not resumed.
     state_path : Path, optional
         Where the state is saved every 50 steps, and resumed from.
+    report : callable
+        Gets a line of text at every validation.
 
     Returns
     -------
@@ -107,7 +111,7 @@ class Layout:
     strip: range
 
     @classmethod
-    def of(cls, region: Exposures, crop: int) -> "Layout":
+    def of(cls, region: Region, crop: int) -> "Layout":
         """Lay out a region; one too narrow for a strip trains and validates on all of it."""
         height, width = region.values.shape[1:]
         side = max(crop, width // 8)
@@ -128,8 +132,20 @@ class Layout:
         return self.height * (len(self.left) + len(self.right))
 
 
-def training_pair(region: Exposures, layout: Layout, recipe: Recipe, generator: torch.Generator) -> dict:
-    """Crops for one step, input and target of each from a split of its own; see `sampling.cut`."""
+def training_pair(region: Region, layout: Layout, recipe: Recipe, generator: torch.Generator) -> dict:
+    """Crops for one step, input and target of each from a split of its own; see `sampling.cut`.
+
+    Parameters
+    ----------
+    region : Region
+        Where to cut.
+    layout : Layout
+        Where crops may lie.
+    recipe : Recipe
+        Number and side of the crops.
+    generator : Generator
+        Random numbers of the step.
+    """
     tops = torch.randint(layout.height, (recipe.batch,), generator=generator)
     picks = torch.randint(len(layout.left) + len(layout.right), (recipe.batch,), generator=generator)
     lefts = torch.tensor([_position(layout, int(pick)) for pick in picks])
@@ -156,12 +172,12 @@ def restore(image: torch.Tensor, turn: int) -> torch.Tensor:
     return torch.rot90(image, -(turn % 4), dims=(-2, -1))
 
 
-def _predict(model: Denoiser, pair: dict, region: Exposures) -> torch.Tensor:
-    background = torch.full((1, 1, 1, 1), region.background, device=region.values.device)
-    return model(pair["image"], pair["depth"], background, pair["variance"], region.band_noise)
+def _predict(model: Denoiser, pair: dict, region: Region) -> torch.Tensor:
+    sky_variance = torch.full((1, 1, 1, 1), region.sky_variance, device=region.values.device)
+    return model(pair["image"], pair["depth"], sky_variance, pair["variance"], region.band_noise)
 
 
-def _validation_pairs(regions, layouts, recipe: Recipe) -> list[tuple[dict, Exposures]]:
+def _validation_pairs(regions, layouts, recipe: Recipe) -> list[tuple[dict, Region]]:
     """Fixed crops from the strips, split once in halves."""
     generator = torch.Generator().manual_seed(recipe.seed + 7)
     result = []

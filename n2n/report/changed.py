@@ -6,48 +6,38 @@ import numpy as np
 from astropy.wcs import WCS
 from PIL import Image
 
-from n2n.fidelity.changed import COLUMNS, Changed, changed_sources
-from n2n.fidelity.evidence import Evidence
-from n2n.fidelity.ground import Ground
-from n2n.fidelity.sources import filtered
+from n2n.fidelity.changed import COLUMNS, SIDE, Changed
 from n2n.formats.atomic import write_text
 from n2n.formats.tables import csv_text
 from n2n.report.images import save_png, stretch, stretch_limits
 
 TABLE, PICTURES = "changed_sources.csv", "changed_sources.png"
-SHOWN, SIDE, ZOOM, GAP = 12, 25, 4, 6  # sources, pixels of the sky a side, pixels of the picture each, and between
+ZOOM, GAP = 4, 6  # pixels of the picture for each of the sky, and between cut-outs
 DIGITS = {"x": 2, "y": 2, "ra_deg": 6, "dec_deg": 6, "change_sigma": 2}
 
 
-def write_changed(folder: Path, on: Ground, denoised: np.ndarray, images: Evidence, fwhm: float, header) -> dict:
-    """Write table and pictures; returns how many sources there are by the word of the held-out exposures.
+def write_changed(folder: Path, found: Changed, cuts: np.ndarray, header) -> None:
+    """Write table and pictures.
 
     Parameters
     ----------
-    denoised : ndarray, shape (h, w)
-        What was made of A and B.
-    images : Evidence
-        The same in units of noise.
-    fwhm : float
-        As `measure` has it: twice the radius of half the light, pixels.
+    folder : Path
+        To write to.
+    found : Changed
+        The sources.
+    cuts : ndarray, shape (images, n, side, side)
+        Their `n2n.fidelity.changed.cut_outs`.
     header : astropy.io.fits.Header
         Its WCS gives the coordinates.
     """
-    pairs = on.pairs
-    with np.errstate(divide="ignore", invalid="ignore"):
-        variances = [np.where(depth > 0, pairs.variance / depth, np.nan) for depth in (on.depth, on.judge_depth)]
-    shown = on.mean, denoised, on.judge_mean
-    found = changed_sources(filtered(images, fwhm), shown, variances, fwhm / 2, ~on.usable)
-    verdicts = found.verdicts()
-    write_text(folder / TABLE, csv_text(rows_of(found, verdicts, header), list(COLUMNS)))
-    save_png(folder / PICTURES, contact_sheet(shown, found.places[:SHOWN]))
-    return {"n": len(verdicts)} | {word: verdicts.count(word) for word in ("denoised", "stack", "undecided")}
+    write_text(folder / TABLE, csv_text(rows_of(found, found.verdicts(), header), list(COLUMNS)))
+    save_png(folder / PICTURES, contact_sheet(cuts))
 
 
 def write_nothing(folder: Path) -> None:
     """Table and pictures where nothing was denoised."""
     write_text(folder / TABLE, csv_text([], list(COLUMNS)))
-    save_png(folder / PICTURES, contact_sheet((), np.empty((0, 2))))
+    save_png(folder / PICTURES, contact_sheet(np.empty((0, 0, SIDE, SIDE))))
 
 
 def rows_of(found: Changed, verdicts: list[str], header) -> list[dict]:
@@ -71,21 +61,15 @@ def _rounded(name: str, value: float) -> str:
     return f"{value:.{DIGITS[name]}f}" if name in DIGITS else f"{value:.5g}"
 
 
-def contact_sheet(images, places: np.ndarray) -> Image.Image:
+def contact_sheet(cuts: np.ndarray) -> Image.Image:
     """A row of cut-outs for each image, a column a source, one stretch for each source: that of the first image."""
     step = SIDE * ZOOM + GAP
-    canvas = Image.new("L", (max(1, len(places) * step - GAP), max(1, len(images) * step - GAP)), 16)
-    for column, (x, y) in enumerate(places):
+    images, places = cuts.shape[:2]
+    canvas = Image.new("L", (max(1, places * step - GAP), max(1, images * step - GAP)), 16)
+    for column in range(places):
         limits = None
-        for row, image in enumerate(images):
-            cut = _cut(image, x, y)
+        for row, cut in enumerate(cuts[:, column]):
             limits = limits or stretch_limits(cut)
             picture = Image.fromarray(stretch(cut, limits)).resize((SIDE * ZOOM,) * 2, Image.Resampling.NEAREST)
             canvas.paste(picture, (column * step, row * step))
     return canvas
-
-
-def _cut(image: np.ndarray, x: float, y: float) -> np.ndarray:
-    """Pixels around a place; beyond the border the nearest ones are repeated."""
-    rows, columns = (np.arange(SIDE) - SIDE // 2 + round(place) for place in (y, x))
-    return image[np.ix_(np.clip(rows, 0, image.shape[0] - 1), np.clip(columns, 0, image.shape[1] - 1))]

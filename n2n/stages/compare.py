@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
-from n2n.config import add_settings
+from n2n.config import add_settings, settings_of
 from n2n.errors import UserError
 from n2n.fidelity.foreign import compare
 from n2n.fidelity.gates.gate import FAIL
 from n2n.fidelity.scale import read_image
-from n2n.formats.products import reference_header, set_cards, write_fits
-from n2n.formats.provenance import stack_cards
+from n2n.formats.products import set_cards, write_fits
 from n2n.formats.tables import write_json
-from n2n.group.group import Pairs
+from n2n.group.cards import stack_cards
+from n2n.group.group import Group
 from n2n.log import logger
 from n2n.report.comparison import table
 
@@ -41,32 +41,33 @@ def add_arguments(parser) -> None:
 
 def run(args) -> int:
     """Execute the command."""
-    pairs = Pairs(args.pairs)
+    group = Group(args.pairs)
     if args.write_stack:
-        write_stack(pairs, args.write_stack)
+        write_stack(group, args.write_stack)
     if args.denoised is None or args.stack is None:
         if args.write_stack:
             return 0
         raise UserError("name two files, the denoised image and the stack it was made from, or use --write-stack")
-    denoised, stack = (read_image(path, pairs.shape) for path in (args.denoised, args.stack))
-    truth = read_image(args.truth, pairs.shape) if args.truth else None
-    facts = compare(pairs, denoised, stack, args, truth, (args.denoised.name, args.stack.name))
+    denoised, stack = (read_image(path, group.shape) for path in (args.denoised, args.stack))
+    truth = read_image(args.truth, group.shape) if args.truth else None
+    names = args.denoised.name, args.stack.name
+    facts = compare(group, denoised, stack, settings_of(args, "gates"), truth, names)
     print("\n".join(table(facts)))
     if args.output:
         write_json(args.output, facts)
     return int(args.strict and facts["verdict"] == FAIL)
 
 
-def write_stack(pairs: Pairs, path: Path) -> None:
+def write_stack(group: Group, path: Path) -> None:
     """Write the mean of blocks A and B for other programs.
 
     They stop at NaN: pixels nobody saw get the level of the sky; and some open no file of several images.
     """
-    chosen = pairs.blocks != "C"
-    mean, _, _ = pairs.mean(chosen)
-    header = reference_header(pairs.meta)
-    set_cards(header, stack_cards([frame for frame in pairs.frames if frame["block"] != "C"], pairs.meta))
+    chosen = group.blocks != "C"
+    part, header = group.only(chosen), group.header()
+    mean, _, _ = part.mean()
+    set_cards(header, stack_cards(part))
     header["PROCTYPE"] = ("STACK", "weighted mean without the held-out exposures")
-    image = np.nan_to_num(mean) + np.float32(pairs.meta["sky"])
+    image = np.nan_to_num(mean) + np.float32(group.facts.sky)
     write_fits(path, [fits.PrimaryHDU(image, header)])
     logger.info("%s: %d exposures, without the %d held out", path, chosen.sum(), (~chosen).sum())

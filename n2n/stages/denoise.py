@@ -9,18 +9,17 @@ groups that the stored network of another night does not suit.
 import json
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from n2n.config import add_settings
-from n2n.errors import UserError
-from n2n.formats.atomic import atomic_path
+from n2n.formats import sealed
 from n2n.formats.tables import read_json
-from n2n.group.group import Pairs
-from n2n.group.suited import likeness, measured_band_noise, unlikeness
+from n2n.group.group import Group
+from n2n.group.split import held_out_exposures
+from n2n.group.suited import measured_band_noise, network_for
 from n2n.log import logger
-from n2n.nets.tiles import SIDES, SMALLEST
-from n2n.stages.train import add_device
+from n2n.nets.tiles import check_tiles
+from n2n.stages.args import add_device, device_of
 
 
 def add_arguments(parser) -> None:
@@ -34,26 +33,26 @@ def add_arguments(parser) -> None:
 
 def run(args) -> None:
     """Execute the stage."""
-    check_tiles(args)
-    pairs = Pairs(args.pairs)
-    facts = read_json(args.model) if args.model else {"refused": f"only {found(pairs)} exposures"}
-    untrained = facts.get("refused")
-    if untrained:
-        facts = {"frames": []}
-    trained_on = {frame["sha256"] for frame in facts["frames"]}
-    held_out = held_out_exposures(pairs, trained_on)
+    check_tiles(args.tile, args.overlap)
+    group = Group(args.pairs)
+    few = {"refused": f"only {len(group.everything)} exposures"}
+    told = read_json(args.model, unsealed=True) if args.model else few
+    untrained = told.get("refused")
+    held_out = held_out_exposures(group, set() if untrained else {frame["sha256"] for frame in told["frames"]})
     if len(held_out) < 2:
         few = f"only {len(held_out)} exposures are held out: the result could not be proved"
-        return refuse(args.output, f"{untrained}: too few to train on and to prove the result" if untrained else few)
+        reason = f"{untrained}: too few to train on and to prove the result" if untrained else few
+        return refuse(args.output, reason, group)
 
     from n2n.nets import prior
     from n2n.nets.inference import denoise
     from n2n.nets.memory import Place, within_memory
 
-    device, facts, model, band_noise = network(pairs, args, facts, untrained)
-    rest = np.setdiff1d(np.arange(len(pairs.frames)), held_out)
+    device, band_noise = device_of(args), measured_band_noise(group)
+    facts, model = network_for(group, band_noise, told, args.model)
+    rest = np.setdiff1d(np.arange(len(group.exposures)), held_out)
     single = held_out[len(held_out) // 2]
-    jobs = {"full": np.arange(len(pairs.frames)), "judged": rest, "single": np.array([single])}
+    jobs = {"full": np.arange(len(group.exposures)), "judged": rest, "single": np.array([single])}
     networks = {"full": model, "judged": model, "single": prior.network()}
 
     by_prior = {"single"} | ({"full", "judged"} if facts.keys() & {"untrained", "unsuited"} else set())
@@ -61,26 +60,27 @@ def run(args) -> None:
     def write_images(device, tile: int) -> None:
         # All of them, or none: what is judged went through the same tiles as what is shipped.
         for name, chosen in jobs.items():
-            mean, depth, _ = pairs.mean(chosen)
+            mean, depth, _ = group.mean(chosen)
             logger.info("denoising %d exposure%s", len(chosen), "s" if len(chosen) > 1 else "")
             # The single exposure is only looked at, not shipped: two orientations will do.
             result = denoise(
                 networks[name].to(device),
                 mean,
                 depth,
-                pairs.quiet_variance(mean) if name in by_prior else pairs.variance,
-                pairs.meta["variance_background"],
+                group.quiet_variance(mean) if name in by_prior else group.variance,
+                group.facts.sky_variance,
                 band_noise,
                 tile=tile,
                 overlap=args.overlap,
                 orientations=min(args.orientations, 2) if name == "single" else args.orientations,
             )
             # Saturated stars pass through untouched; what nobody saw stays unknown.
-            np.copyto(result, mean, where=pairs.saturated | ~np.isfinite(mean))
+            np.copyto(result, mean, where=group.saturated | ~np.isfinite(mean))
             file.require_dataset(name, result.shape, np.float32)[:] = result
 
-    with atomic_path(args.output) as temporary, h5py.File(temporary, "w") as file:
+    with sealed.writing(args.output) as file:
         _, place = within_memory(write_images, Place.on(device, args.tile), args.overlap)
+        file.attrs["pairs"] = group.seal
         file.attrs["held_out"] = held_out.tolist()
         file.attrs["single"] = int(single)
         file.attrs["model"] = json.dumps(facts | {"frames": len(facts["frames"])})
@@ -88,69 +88,9 @@ def run(args) -> None:
         file.attrs["settings"] = json.dumps({"device": place.name, "tile": place.tile} | settings)
 
 
-def check_tiles(args) -> None:
-    """Raise UserError where a tile would hold nothing but what it shares; 0 stands for one of `tiles.SIDES`."""
-    smallest = args.tile or min(SIDES)
-    if 0 < args.tile < SMALLEST:
-        raise UserError(f"denoise.tile, {args.tile}, must be at least {SMALLEST}, or 0 to let n2n choose")
-    if args.overlap >= smallest:
-        raise UserError(f"denoise.overlap, {args.overlap}, must be smaller than denoise.tile, {smallest}")
-
-
-def network(pairs: Pairs, args, facts: dict, untrained: str | None):
-    """The device to use, the network, still in main memory, and the noise of its bands in this group.
-
-    Parameters
-    ----------
-    args : namespace
-        `model`, and what `add_device` declares.
-    facts : dict
-        model.json.
-    untrained : str or None
-        Why no network was trained for the group: then it is the one that comes with n2n.
-
-    Returns
-    -------
-    device : torch.device
-    facts : dict
-        What the candidate says about the network.
-    model : n2n.nets.unet.Denoiser
-    band_noise : torch.Tensor
-    """
-    from n2n.nets import prior
-    from n2n.nets.device import choose_device, set_threads
-    from n2n.nets.model import load_model
-
-    device = choose_device(args.device, args.gpus)
-    set_threads(args.threads)
-    band_noise = measured_band_noise(pairs)
-    if untrained:
-        logger.info("%s: not trained on, denoised by the network that comes with n2n", untrained)
-        return device, prior.description() | {"untrained": untrained}, prior.network(), band_noise
-    unsuited = unlikeness(facts.get("likeness", []), likeness(pairs, band_noise))
-    if unsuited and facts["recipe"]["start"] == "prior":
-        logger.warning("%s: denoised by the network that comes with n2n; model.mode: retrain trains anew", unsuited)
-        return device, prior.description() | {"unsuited": unsuited}, prior.network(), band_noise
-    if unsuited:
-        logger.warning("%s; model.mode: retrain trains anew", unsuited)
-    facts = facts | {"path": args.model.as_posix()}
-    return device, facts, load_model(args.model.parent, facts), band_noise
-
-
-def refuse(path: Path, reason: str) -> None:
+def refuse(path: Path, reason: str, group: Group) -> None:
     """Write a candidate that only says why there is none."""
     logger.warning("not denoised: %s", reason)
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with sealed.writing(path) as file:
         file.attrs["refused"] = reason
-
-
-def found(pairs: Pairs) -> int:
-    """Exposures of the group, accepted or not."""
-    return len(pairs.frames) + len(pairs.left_out)
-
-
-def held_out_exposures(pairs: Pairs, trained_on: set[str]) -> np.ndarray:
-    """Indices of block C, without any exposure the model was trained on."""
-    return np.array(
-        [i for i, frame in enumerate(pairs.frames) if frame["block"] == "C" and frame["sha256"] not in trained_on], int
-    )
+        file.attrs["pairs"] = group.seal

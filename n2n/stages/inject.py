@@ -14,16 +14,16 @@ Nothing is trained, and the held-out exposures only tell where bright stars are.
 import json
 from pathlib import Path
 
-import h5py
 import numpy as np
 
-from n2n.config import add_settings
+from n2n.config import add_settings, settings_of
 from n2n.fidelity.injected import SCHEMA, cut, inject
+from n2n.formats import sealed
 from n2n.formats.tables import read_json, write_json
-from n2n.group.group import Pairs
+from n2n.group.group import Group
+from n2n.group.suited import measured_band_noise, network_for
 from n2n.log import logger
-from n2n.stages.denoise import network
-from n2n.stages.train import add_device
+from n2n.stages.args import add_device, device_of
 
 
 def add_arguments(parser) -> None:
@@ -39,29 +39,32 @@ def add_arguments(parser) -> None:
 
 def run(args) -> None:
     """Execute the stage."""
-    pairs = Pairs(args.pairs)
-    with h5py.File(args.candidate, "r") as file:
+    group = Group(args.pairs)
+    with sealed.opened(args.candidate) as file:
         attributes = dict(file.attrs)
+        group.check_made(args.candidate, attributes["pairs"])
         reason = attributes.get("refused") or ("" if args.realisations else "inject.realisations is 0")
         judged = None if reason else file["judged"][:]
     if reason:
         logger.info("nothing injected: %s", reason)
-        return write_json(args.output, {"schema": SCHEMA, "refused": reason})
+        return write_json(args.output, {"schema": SCHEMA, "refused": reason, "pairs": group.seal})
     from n2n.nets.inference import denoise
 
     untrained = json.loads(attributes["model"]).get("untrained")
-    facts = read_json(args.model) if args.model and not untrained else {}
-    device, _, model, band_noise = network(pairs, args, facts, untrained)
+    told = {"refused": untrained} if untrained else read_json(args.model, unsealed=True)
+    device, band_noise = device_of(args), measured_band_noise(group)
+    _, model = network_for(group, band_noise, told, args.model)
     model.to(device)
     settings = json.loads(attributes["settings"])
-    window = cut(pairs, np.asarray(attributes["held_out"], int), judged)
+    window = cut(group, np.asarray(attributes["held_out"], int), judged)
 
     def denoised(image, depth):
         result = denoise(
-            model, image, depth, window.variance, pairs.meta["variance_background"], band_noise,
+            model, image, depth, window.variance, group.facts.sky_variance, band_noise,
             tile=settings["tile"], overlap=settings["overlap"], orientations=1,
         )  # fmt: skip
-        known = np.isfinite(image) & ~pairs.saturated[window.rows, window.columns]
+        known = np.isfinite(image) & ~group.saturated[window.rows, window.columns]
         return np.where(known, result, image)
 
-    write_json(args.output, inject(pairs, window, denoised, args) | {"seed": args.seed})
+    found = inject(group, window, denoised, settings_of(args, "inject", "pairs"))
+    write_json(args.output, found | {"seed": args.seed, "pairs": group.seal})

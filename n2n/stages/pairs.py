@@ -5,15 +5,16 @@ a whole: blocks, weights, rejected samples, and the variance map that training u
 """
 
 import json
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
-import h5py
-
-from n2n.config import add_settings
+from n2n.config import add_settings, settings_of
 from n2n.errors import UserError
-from n2n.formats.atomic import atomic_path
-from n2n.formats.store import read_attributes, reading_registered, virtual
-from n2n.group.split import blocks, deciding, pointings
+from n2n.formats import sealed
+from n2n.formats.store import read_attributes, reading_registered, sources_of, virtual
+from n2n.group.exposure import Exposure
+from n2n.group.group import Facts
 from n2n.log import logger
 
 
@@ -28,32 +29,35 @@ def add_arguments(parser) -> None:
 
 def run(args) -> None:
     """Execute the stage."""
-    from n2n.group.combine import analyse  # those who only read the file need none of it
+    from n2n.group.combine import Resources, analyse  # those who only read the file need none of it
 
+    for path in args.registered:
+        sealed.check(path)
     chunks = [read_attributes(path) for path in args.registered]
-    meta = chunks[0][1]
-    everything = [entry for frames, _ in chunks for entry in frames]
-    frames = [entry for entry in everything if not entry["rejected"]]
-    if not frames:
-        raise UserError(f"no exposure of {args.output.parent.name} was accepted; see its frames in the report")
-    matrices, first = [entry["matrix"] for entry in frames], deciding(frames)
-    for entry, unit, block in zip(frames, pointings(matrices, first), blocks(matrices, first), strict=True):
-        entry["pointing"], entry["block"] = int(unit), block
-    with (
-        atomic_path(args.output) as temporary,
-        reading_registered(args.registered) as source,
-        h5py.File(temporary, "w") as file,
-    ):
+    facts, *others = (Facts.from_json(content) for _, content in chunks)
+    for path, other in zip(args.registered[1:], others, strict=True):
+        if other.reference != facts.reference:
+            raise sealed.damaged(path, f"it is not on the grid of {args.registered[0]}", args.registered[0])
+    everything = [Exposure.from_json(content) for contents, _ in chunks for content in contents]
+    placed = [exposure for exposure in everything if not exposure.rejected]
+    if not placed:
+        raise UserError(f"no exposure of {facts.group} was accepted; see its frames in the report")
+    resources, settings = Resources(args.threads, args.memory_mb), settings_of(args, "pairs")
+    with reading_registered(args.registered) as source, sealed.writing(args.output) as file:
         link(file, args.registered, args.output)
-        analyse(source, file, frames, meta, args)
-        file.attrs["frames"] = json.dumps(frames)
-        file.attrs["left_out"] = json.dumps([entry for entry in everything if entry["rejected"]])
-        file.attrs["meta"] = json.dumps(meta)
-    counts = {block: sum(f["block"] == block for f in frames) for block in "ABC"}
-    logger.info("%d exposures: %s", len(frames), ", ".join(f"{n} in {b}" for b, n in counts.items()))
+        exposures, sky, sky_variance = analyse(source, file, placed, facts.unit == "electron", settings, resources)
+        left_out = [exposure for exposure in everything if exposure.rejected]
+        facts = replace(facts, sky=sky, sky_variance=sky_variance)
+        content = {"exposures": [exposure.to_json() for exposure in exposures]}
+        content |= {"left_out": [exposure.to_json() for exposure in left_out], "facts": facts.to_json()}
+        content["registered"] = sources_of(args.registered, args.output)
+        for name, value in content.items():
+            file.attrs[name] = json.dumps(value)
+    counts = Counter(exposure.weighed.block for exposure in exposures)
+    logger.info("%d exposures: %s", len(exposures), ", ".join(f"{counts[block]} in {block}" for block in "ABC"))
 
 
-def link(file: h5py.File, chunks: list[Path], final: Path) -> None:
+def link(file, chunks: list[Path], final: Path) -> None:
     """Make the virtual datasets; links are relative to the folder of `final`."""
     for name in ("pixels", "flags", "small"):
         file.create_virtual_dataset(name, virtual(chunks, name, final))

@@ -9,7 +9,7 @@ Train on clean photographs with synthetic noise (--noise), or on your own pairs 
 
 from pathlib import Path
 
-from n2n.stages.train import add_device
+from n2n.stages.args import add_device
 from n2n.study.photo import USUAL, denoise, train
 
 NOISES = ("gaussian", "poisson", "bernoulli", "text", "impulse", "camera")

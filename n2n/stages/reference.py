@@ -7,9 +7,10 @@ have widths that tell nothing: sharpness and number of stars count only where ex
 
 from pathlib import Path
 
-from n2n.config import add_settings
+from n2n.config import add_settings, settings_of
 from n2n.errors import UserError
 from n2n.formats.tables import read_json, write_json
+from n2n.group.exposure import Exposure
 from n2n.group.quality import choose, quality_limits, reasons, stars_are_real, typical
 from n2n.log import logger
 
@@ -24,16 +25,17 @@ def add_arguments(parser) -> None:
 def run(args) -> None:
     """Execute the stage."""
     tables = [read_json(path) for path in args.measured]
-    frames = [frame for table in tables for frame in table["frames"]]
-    readable = [frame for frame in frames if not frame["rejected"]]
+    exposures = [Exposure.from_json(content) for table in tables for content in table["frames"]]
+    readable = [exposure for exposure in exposures if not exposure.rejected]
     if not readable:
-        raise UserError(f"none of the {len(frames)} exposures can be read: {frames[0]['rejected'][0]}")
+        raise UserError(f"none of the {len(exposures)} exposures can be read: {exposures[0].rejected[0]}")
     stars = stars_are_real(readable)
     if not stars:
         logger.info("the exposures show no stars in common: none is judged by sharpness or number of stars")
-    limits = quality_limits(readable, vars(args), stars)
-    good = [frame for frame in frames if not reasons(frame, limits)]
+    limits = quality_limits(readable, settings_of(args, "reference"), stars)
+    good = [exposure for exposure in exposures if not reasons(exposure, limits)]
     chosen = choose(good or readable) if stars else typical(good or readable)
-    print(f"reference {chosen['path']}; {len(good)} of {len(frames)} exposures within the limits")
-    facts = {"reference": chosen, "limits": limits, "unit": tables[0]["unit"], "gain": tables[0]["gain"]}
-    write_json(args.output, facts if stars else facts | {"no_stars": True})
+    logger.info("reference %s; %d of %d exposures within the limits", chosen.path, len(good), len(exposures))
+    content = {"reference": chosen.to_json(stars=True), "limits": limits}
+    content |= {name: tables[0][name] for name in ("unit", "gain")}
+    write_json(args.output, content if stars else content | {"no_stars": True})

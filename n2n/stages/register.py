@@ -10,21 +10,24 @@ from pathlib import Path
 
 import cv2
 
-from n2n.config import add_settings
+from n2n.config import add_settings, settings_of
 from n2n.errors import BadFrame
 from n2n.formats.pixels import header_texts
+from n2n.formats.sealed import damaged
 from n2n.formats.store import writing_registered
-from n2n.formats.tables import number, read_csv, read_json
-from n2n.group import calibrated as exposure
-from n2n.group.placing import place
+from n2n.formats.tables import read_csv, read_json
+from n2n.group import calibrated
+from n2n.group.calibrated import Calibrations, load_exposure
+from n2n.group.exposure import Exposure
+from n2n.group.group import Facts
+from n2n.group.placing import Reference, placed_on
 from n2n.group.quality import reasons
 from n2n.log import Progress, logger
-from n2n.sky.match import NoMatch
 
 
 def add_arguments(parser) -> None:
     """Declare the command's arguments."""
-    exposure.add_arguments(parser)
+    calibrated.add_arguments(parser)
     parser.add_argument("--measured", type=Path, required=True, help="table of `n2n measure` of this chunk")
     parser.add_argument("--reference", type=Path, required=True, help="reference.json of the group")
     parser.add_argument("-o", "--output", type=Path, required=True, help="registered HDF5 file to write")
@@ -34,46 +37,37 @@ def add_arguments(parser) -> None:
 def run(args) -> None:
     """Execute the stage."""
     cv2.setNumThreads(1)  # chunks run side by side, in jobs of their own
-    rows = read_csv(args.frames)
-    measured = {frame["path"]: frame for frame in read_json(args.measured)["frames"]}
+    paths = [row["path"] for row in read_csv(args.frames)]
+    measured = {content["path"]: content for content in read_json(args.measured)["frames"]}
+    if lacking := [path for path in paths if path not in measured]:
+        raise damaged(args.measured, f"{lacking[0]} is not in it")
+    exposures = [Exposure.from_json(measured[path]) for path in paths]
     chosen = read_json(args.reference)
-    calibrations = exposure.Calibrations.load(args)
+    first, itself = exposures[0], Exposure.from_json(chosen["reference"])
+    if itself.filter != first.filter:
+        raise damaged(args.reference, f"it is of another group: {itself.path}")
+    calibrations = Calibrations.load(args)
+
+    def load(exposure: Exposure):
+        return load_exposure(exposure, args.raw, calibrations.of(exposure))
+
     try:
-        itself = calibrations.of(chosen["reference"])
-        target, target_flags = exposure.load_exposure(chosen["reference"], args.raw, itself)
-        header = header_texts(args.raw / chosen["reference"]["path"])
+        reference = Reference(itself, *load(itself), chosen.get("no_stars", False))
+        header = header_texts(args.raw / itself.path)
     except BadFrame as error:
         raise BadFrame(error.reason_code, f"the reference exposure cannot be read: {error}") from error
-    entries = []
-    with writing_registered(args.output, target.shape) as store:
-        for row in Progress(rows, "register"):
-            entry = {key: value for key, value in measured[row["path"]].items() if key != "stars"}
-            entry["rejected"] = reasons(measured[row["path"]], chosen["limits"])
-            if not entry["rejected"] or row["path"] == chosen["reference"]["path"]:
-                entry["rejected"] = []
-                try:
-                    # No name for what it returns: it would be kept in memory beside the next exposure.
-                    store.append(
-                        *place(row, measured[row["path"]], entry, chosen, calibrations, target, target_flags, args)
-                    )
-                except NoMatch as error:
-                    entry["rejected"] = [f"no match with the reference: {error}"]
-                except BadFrame as error:
-                    entry["rejected"] = [str(error)]
-            if entry["rejected"]:
-                logger.info("left out %s: %s", Path(row["path"]).name, "; ".join(entry["rejected"]))
-            entries.append(entry)
-        meta = {
-            "reference": chosen["reference"]["path"],
-            "header": header,
-            "unit": calibrations.unit,
-            "gain": calibrations.gain or None,
-            "e_per_adu": calibrations.gain or None,
-            "read_noise_e": calibrations.read_noise_e or number(rows[0]["read_noise_e"]),
-            "notes": list(calibrations.notes),
-            "fwhm_px": chosen["reference"]["fwhm_px"],
-            "row": rows[0],
-            "limits": chosen["limits"],
-        }
-        store.describe(entries, meta)
-    logger.info("%d of %d exposures registered", store.count, len(rows))
+    settings, placed = settings_of(args, "register"), []
+    with writing_registered(args.output, reference.pixels.shape) as store:
+        for exposure in Progress(exposures, "register"):
+            images, found = None, exposure.left_out(*reasons(exposure, chosen["limits"]))
+            if not found.rejected or exposure.path == itself.path:
+                found, images = placed_on(reference, exposure, load, settings)
+            if images:
+                store.append(*images)
+            else:
+                logger.info("left out %s: %s", exposure.name, "; ".join(found.rejected))
+            del images  # not kept in memory beside the next exposure
+            placed.append(found)
+        facts = Facts.of_chunk(first, itself, header, calibrations, chosen["limits"])
+        store.describe([exposure.to_json() for exposure in placed], facts.to_json())
+    logger.info("%d of %d exposures registered", store.count, len(exposures))

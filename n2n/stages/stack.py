@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from n2n.formats.products import reference_header, set_cards, write_fits
-from n2n.formats.provenance import product_hdus, stack_cards
-from n2n.group.group import Pairs
+from n2n.formats.products import set_cards, write_fits
+from n2n.group.cards import product_hdus, stack_cards
+from n2n.group.group import Group
 from n2n.log import logger
 
 
@@ -22,21 +22,22 @@ def add_arguments(parser) -> None:
 
 def run(args) -> None:
     """Execute the stage."""
-    pairs = Pairs(args.pairs)
-    image, variance, mask, coverage = (pairs.file["stack"][name][:] for name in ("mean", "variance", "mask", "count"))
-    image += np.float32(pairs.meta["sky"])
-    if pairs.meta["unit"] != "electron":
+    group = Group(args.pairs)
+    image, _, coverage = group.mean()
+    variance, mask = (group.file["stack"][name][:] for name in ("variance", "mask"))
+    image += np.float32(group.facts.sky)
+    if group.facts.unit != "electron":
         from n2n.group.variance import variance_from_scatter  # stacks of a known gain need none of it
 
-        scatter = variance_from_scatter(pairs)
+        scatter = variance_from_scatter(group)
         variance = variance if scatter is None else scatter
-    header = reference_header(pairs.meta)
-    set_cards(header, stack_cards(pairs.frames, pairs.meta))
-    weights = np.array([frame["weight"] for frame in pairs.frames])
-    beside = np.array([frame.get("noise_beside", 0.0) for frame in pairs.frames])
+    header = group.header()
+    set_cards(header, stack_cards(group))
+    beside = [exposure.placement.noise_beside for exposure in group.exposures]
     header["RESAMPLE"] = ("LANCZOS4", "kernel of the one resampling")
-    header["NOISECOR"] = (round(float(np.average(beside, weights=weights)), 3), "correlation of noise, next pixels")
+    beside = round(float(np.average(beside, weights=group.weights)), 3)
+    header["NOISECOR"] = (beside, "correlation of noise, next pixels")
     header["PROCTYPE"] = ("STACK", "weighted mean of exposures, not denoised")
     noise = np.sqrt(np.nanmedian(variance[::4, ::4]))
-    write_fits(args.output, product_hdus(image, header, variance, mask, coverage, pairs.frames, pairs.left_out))
-    logger.info("%d exposures, noise of the sky %.3g %s a pixel", len(pairs.frames), noise, pairs.meta["unit"])
+    write_fits(args.output, product_hdus(image, header, variance, mask, coverage, group.everything))
+    logger.info("%d exposures, noise of the sky %.3g %s a pixel", len(group.exposures), noise, group.facts.unit)

@@ -6,22 +6,21 @@ command goes on where it was, and ends with the same network.
 
 import hashlib
 import json
+from dataclasses import asdict
 from pathlib import Path
-
-import numpy as np
 
 from n2n.config import add_settings
 from n2n.formats.atomic import write_text
 from n2n.formats.provenance import versions
 from n2n.formats.tables import write_json
-from n2n.group.group import Pairs
+from n2n.group.group import Group
+from n2n.group.learning import exposures_learned, lacking, load_regions, pixels_learned
 from n2n.group.suited import likeness, measured_band_noise
 from n2n.log import logger
 from n2n.report.curves import plot_curves
+from n2n.stages.args import add_device, device_of
 
-MIN_TRAINING = 6  # exposures in A and B together
 MEMORY = 1.2e9  # bytes of exposures kept in memory; larger groups train on a random choice of regions
-REGION = 256
 
 
 def add_arguments(parser) -> None:
@@ -32,28 +31,18 @@ def add_arguments(parser) -> None:
     add_settings(parser, "train")
 
 
-def add_device(parser) -> None:
-    """Declare the arguments that say where the network runs."""
-    parser.add_argument(
-        "--device", default="auto", choices=["auto", "cpu", "cuda"], help="where to run (default: auto)"
-    )
-    parser.add_argument("--gpus", type=int, default=1, help="GPUs granted; 0 runs on the CPU (default: 1)")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: all)")
-
-
 def run(args) -> None:
     """Execute the stage."""
     from n2n.nets import prior
-    from n2n.nets.device import choose_device, device_name, set_threads
+    from n2n.nets.device import device_name
     from n2n.nets.model import describe, save_weights
-    from n2n.nets.sampling import Exposures
+    from n2n.nets.sampling import Region
     from n2n.nets.training import Recipe, train
 
-    device = choose_device(args.device, args.gpus)
-    set_threads(args.threads)
+    device = device_of(args)
     recipe = Recipe(**{key: getattr(args, key) for key in Recipe.__dataclass_fields__ if hasattr(args, key)}).settled()
-    groups = [Pairs(path) for path in args.pairs]
-    names = ["/".join(path.parts[-3:-1]) for path in args.pairs]
+    groups = [Group(path) for path in args.pairs]
+    names = [group.identity for group in groups]
     reasons = [lacking(group, recipe.crop) for group in groups]
     enough = [group for group, reason in zip(groups, reasons, strict=True) if not reason]
     folder = args.output.parent
@@ -63,24 +52,13 @@ def run(args) -> None:
         write_json(args.output, {"refused": reason, "groups": names})
         return
     regions = [
-        Exposures.from_arrays(*arrays, device=device)
+        Region.from_arrays(*arrays, device=device)
         for group in enough
         for arrays in load_regions(group, recipe.crop, recipe.seed, MEMORY / len(enough))
     ]
-    frames = [
-        {"group": name, "filename": frame["path"], "sha256": frame["sha256"], "block": frame["block"]}
-        for name, group in zip(names, groups, strict=True)
-        if group in enough
-        for frame in group.frames
-        if frame["block"] != "C"
-    ]
-    # The same frames calibrated otherwise are other pixels: what `pairs` measured on them tells.
-    measured = [
-        [group.meta["sky"], group.meta["variance_background"], group.weights[group.blocks != "C"].tolist()]
-        for group in enough
-    ]
+    frames = exposures_learned(enough)
     start = {"prior_sha256": prior.digest()} if recipe.start == "prior" else {}
-    content = json.dumps([describe_recipe(recipe), start, frames, measured], sort_keys=True)
+    content = json.dumps([asdict(recipe), start, frames, pixels_learned(enough)], sort_keys=True)
     fingerprint = hashlib.sha256(content.encode()).hexdigest()
     logger.info("training on %d exposures of %s (%s)", len(frames), ", ".join(names), device_name(device))
     folder.mkdir(parents=True, exist_ok=True)
@@ -108,46 +86,3 @@ def run(args) -> None:
         },
     )
     logger.info("trained %d steps in %.0f s", recipe.steps, curves.rows[-1][4])
-
-
-def lacking(pairs: Pairs, crop: int) -> str:
-    """Why a group cannot be trained on; empty when it can."""
-    exposures = int((pairs.blocks != "C").sum())
-    if exposures < MIN_TRAINING:
-        return f"only {exposures} usable exposures, {MIN_TRAINING} needed"
-    if min(pairs.shape) < crop:
-        return f"images of {pairs.shape[1]} x {pairs.shape[0]} pixels, smaller than train.crop, {crop}"
-    return ""
-
-
-def describe_recipe(recipe) -> dict:
-    """The recipe as plain values."""
-    from dataclasses import asdict
-
-    return asdict(recipe)
-
-
-def load_regions(pairs: Pairs, crop: int, seed: int, memory: float):
-    """Read blocks A and B: all of the image, or random regions of it where that would not fit.
-
-    Yields
-    ------
-    tuple
-        Arguments of `Exposures.from_arrays`, without the device.
-    """
-    training = np.flatnonzero(pairs.blocks != "C")
-    height, width = pairs.shape
-    facts = pairs.weights[training], pairs.meta["variance_background"]
-    if len(training) * height * width * 5 <= memory:
-        windows = [(slice(0, height), slice(0, width))]
-    else:
-        rows = [slice(top, min(top + REGION, height)) for top in range(0, height - crop + 1, REGION)]
-        columns = [slice(left, min(left + REGION, width)) for left in range(0, width - crop + 1, REGION)]
-        cells = [(row, column) for row in rows for column in columns if row.stop - row.start >= crop]
-        cells = [cell for cell in cells if cell[1].stop - cell[1].start >= crop]
-        count = max(4, int(memory / (len(training) * REGION**2 * 5)))
-        order = np.random.default_rng(seed).permutation(len(cells))[:count]
-        windows = [cells[index] for index in sorted(order)]
-    for window in windows:
-        values, valid = pairs.load(training, window)
-        yield values, valid, facts[0], pairs.variance[window], facts[1], pairs.saturated[window]
