@@ -113,8 +113,8 @@ def read_product(path: Path, *extensions: str, edited: bool = False) -> tuple[fi
 
 
 def read_product_header(path: Path) -> fits.Header:
-    """Read the primary header of a file n2n wrote, without its pixels; raises as `read_product`."""
-    checksum.check(path)
+    """Read the primary header of a product, which others may have added cards to; raises as `read_product`."""
+    checksum.check(path, edited=True)
     return fits.getheader(path)
 
 

@@ -33,11 +33,13 @@ def composite_of(path: Path, start: Path) -> dict:
 def pictures_of(folder: Path, denoised: bool) -> dict:
     """The pictures of a group; under ``error`` why there are none."""
     try:
-        _, arrays = read_product(folder / "denoised.fits", "STACK")
+        _, arrays = read_product(folder / "denoised.fits", "STACK", edited=True)
         stack = arrays.get("STACK")
         stack = arrays["IMAGE"] if stack is None else stack
-        noise = read_product(folder / "stack.fits", "VAR")[1].get("VAR") if denoised else None
+        noise = read_product(folder / "stack.fits", "VAR", edited=True)[1].get("VAR") if denoised else None
     except UserError as error:
+        if all((folder / name).is_file() for name in ("denoised.fits", "stack.fits")):
+            raise  # a damaged product must not go unseen
         logger.warning("no pictures: %s", error)
         return {"error": str(error)}
     limits = pictures.stretch_limits(stack)
