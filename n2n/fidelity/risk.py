@@ -4,7 +4,7 @@ S is the stack of blocks A and B with variance v, D the denoised image of the sa
 neither has seen, T the truth. Two estimates of the error of D, both unbiased:
 
 1. ``error(D) = v + < (D - C)^2 - (S - C)^2 >``, with v from the scatter of the exposures. C's own noise, and whatever
-   else distinguishes C from S (seeing, transparency), cancels in the difference (reference: noise2noise, section 9).
+   else distinguishes C from S (seeing, transparency), cancels in the difference.
    For stars.
 2. ``error(D) = < D^2 - 2 D C + T^2 >``, with T^2 from products of the means of different pointings, whose noise
    averages out: ``w C_i C_j + u C_i A_j + z A_i A_j``, with A_i of exposures of S, C_i of held-out ones and
