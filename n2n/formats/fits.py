@@ -165,7 +165,7 @@ def _stored_bytes(path: Path, hdu: Hdu) -> bytes | np.ndarray:
 
 
 def merge(texts: list[str], start=()) -> fits.Header:
-    """Build a header from `start` and the cards of one or two headers; leave out those of storage or unparsable."""
+    """Build a header from `start` and the cards of one or two headers; cards of storage or unparsable are left out."""
     merged = fits.Header(start)
     for text in texts:
         for card in fits.Header.fromstring(text).cards:

@@ -92,8 +92,8 @@ def _computes(device: torch.device) -> bool:
 def half_precision(device: torch.device) -> torch.autocast:
     """Autocast to bfloat16 where a GPU computes in it; on all others, and on a CPU, nothing changes.
 
-    A GPU that only emulates it is slower than in float32. Under this, and this alone, numbers have 8 bits: it belongs
-    around a network, never around what measures light.
+    A GPU that only emulates it is slower than in float32. Numbers then have 8 significant bits: this belongs around a
+    network, never around what measures light.
     """
     true = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.autocast("cuda", torch.bfloat16, enabled=true)

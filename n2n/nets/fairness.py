@@ -39,7 +39,7 @@ class Fairness(nn.Module):
         self.register_buffer("change", torch.zeros(len(DETAILS) + len(PIXELS)))
 
     def forward(self, output, sigma, guide, witness, guide_sigma=None) -> torch.Tensor:
-        """A number with the gradient of the squared mean changes, the means known from many steps.
+        """Term of the loss: its gradient is that of the squared mean changes, which are running means over many steps.
 
         Parameters
         ----------
@@ -93,7 +93,7 @@ class Fairness(nn.Module):
 
 
 def star_filter() -> tuple[torch.Tensor, torch.Tensor]:
-    """A Gaussian less one three times as wide; white noise of variance 1 keeps it.
+    """A Gaussian less one three times as wide, scaled so that white noise keeps its variance.
 
     Returns
     -------

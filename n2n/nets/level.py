@@ -1,9 +1,9 @@
 """The level of the sky, and all light that changes over a hundred pixels, are those of the stack.
 
-The network sees some sixty pixels around. Over a larger area the mean of an image is known far better from the image
-than from anything learned about skies: the noise of a Gaussian of 64 px is 0.5 % of a pixel's. What the network added
-or took there is given back, but for 0.03 sigma: so much light hot pixels that no master knew leave in a stack, and the
-network takes it out rightly.
+The network sees some sixty pixels around each pixel. Over a larger area the mean of an image is known far better from
+the image than from anything learned about skies: the noise of a Gaussian of 64 px is 0.5 % of a pixel's. What the
+network added or took there is given back, but for 0.03 sigma. Hot pixels that no master knew leave so much light in a
+stack, and the network is right to take it out.
 """
 
 import numpy as np

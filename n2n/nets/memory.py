@@ -45,7 +45,7 @@ def fitting_tile(device: torch.device) -> int:
 
 
 def within_memory(work: Callable[[torch.device, int], Result], place: Place, overlap: int = 0) -> tuple[Result, Place]:
-    """Do what needs a device and a tile; where memory runs out with half the tile, then on the CPU.
+    """Do what needs a device and a tile. Where memory runs out, it is tried with half the tile, then on the CPU.
 
     Parameters
     ----------

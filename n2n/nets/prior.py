@@ -33,7 +33,7 @@ def network() -> Denoiser:
 
 
 def description() -> dict:
-    """What model.json says of a trained network, of this one."""
+    """What model.json would say of this network, as it does of a trained one."""
     return {
         "architecture": f"band-gated U-Net, {LEVELS} levels, width {WIDTH}, {ACTIVATION}",
         "recipe": {"start": "prior", "steps": 0, "seed": 1},

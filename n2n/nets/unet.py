@@ -143,8 +143,8 @@ class Denoiser(nn.Module):
     def opinion(self, features: torch.Tensor) -> torch.Tensor:
         """What the U-Net says of `Seen.features`; float32, shape (n, `OUTPUTS`, h, w).
 
-        It alone may compute in half precision: nearly all arithmetic is here, and its opinion needs no more. Of light,
-        8 bits would leave steps of 4 sigma in a nebula of 1000.
+        It alone may compute in half precision: nearly all arithmetic is here, and its opinion needs no more. Light
+        itself stays in float32: 8 bits would leave steps of 4 sigma in a nebula of 1000 sigma.
         """
         with half_precision(features.device):
             out = self.unet(features)

@@ -163,7 +163,7 @@ def median5(image: np.ndarray) -> np.ndarray:
 def fill_flagged(pixels: np.ndarray, flags: np.ndarray) -> np.ndarray:
     """Replace pixels without a usable value by the median of good neighbours.
 
-    Keeps interpolation from spreading them; they stay flagged.
+    Resampling would spread a bad value over its neighbours. The pixels stay flagged.
 
     Returns
     -------

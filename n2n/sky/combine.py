@@ -256,6 +256,6 @@ def weighted_sums(values: np.ndarray, valid: np.ndarray, weights: np.ndarray):
 
 
 def over(total: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Their ratio; NaN where nothing has a share."""
+    """Ratio of `total` to `share`; NaN where the share is 0."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(share > 0, total / share, np.nan).astype(np.float32)

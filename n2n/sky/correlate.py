@@ -1,9 +1,9 @@
 """Align two exposures by their pixels, where there are too few stars: a nebula, a galaxy, a planetary.
 
-What sits on the detector would correlate too, at no shift at all, and is taken out first: single pixels by a
-median, columns and rows by their means, vignetting and glow by a high pass; what white pattern is left correlates at
-zero shift alone, so that one place of the correlation is filled in from around it, where the sky, blurred by the
-atmosphere, is correlated as well. The peak must stand out of the correlation's own scatter. Least squares over
+What sits on the detector would correlate, too, at no shift at all, and is taken out first: single pixels by a
+median, columns and rows by their means, vignetting and glow by a high pass. A white pattern that is left correlates at
+zero shift alone. That one place of the correlation is filled in from around it, where the sky correlates almost as
+well, because the atmosphere blurs it. The peak must stand out of the correlation's own scatter. Least squares over
 shift and rotation then refine it.
 """
 

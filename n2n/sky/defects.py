@@ -1,9 +1,9 @@
 """Find the detector's defects in lights alone, and leave the cores of stars alone.
 
 In dithered series stars move and defects stay. Where nothing moves, the neighbours decide: those of a hot pixel are
-dark, those of a star are lit as the optics light them. Of a profile like a Gaussian's the geometric mean of two
-opposite neighbours is one and the same share of the pixel between them, wherever in its pixel the star lies: a third
-of it and more with a FWHM of 1.6 px, three quarters with one of 3 px. The frame's own stars tell which.
+dark, those of a star are lit as the optics light them. For a star of Gaussian shape the geometric mean of two opposite
+neighbours is a fixed share of the pixel between them, wherever in that pixel the star lies: a third or more with a FWHM
+of 1.6 px, three quarters with 3 px. The frame's own bright stars tell which share it is.
 """
 
 from typing import NamedTuple
@@ -114,7 +114,7 @@ def _above_sky(image: np.ndarray) -> np.ndarray:
 def _neighbours(light: np.ndarray, places) -> tuple[np.ndarray, np.ndarray]:
     """The two pixels beside and the two above and below each place; both of shape (2, n).
 
-    Beyond the border lies what would make any pixel a star: it tells nothing.
+    Beyond the border stand infinities, with which every pixel looks like a star: nothing is decided there.
     """
     padded = cv2.copyMakeBorder(light, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=np.inf)
     y, x = places[0] + 1, places[1] + 1

@@ -87,7 +87,7 @@ def gain_from_flats(frames: np.ndarray, zero: np.ndarray | float = 0.0, read_noi
 
 
 def read_noise_from_differences(frames: np.ndarray, step: float = 1.0) -> Measured | None:
-    """Noise of one bias frame: the spread of the difference of two, over root two; of darks with that of their current.
+    """Noise of one bias frame: the spread of the difference of two, over root two. Of darks: that of their current, too.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def gain_from_lights(frames: np.ndarray) -> Measured | None:
     are masked where the *sum* of both frames stands out, as the sum knows nothing of the noise of the difference;
     differences of neighbouring pixels take away what is smooth in the rest. The error is the jackknife's, over tiles
     and over pairs, whichever is larger. A level that moves without light, as a drifting bias does, shows where slopes
-    over time and over the frame contradict each other: then nothing is told.
+    over time and over the frame contradict each other: then no gain is given.
 
     Parameters
     ----------

@@ -164,8 +164,8 @@ def _points(image: np.ndarray) -> tuple[int, int, float]:
 def _centred(near: np.ndarray, height: np.ndarray) -> bool:
     """Tell points that are all centred alike upon their pixels: hot pixels that an interpolation has spread.
 
-    A star falls anywhere between the pixels. Of stars many pixels wide this cannot be seen, nor are they taken for
-    such.
+    A star falls anywhere between the pixels. Stars many pixels wide do not show where, and are not mistaken for such
+    points.
     """
     clear = height > 15
     if clear.sum() < 5 or np.median(near[:, clear]) > 0.65:

@@ -3,7 +3,7 @@
 Every pair of bright stars in the reference and every pair as far apart in the frame vote for the similarity that
 takes one to the other; the true one collects many votes, at any shift and rotation, so a meridian flip is nothing
 special. Where the vote fails (another scale), triangles of near stars vote, whose shape does not depend on scale, as
-in astroalign (Beroiz et al. 2020), but all at once: two fields without a star in common are told in a second. All
+in astroalign (Beroiz et al. 2020), but all at once: two fields without a star in common are recognised in a second. All
 stars of both lists then refine the guess by least squares. A solution counts only where its stars would hardly
 agree by chance, and one that stands still only where no other stars move: hot pixels do not dither.
 """

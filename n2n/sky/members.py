@@ -1,7 +1,7 @@
 """Which calibration frames are no members of their set: light in a dark, a flat before the panel was lit.
 
-Frames are judged against the majority of their set, and never for what nights bring: twilight flats that fade to a
-fifth, a bias that drifts by a few ADU.
+Frames are judged against the majority of their set, and never for what is usual: twilight flats that fade to a fifth,
+a bias that drifts by a few ADU.
 """
 
 from typing import NamedTuple

@@ -1,13 +1,13 @@
 """Exposures brought to the seeing, scale and place of others, so that a comparison sees their noise alone.
 
-Held-out exposures C were taken in other air than the stack S. In bright stars that outweighs all noise, and although it
-is linear in what is compared, it does not average out: it is one number, the same for every star. It is fitted,
+Held-out exposures C were taken in other air than the stack S: other seeing, scale and place. In bright stars that
+outweighs all noise, and it does not average out, because it is the same for every star. So it is fitted and taken off:
 
     C - S = s T + a dTT/dxx + b dTT/dxy + c dTT/dyy + sum w_i (T * g_i - T) + x dT/dx + y dT/dy + level,
 
-g_i Gaussians of 1.5, 3 and 6 px, for the wings that second derivatives do not reach, over bright pixels by weighted
-least squares, with the denoised image for the light T, and taken off in and around them (all but the level). What that
-leaves above 30 sigma: benchmarks/claim.
+by weighted least squares over bright pixels, with the denoised image for the light T. g_i are Gaussians of 1.5, 3 and
+6 px, for the wings that second derivatives do not reach. All but the level is taken off, in and around bright pixels.
+What that leaves above 30 sigma: benchmarks/claim.
 """
 
 import numpy as np
@@ -44,7 +44,7 @@ class Matcher:
         self._width = light.shape[1]
 
     def fit(self, image: np.ndarray) -> np.ndarray | None:
-        """How much of every template `image` has too much; None with too few bright pixels."""
+        """How much of each template makes `image` differ from the stack; None with too few bright pixels."""
         values = image.ravel()[self._near]
         fair = self._bright & np.isfinite(values)
         if fair.sum() < FEWEST:

@@ -7,7 +7,7 @@ ENOUGH = 2_000_000  # pixels of a frame to look at: 2000 tiles
 
 
 def white_variance(steps: np.ndarray, sound: np.ndarray, size: tuple[int, int]) -> np.ndarray | None:
-    """Variance of every tile from second differences along both axes: what no neighbour has part in.
+    """Variance of every tile from second differences along both axes: noise that neighbours do not share.
 
     Parameters
     ----------

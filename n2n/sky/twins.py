@@ -190,7 +190,7 @@ def _mean(values: np.ndarray, axis: int) -> np.ndarray:
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Pearson's, of what is known in both; 0 of too little."""
+    """Pearson's correlation of pixels that are known in both; 0 where they are too few."""
     known = np.isfinite(a) & np.isfinite(b)
     if known.sum() < LEAST:
         return 0.0

@@ -54,10 +54,10 @@ def sample_variance(values, valid, weights, mean, units=None) -> np.ndarray:
 
 
 def standard_variance(weights: np.ndarray, sigma: np.ndarray) -> float:
-    """Variance that one standard exposure would have for a mean of exposures of such weights and noise: of their sky.
+    """Sky variance of one standard exposure, from the weights and the noise of the exposures of a mean.
 
-    ``sum w^2 sigma^2 / sum w``: the variance of the mean is this over the sum of weights. A weight is the inverse
-    variance times what seeing takes off, so that exposures of poor seeing have less noise than their weight says.
+    ``sum w^2 sigma^2 / sum w``. Divided by the sum of weights it is the variance of the mean. A weight is the inverse
+    variance, less where seeing was poor: such exposures have less noise than their weight says.
     """
     return float(np.sum((weights * sigma) ** 2) / np.sum(weights))
 
@@ -113,7 +113,7 @@ def smooth_variance(sample: np.ndarray, usable: np.ndarray, exposures: int, sky_
 
 
 def without_seeing(scatter: np.ndarray, image: np.ndarray, sky_variance: float, photon: float) -> np.ndarray:
-    """Variance of one standard exposure, at most what sky and photons make: `smooth_variance` holds seeing, too.
+    """Variance of one standard exposure without what seeing adds: at most what sky and photons make.
 
     Parameters
     ----------
@@ -180,7 +180,8 @@ def mean_variance(mean, weight, photon, sample, sky_variance: float, block: int 
 def _surface(sample: np.ndarray, block: int) -> tuple[np.ndarray, float] | None:
     """Quadratic surface through the means of blocks, and their median; None with too few of them.
 
-    Vignettes need no more, and no block's own scatter shows. Means, because samples of a variance are skewed.
+    A vignette needs no more terms, and the chance of a single block does not show. Means, no medians, because samples
+    of a variance are skewed.
     """
     height, width = sample.shape
     block = max(8, min(block, height // 4, width // 4))

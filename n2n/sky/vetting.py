@@ -1,4 +1,4 @@
-"""Whether masters did to lights what they should: a look at the result, which no header can talk out of.
+"""Whether masters did to lights what they should: told by a look at the result, whatever the headers say.
 
 Nothing here knows what is right; each function asks whether what came out can be explained by light at all. A right
 master must never be refused: nebulae, gradients, stars and a sky too dark to tell are no evidence.
@@ -36,7 +36,7 @@ class Finding:
 
 
 def noise_of(image: np.ndarray) -> float:
-    """Noise of one pixel by differences of neighbours; at least 1, since whole numbers hide less."""
+    """Noise of one pixel by differences of neighbours; at least 1 ADU, because whole numbers hide smaller noise."""
     thin = np.asarray(image[:: max(1, len(image) // 1000)], np.float32)
     return max(robust_sigma(np.diff(thin, axis=1)) / np.sqrt(2), 1.0)
 
@@ -223,8 +223,8 @@ def _noisier(lights: list[np.ndarray], flat: np.ndarray) -> str:
 def _shadows(field: np.ndarray, shape: np.ndarray) -> str:
     """Whether the flat's small shadows are missing in the lights.
 
-    Their depth in the lights, 1 where the flat is right, is known as well as the sky's own structure allows: what it
-    would be with the flat moved to any other place is what nebulae and noise can feign.
+    The depth of the shadows in the lights is 1 where the flat is right. How far nebulae and noise can change it is
+    found by moving the flat to all other places, where its shadows belong to nothing in the lights.
     """
     ours, theirs = _fine(field), _fine(shape)
     # Only what is a shadow, or a bright grain, for sure; how it looks in between does not matter.

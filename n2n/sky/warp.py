@@ -227,7 +227,7 @@ def _place(matrix, displace, x, y):
 def _anywhere(pixels, matrix, shape, place, rows: int = 64) -> np.ndarray:
     """Resample at any places with opencv's Lanczos-4: for large rotations and for distortion.
 
-    opencv rounds positions to 1/32 px, and Lanczos' centre is off; what is missing is made good along the gradient.
+    opencv rounds positions to 1/32 px, and Lanczos' centre is off; what is missing is added along the gradient.
     """
     warped = np.empty(shape, np.float32)
     back = np.linalg.inv(matrix[:, :2]).astype(np.float32)
@@ -254,7 +254,7 @@ def _anywhere(pixels, matrix, shape, place, rows: int = 64) -> np.ndarray:
 
 @functools.cache
 def _offsets() -> np.ndarray:
-    """How far beside 0/32 ... 31/32 px opencv's samples lie that are asked for there: what they show of a ramp."""
+    """How far opencv's samples lie beside the places asked for, 0/32 ... 31/32 px: measured on a ramp."""
     ramp = np.tile(np.arange(32, dtype=np.float32) - 16, (16, 1))
     steps = np.arange(32, dtype=np.uint16)
     whole = np.full((1, 32, 2), (16, 8), np.int16)
