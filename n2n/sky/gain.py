@@ -87,7 +87,7 @@ def gain_from_flats(frames: np.ndarray, zero: np.ndarray | float = 0.0, read_noi
 
 
 def read_noise_from_differences(frames: np.ndarray, step: float = 1.0) -> Measured | None:
-    """Noise of one bias frame: the spread of the difference of two, over root two. Of darks: that of their current, too.
+    """Noise of one bias frame: the spread of the difference of two, over root two. Of darks: that of the current, too.
 
     Parameters
     ----------

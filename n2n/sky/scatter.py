@@ -14,9 +14,10 @@ def variance_by_light(sample: np.ndarray, level: np.ndarray, usable: np.ndarray,
     """Variance of one standard exposure from its scatter alone, for groups whose gain is unknown.
 
     The variance of a pixel is the mean scatter of all pixels as bright, times a factor: how much more or less the
-    pixels around it scatter than others of their brightness. The factor is a mean of logarithms over so many neighbours that
-    chance changes it by 7 %, which takes more of them where there are fewer exposures. Simply smoothed, the variance
-    would carry the scatter of a star's core into its wings. Where there is light, a pixel's own scatter counts as well.
+    pixels around it scatter than others of their brightness. The factor is a mean of logarithms over so many
+    neighbours that chance changes it by 7 %, which takes more of them where there are fewer exposures. Simply smoothed,
+    the variance would carry the scatter of a star's core into its wings. Where there is light, a pixel's own scatter
+    counts as well.
 
     Parameters
     ----------
