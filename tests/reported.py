@@ -2,8 +2,10 @@
 
 import numpy as np
 from astropy.io import fits
+from frames import row_of
 
 from n2n.cli import main
+from n2n.formats.frametable import FRAME_COLUMNS
 from n2n.formats.products import write_fits
 from n2n.formats.tables import csv_text, write_json
 
@@ -99,9 +101,16 @@ def write_night(base, shape=(72, 96)):
     (model / "training.csv").write_text(
         "step,training_loss,validation_loss,learning_rate,seconds\n50,0.3,0.4,1e-3,1\n100,0.25,0.38,1e-3,2\n"
     )
-    lights = [{"group": "M31_Ha", "kind": "light", "notes": "gain unknown"}] * 9
-    lights.append({"group": "M45_L", "kind": "light", "notes": ""})
-    (folder / "frames.csv").write_text(csv_text(lights, ["group", "kind", "notes"]))
+    lights = [
+        row_of(
+            path=f"{NIGHT}/LIGHT/light_{index:02d}.fits",
+            sha256=f"{index:064x}",
+            group="M31_Ha" if index < 9 else "M45_L",
+            notes="gain unknown" if index < 9 else "",
+        )
+        for index in range(10)
+    ]
+    (folder / "frames.csv").write_text(csv_text(lights, list(FRAME_COLUMNS)))
     bad = [{"path": f"{NIGHT}/<script>alert(1)</script>.fits", "reason_code": "truncated", "reason": "a <b> & c"}]
     (folder / "quarantine.csv").write_text(csv_text(bad, ["path", "reason_code", "reason"]))
     return folder

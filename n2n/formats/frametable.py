@@ -1,7 +1,11 @@
-"""The two tables of a night, ``frames.csv`` and ``quarantine.csv``: rows of text, in a fixed order."""
+"""The two tables of a night, ``frames.csv`` and ``quarantine.csv``: rows of text, in a fixed order.
+
+What ``frames.csv`` holds is told by ``frames.schema.json`` beside this file.
+"""
 
 import csv
 import io
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,52 +13,10 @@ from n2n.errors import UserError
 from n2n.formats.atomic import write_text_if_changed
 from n2n.formats.tables import number
 
-FRAME_COLUMNS = (
-    "path",
-    "sha256",
-    "kind",
-    "group",
-    "chunk",
-    "batch",
-    "target",
-    "filter",
-    "filter_bw_nm",
-    "filter_raw",
-    "exptime_s",
-    "date_obs",
-    "camera",
-    "telescope",
-    "software",
-    "width",
-    "height",
-    "binning",
-    "gain_setting",
-    "offset",
-    "e_per_adu",
-    "read_noise_e",
-    "saturate_adu",
-    "pedestal_adu",
-    "temperature_c",
-    "bayer",
-    "row_order",
-    "rotator_deg",
-    "ra_deg",
-    "dec_deg",
-    "field_deg",
-    "panel",
-    "stage",
-    "done",
-    "stored",
-    "trim",
-    "subframe",
-    "flip",
-    "readout_mode",
-    "step",
-    "pixel_id",
-    "evidence",
-    "hdu",
-    "notes",
-)
+# Columns, types and allowed values stand in one place; rows are checked against it in the tests.
+SCHEMA = json.loads(Path(__file__).with_name("frames.schema.json").read_text(encoding="utf-8"))
+FRAME_COLUMNS = tuple(SCHEMA["properties"])
+KINDS = tuple(SCHEMA["properties"]["kind"]["enum"])  # of frames
 QUARANTINE_COLUMNS = ("path", "reason_code", "reason")
 
 

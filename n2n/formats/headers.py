@@ -16,8 +16,8 @@ from pathlib import PurePosixPath
 from n2n.errors import BadFrame
 from n2n.formats import done, quantities, readout, times
 from n2n.formats.filters import Filter, canonical_filter, filter_in_path, sanitise
+from n2n.formats.frametable import KINDS
 from n2n.formats.optics import field_deg
-from n2n.formats.overrides import KINDS
 from n2n.formats.profiles import Cards, Profile, first_number, first_text, keys_of, profile_of
 from n2n.formats.questions import UNKNOWN, ask
 

@@ -1,26 +1,7 @@
-"""What a user states about frames whose headers do not say it."""
+"""What a user states about frames whose headers do not say it. Fields and their values: n2n/config.schema.yaml."""
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
-
-KINDS = ("light", "bias", "dark", "flat", "darkflat")
-FIELDS = (
-    "kind",
-    "filter",
-    "target",
-    "exptime_s",
-    "e_per_adu",
-    "read_noise_e",
-    "saturate_adu",
-    "camera",
-    "gain_setting",
-    "offset",
-    "temperature_c",
-    "bayer",
-    "stage",
-    "checksum",
-    "skip",
-)
 
 
 def applying(overrides: dict[str, dict], path: str) -> dict:

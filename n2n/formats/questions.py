@@ -9,7 +9,6 @@ import re
 from pathlib import PurePosixPath
 
 from n2n.errors import BadFrame
-from n2n.formats.overrides import FIELDS
 
 UNKNOWN = "?"
 
@@ -52,7 +51,7 @@ def hint(path: str, fields: dict, word: str = "", where: str = "") -> str:
     where : {"", "file", "night"}, optional
         Offer the file alone, or the whole night.
     """
-    stated = ", ".join(f"{key}: {_value(fields[key])}" for key in FIELDS if key in fields)
+    stated = ", ".join(f"{key}: {_value(value)}" for key, value in fields.items())
     places = {"file": escaped(path), "night": escaped(PurePosixPath(path).parts[0])}
     narrow = bool({"kind", "filter"} & set(fields))
     pattern = json.dumps(places.get(where) or pattern_for(path, word, narrow), ensure_ascii=False)

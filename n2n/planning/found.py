@@ -47,7 +47,7 @@ VERSION = 2  # of what is found out about a file; raised when more is
 
 
 @dataclass
-class Night:
+class NightTables:
     """The state of a night on disk: accepted rows and quarantined ones by path, and the cache."""
 
     folder: Path
@@ -56,7 +56,7 @@ class Night:
     cache: dict[str, list] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, folder: Path) -> "Night":
+    def load(cls, folder: Path) -> "NightTables":
         """Read what earlier calls found; a folder without tables is a night not seen before."""
         frames = read_table(folder / "frames.csv", FRAME_COLUMNS)
         quarantine = read_table(folder / "quarantine.csv", QUARANTINE_COLUMNS)
@@ -89,7 +89,7 @@ class Night:
 
 
 @dataclass
-class New:
+class Candidate:
     """A file that has to be looked at: where, what the user states, and what reading it gave."""
 
     path: str
@@ -175,7 +175,7 @@ def _natural(path: str) -> list:
     return [(int(piece), piece) if piece.isdecimal() else (0, piece.lower()) for piece in pieces] + [(0, path)]
 
 
-def changed(state: Night, found: dict, overrides: dict[str, dict]) -> list[New]:
+def changed(state: NightTables, found: dict, overrides: dict[str, dict]) -> list[Candidate]:
     """List the files that the cache does not vouch for."""
     gone = {row["sha256"] for path, row in state.frames.items() if path not in found}
     new, copies = [], []
@@ -192,9 +192,9 @@ def changed(state: Night, found: dict, overrides: dict[str, dict]) -> list[New]:
         known = path in state.frames or path in state.quarantine
         same = known and entry and entry[:2] == signature(stat) and entry[3] == mark_of(stated)
         if not same:
-            new.append(New(path, file, stat, stated, found))
+            new.append(Candidate(path, file, stat, stated, found))
         elif path not in state.frames and (entry[2] in gone or entry[4:]):
-            copies.append(New(path, file, stat, stated, found))
+            copies.append(Candidate(path, file, stat, stated, found))
     # A copy whose original is gone, or was looked at anew, may take its place.
     again = {item.path for item in new}
     for item in copies:
@@ -208,9 +208,9 @@ def changed(state: Night, found: dict, overrides: dict[str, dict]) -> list[New]:
     return new
 
 
-def sample(new: list[New]) -> None:
+def sample(new: list[Candidate]) -> None:
     """Choose which files are searched for a colour mosaic: a few a folder, since its frames are of one camera."""
-    folders: dict[str, list[New]] = {}
+    folders: dict[str, list[Candidate]] = {}
     for item in new:
         folders.setdefault(item.path.rpartition("/")[0], []).append(item)
     for items in folders.values():
@@ -223,7 +223,7 @@ def mark_of(stated: dict) -> str:
     return json.dumps(stated, sort_keys=True, default=str) if stated else ""
 
 
-def settle(new: list[New], state: Night, settle_seconds: float) -> None:
+def settle(new: list[Candidate], state: NightTables, settle_seconds: float) -> None:
     """Wait once for the youngest files, and leave those that still change for the next call."""
     now = time.time()
     ages = {item.path: now - item.stat.st_mtime for item in new}
@@ -237,7 +237,7 @@ def settle(new: list[New], state: Night, settle_seconds: float) -> None:
             new.remove(item)
 
 
-def leave_for_later(item: New, state: Night) -> None:
+def leave_for_later(item: Candidate, state: NightTables) -> None:
     """Forget a file that still changes; the next call looks at it."""
     state.cache.pop(item.path, None)
     state.reject(item.path, BadFrame("still_writing", "the file is still changing; looked at again next time"))
@@ -248,7 +248,7 @@ def signature(stat: os.stat_result) -> list[int]:
     return [stat.st_size, stat.st_mtime_ns]
 
 
-def still(item: New) -> bool:
+def still(item: Candidate) -> bool:
     """Tell whether a file is as it was when it was found."""
     try:
         return signature(item.file.stat()) == signature(item.stat)

@@ -12,8 +12,8 @@ import numpy as np
 
 from n2n.errors import BadFrame
 from n2n.formats import fits, headers, rawframe, words
+from n2n.formats.frametable import KINDS
 from n2n.formats.headers import Inferred
-from n2n.formats.overrides import KINDS
 from n2n.formats.pixels import pixels_of, read_pixels
 from n2n.formats.profiles import Cards
 from n2n.formats.questions import UNKNOWN, ask
@@ -67,7 +67,7 @@ def study(item, known: str, max_image_bytes: int) -> Seen | None:
 
     Parameters
     ----------
-    item : n2n.planning.found.New
+    item : n2n.planning.found.Candidate
         The file.
     known : str
         SHA-256 of the content that was studied before; empty without one.
@@ -118,7 +118,7 @@ def inferred(item, others: Sequence[evidence.Look]) -> dict[str, Inferred]:
 
     Parameters
     ----------
-    item : n2n.planning.found.New
+    item : n2n.planning.found.Candidate
         The file, and what was seen in it.
     others : sequence of Look
         Of the other new frames of this night whose kind is open.

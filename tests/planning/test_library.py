@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import yaml
 from astropy.io import fits
+from frames import row_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,7 +37,7 @@ def frames(kind, number=4, **facts):
     row = FACTS | {"kind": kind, "exptime_s": EXPOSURES[kind]} | through | facts
     frames.count = getattr(frames, "count", 0) + number
     names = [f"{frames.count - index:06d}" for index in range(number)]
-    return [row | {"path": f"{kind}{name}", "sha256": name} for name in names]
+    return [row_of(**row, path=f"{kind}{name}", sha256=name.zfill(64)) for name in names]
 
 
 def choose(light=None, nights=None, **facts):

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from n2n.config import check_config
@@ -76,6 +79,11 @@ def test_another_way_of_training_makes_another_model(monkeypatch):
     before = name()
     monkeypatch.setitem(models.RECIPES, "train", models.RECIPES["train"] + 1)
     assert name() != before
+
+
+def test_planning_needs_no_torch():
+    program = "import sys; import n2n.planning.plan, n2n.planning.files; print({'torch', 'scipy'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "set()\n"
 
 
 def test_a_start_that_does_not_suit_the_network_is_refused_with_the_remedy():

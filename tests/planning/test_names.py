@@ -1,11 +1,11 @@
 """Names from outside fit into file names, and those that cannot be used are refused by name."""
 
 import pytest
+from frames import row_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from n2n.errors import UserError
-from n2n.formats.frametable import FRAME_COLUMNS
 from n2n.planning.masters import make_master
 from n2n.planning.models import model_id
 from n2n.planning.names import (
@@ -20,7 +20,7 @@ from n2n.planning.names import (
 )
 from n2n.planning.nights import find_nights
 
-ROW = dict.fromkeys(FRAME_COLUMNS, "") | {"sha256": "a" * 64, "camera": "Cam", "filter": "Ha"}
+ROW = row_of(path="n/a.fits", sha256="a" * 64, camera="Cam", filter="Ha")
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
 
 

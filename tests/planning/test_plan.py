@@ -1,6 +1,7 @@
 import json
 import os
 
+import frames
 import pytest
 
 from n2n.config import check_config
@@ -57,6 +58,7 @@ class Library:
                 | base
                 | {"path": path, "sha256": f"{self.count:064x}", "chunk": chunk, "batch": str(batch)}
             )
+        assert frames.problems(rows) == []
         write_table(self.root / "results" / night / "frames.csv", FRAME_COLUMNS, rows)
         (self.root / "raw" / night).mkdir(parents=True, exist_ok=True)
         for row in rows:

@@ -24,9 +24,6 @@ def night(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = write_night(tmp_path)
     (folder / "settings.json").write_text("{}")
-    (folder / "frames.csv").write_text("path,sha256\n" + "".join(
-        f"2026-10-03/LIGHT/light_{index:02d}.fits,{index:064x}\n" for index in range(10)
-    ))  # fmt: skip
     write_json(folder / "M31_Ha" / "calibration.json", {"dark": "dark-x", "flat": None})
     (folder.parent / "masters").mkdir()
     (folder.parent / "masters" / "dark-x.fits").write_bytes(b"dark")

@@ -7,10 +7,12 @@ import sys
 import numpy as np
 import pytest
 from astropy.io import fits
+from frames import problems
 
 from n2n.errors import UserError
 from n2n.formats.frametable import FRAME_COLUMNS, QUARANTINE_COLUMNS, read_table
-from n2n.planning import intake as stage
+from n2n.planning import found as finding
+from n2n.planning import reading
 from n2n.planning.intake import ingest
 
 NIGHT = "2026-01-02"
@@ -47,7 +49,7 @@ class Night:
     def ingest(self, **kwargs):
         options = {"overrides": {}, "settle_seconds": 0, "report": self.said.append}
         rows = ingest(self.raw, NIGHT, self.results, **options | kwargs)
-        assert rows == read_table(self.file("frames.csv"), FRAME_COLUMNS)
+        assert rows == read_table(self.file("frames.csv"), FRAME_COLUMNS) and problems(rows) == []
         both = {row["path"] for row in rows} & set(self.quarantine())
         assert not both
         return {row["path"].removeprefix(f"{NIGHT}/"): row for row in rows}
@@ -270,7 +272,7 @@ def test_a_file_that_changes_while_waited_for_is_left(night, monkeypatch):
         slept.append(seconds)
         path.write_bytes(whole + bytes(2880))
 
-    monkeypatch.setattr(stage.time, "sleep", grow)
+    monkeypatch.setattr(finding.time, "sleep", grow)
     assert not night.ingest(settle_seconds=3) and night.quarantine() == {"a.fits": "still_writing"}
     assert len(slept) == 1 and 0 < slept[0] <= 3
     assert list(night.ingest()) == ["a.fits"] and not night.quarantine()
@@ -291,7 +293,7 @@ def test_a_file_that_changes_while_read_is_left(night, monkeypatch):
 
 def test_old_files_are_not_waited_for(night, monkeypatch):
     os.utime(night.add("a.fits"), (1, 1))
-    monkeypatch.setattr(stage.time, "sleep", lambda _: pytest.fail("waited"))
+    monkeypatch.setattr(finding.time, "sleep", lambda _: pytest.fail("waited"))
     assert night.ingest(settle_seconds=3)
 
 
@@ -411,7 +413,7 @@ def test_progress_and_summary(night, monkeypatch):
         night.add(f"{number}.fits", SWCREATE="Homemade 1")
     night.add("x.fits", FILTER="?")
     clock = iter(range(100))
-    monkeypatch.setattr(stage.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(reading.time, "monotonic", lambda: next(clock))
     night.ingest()
     assert night.said[0] == f"ingest {NIGHT}: 1/5 frames"
     assert night.said[-3:] == [
