@@ -82,6 +82,21 @@ def test_what_is_said_to_be_in_a_module_is_in_it(document):
 
 
 @named
+def test_functions_named_after_their_module_are_in_it(document):
+    """``module: function, function`` as in the table of docs/architecture.md."""
+    told = re.findall(r"`(n2n/[\w/]+\.py)`: ((?:`\w+`(?:, )?)+)", document.read_text(encoding="utf-8"))
+    for path, names in told:
+        known = names_of(ROOT / path)
+        missing = [name for name in re.findall(r"\w+", names) if name not in known]
+        assert not missing, f"{path} has no {', '.join(missing)}"
+
+
+def test_the_way_of_an_exposure_is_followed_with_modules():
+    told = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert len(re.findall(r"`n2n/[\w/]+\.py`: `\w+`", told)) > 20
+
+
+@named
 def test_links_lead_somewhere(document):
     links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8"))
     for link in links:
@@ -122,3 +137,14 @@ def test_words_are_used():
 @pytest.mark.parametrize("path", ["README.md", "CONTRIBUTING.md", "docs/method.md", "docs/architecture.md"])
 def test_the_words_are_linked(path):
     assert "words.md" in (ROOT / path).read_text(encoding="utf-8")
+
+
+def test_a_background_is_a_level():
+    """Where an argument is a variance or a noise its name says so: `sky_variance`, `sky_sigma` (docs/words.md)."""
+    for room in ("group", "fidelity", "sky", "nets"):
+        for path in (ROOT / "n2n" / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.FunctionDef):
+                    every = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+                    wrong = {argument.arg for argument in every} & {"background", "background_sigma"}
+                    assert not wrong, f"{path.relative_to(ROOT)}: {node.name}"
