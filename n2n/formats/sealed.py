@@ -45,7 +45,7 @@ def damaged(path: Path, what: str, *beside: Path) -> UserError:
         Files that have to be made again, too.
     """
     # As a person may paste it: the workflow can have run in another folder than they are in.
-    names = shlex.join(str(Path(file).absolute()) for file in (path, *beside))
+    names = shlex.join(dict.fromkeys(str(Path(file).absolute()) for file in (path, *beside)))
     command = f"rm -r {names}" if Path(path).is_dir() else f"rm {names}"
     return UserError(f"{path} is damaged ({what}); delete it and run the same command again: {command}")
 

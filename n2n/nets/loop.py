@@ -88,6 +88,8 @@ def fit(
             start = state["step"]
             curves.rows = [tuple(row) for row in state["rows"]]
             report(f"resuming at step {start} of {steps}")
+        else:
+            report(f"{state_path} is damaged, or of another training: all steps are trained")
     began = time.monotonic()
     elapsed_before = curves.rows[-1][-1] if curves.rows else 0.0
     # Summed on the device: reading a loss at every step would make the GPU wait.

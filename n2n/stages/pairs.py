@@ -38,6 +38,12 @@ def run(args) -> None:
     for path, other in zip(args.registered[1:], others, strict=True):
         if other.reference != facts.reference:
             raise sealed.damaged(path, f"it is not on the grid of {args.registered[0]}", args.registered[0])
+    seen: set[str] = set()
+    for path, (contents, _) in zip(args.registered, chunks, strict=True):
+        names = {content["path"] for content in contents}
+        if names & seen:
+            raise sealed.damaged(path, f"{min(names & seen)} is in another chunk, too", *args.registered)
+        seen |= names
     everything = [Exposure.from_json(content) for contents, _ in chunks for content in contents]
     placed = [exposure for exposure in everything if not exposure.rejected]
     if not placed:

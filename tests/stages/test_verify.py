@@ -155,3 +155,44 @@ def test_what_is_no_fits_file_is_one_plain_line(night, capsys, tmp_path, content
 def test_a_missing_file_is_one_plain_line(night, capsys, tmp_path):
     status, said = verify(night, capsys, tmp_path / "none.fits")
     assert status == 1 and "none.fits does not exist" in said
+
+
+MADE_FROM = ["pairs.h5", "registered-*.h5", "candidate.h5", "stack.fits", "reference.json", "calibration.json"]
+MADE_FROM += ["vetted-*.json", "../../masters/dark-*.fits", "../../masters/flat-*.fits"]
+
+
+@pytest.fixture(scope="module")
+def whole(chain, tmp_path_factory):
+    """The product with all it was made from, as snakemake leaves it."""
+    base = tmp_path_factory.mktemp("whole")
+    folder = base / "results" / shipped(chain).folder.relative_to(shipped(chain).base / "results")
+    shutil.copytree(shipped(chain).folder, folder)
+    shutil.copytree(chain.results / "masters", base / "results" / "masters")
+    return folder
+
+
+@pytest.mark.parametrize("name", MADE_FROM)
+def test_damage_of_what_it_was_made_from_is_named(night, whole, capsys, name):
+    path = sorted(whole.glob(name))[0]
+    data = path.read_bytes()
+    assert verify(night, capsys, whole / "denoised.fits")[0] == 0
+    for damage in (data[:-100], bytes(len(data))):
+        path.write_bytes(damage)
+        status, said = verify(night, capsys, whole / "denoised.fits")
+        assert status == 1 and f"{path.name} is damaged" in said and "Traceback" not in said
+    path.write_bytes(data)
+
+
+def test_what_was_deleted_to_save_space_is_not_missed(night, whole, capsys):
+    for name in ("registered-000.h5", "candidate.h5"):
+        (whole / name).unlink()
+    status, said = verify(night, capsys, whole / "denoised.fits")
+    assert status == 0 and "files beside it that it was made from were checked" in said
+
+
+def test_a_damaged_description_of_the_network_is_found(night, capsys, tmp_path):
+    shutil.copytree(night.models, tmp_path / "models")
+    model = next((tmp_path / "models").rglob("model.json"))
+    change(model, 200)
+    status, said = verify(night, capsys, night.product, models=tmp_path / "models")
+    assert status == 1 and f"{model} is damaged" in said
