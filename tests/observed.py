@@ -1,12 +1,17 @@
 """A sky with stars and a nebula, a stack of it and two held-out parts, for the gates' tests."""
 
+from types import SimpleNamespace
+
 import numpy as np
 from scipy import ndimage
 
+from n2n.config import load_config, settings_of
 from n2n.fidelity.evidence import evidence
+from n2n.fidelity.images import Images, Shipped
 
 SHAPE = (256, 320)
 FWHM = 3.0
+SETTINGS = settings_of(SimpleNamespace(**load_config()["gates"]), "gates")
 ROWS, COLUMNS = np.indices(SHAPE)
 ALL = np.ones(SHAPE, bool)
 
@@ -63,6 +68,16 @@ class Sky:
         usable = np.ones(self.truth.shape, bool) if usable is None else usable
         twelve = np.full(self.truth.shape, 12.0)
         return evidence(denoised, self.stack, twelve, self.parts, twelve, usable)
+
+    def seen(self, denoised, **more):
+        """All that the gates look at; `more` takes the place of a part."""
+        full, twelve = np.ones(self.truth.shape, bool), np.full(self.truth.shape, 12.0)
+        return Images(**{
+            "denoised": denoised, "stack": self.stack, "depth": twelve, "variance": twelve,
+            "sigma": np.ones(self.truth.shape), "usable": full, "saturated": ~full, "fwhm": FWHM,
+            "shipped": Shipped(self.stack, denoised), "held_out": (self.parts[0][0] + self.parts[1][0]) / 2,
+            "halves": lambda: self.parts, "weight": np.ones(self.truth.shape),
+        } | more)  # fmt: skip
 
     def good(self, left=0.3):
         """The truth and a part of the noise."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from n2n.fidelity.ground import Ground, Measured
+from n2n.fidelity.ground import Ground, WeightedErrors
 from n2n.fidelity.risk import gain_of
 from n2n.fidelity.zones import BRIGHTNESSES
 from n2n.group.weights import noise_for_its_weight
@@ -11,7 +11,7 @@ FEWEST = 500  # pixels of a class that tell an error
 VAGUE = 0.05  # standard error of a scale that is not worth having
 
 
-def gain_by_brightness(found: Measured, classes: np.ndarray, usable: np.ndarray) -> list:
+def gain_by_brightness(found: WeightedErrors, classes: np.ndarray, usable: np.ndarray) -> list:
     """Gain of every class, from the faintest."""
     return [found.gain(usable & (classes == index)) for index in range(len(BRIGHTNESSES) + 1)]
 
@@ -30,7 +30,7 @@ def error_over_stack(gains: list, to_full: float = 1.0) -> np.ndarray:
     return np.clip(found, 0.01, 2.0).astype(np.float32)
 
 
-def variance_scale(on: Ground, found: Measured, classes, one_variance) -> np.ndarray:
+def variance_scale(ground: Ground, found: WeightedErrors, classes, one_variance) -> np.ndarray:
     """Scatter of the exposures over the variance they should have, of every class; float32, shape (n,).
 
     In bright light exposures differ by more than their noise: where a star lies between pixels, seeing over the field,
@@ -39,23 +39,25 @@ def variance_scale(on: Ground, found: Measured, classes, one_variance) -> np.nda
 
     Parameters
     ----------
-    on : Ground
-    found : Measured
+    ground : Ground
+    found : WeightedErrors
     classes : int ndarray, shape (h, w)
     one_variance : ndarray, shape (h, w)
         Of one standard exposure, any of all, from VAR of the stack.
     """
-    own = noise_for_its_weight(on.pairs, on.rest)
+    own = noise_for_its_weight(ground.group, ground.rest)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = found.scatter / (own * one_variance)
     result = [1.0]
-    for one in _means(ratio, on.usable, classes):
+    for one in _means(ratio, ground.usable, classes):
         told = one.pixels > FEWEST and one.error < VAGUE
         result.append(float(np.clip(one.value, 0.5, 2.0)) if told else result[-1])
     return np.array(result[1:], np.float32)
 
 
-def held_out_chi2(on: Ground, found: Measured, denoised, classes, one_variance, error: np.ndarray) -> list[dict]:
+def held_out_chi2(
+    ground: Ground, found: WeightedErrors, denoised, classes, one_variance, error: np.ndarray
+) -> list[dict]:
     """Mean of ``(C - D)^2 / (VAR of D + VAR of C)`` in every class: 1 where both variances are right.
 
     Most of the denominator is C's. C is brought to the seeing, scale and place of what was denoised before. The
@@ -63,8 +65,8 @@ def held_out_chi2(on: Ground, found: Measured, denoised, classes, one_variance, 
 
     Parameters
     ----------
-    on : Ground
-    found : Measured
+    ground : Ground
+    found : WeightedErrors
     denoised : ndarray, shape (h, w)
     classes : int ndarray, shape (h, w)
     one_variance : ndarray, shape (h, w)
@@ -72,12 +74,12 @@ def held_out_chi2(on: Ground, found: Measured, denoised, classes, one_variance, 
     error : ndarray
         `error_over_stack` of the classes at the depth of `denoised`.
     """
-    own, its = (noise_for_its_weight(on.pairs, chosen) for chosen in (on.rest, on.held_out))
+    own, its = (noise_for_its_weight(ground.group, chosen) for chosen in (ground.rest, ground.held_out))
     with np.errstate(divide="ignore", invalid="ignore"):
-        expected = one_variance * (own * error[classes] / on.depth + its / on.judge_depth)
+        expected = one_variance * (own * error[classes] / ground.depth + its / ground.judge_depth)
         chi2 = (found.judge_mean - denoised) ** 2 / expected
     result = []
-    for one, chance in zip(_means(chi2, on.usable, classes), found.chance, strict=True):
+    for one, chance in zip(_means(chi2, ground.usable, classes), found.chance, strict=True):
         told = one.as_dict() if one.pixels > FEWEST else {"value": None, "standard_error": None}
         if told["value"] is not None:
             told["standard_error"] = float(np.hypot(one.error, one.value * chance))

@@ -6,11 +6,12 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from n2n.fidelity.astrometry import centroids
+from n2n.fidelity.filtered import LOST, SEEING, Filtered, peaks
 from n2n.fidelity.recovery import forced_error, forced_flux, moffat_beta, moffat_fwhm, star_model
-from n2n.fidelity.sources import LOST, SEEING, Filtered, peaks
 
 CHANGED = 3.0  # sigma of the stack
 DECIDED = 1.0  # sigma of the held-out exposures from the middle between both
+SHOWN, SIDE = 12, 25  # sources that are shown, and pixels a side of their cut-outs
 COLUMNS = ("x", "y", "ra_deg", "dec_deg", "flux_stack", "flux_denoised", "flux_error", "change_sigma",
            "flux_held_out", "flux_held_out_error", "agrees_with")  # fmt: skip
 
@@ -47,6 +48,11 @@ class Changed:
         middle = (self.stack + self.denoised) / 2
         sided = np.sign(self.denoised - self.stack) * (self.held_out - middle) / noise
         return np.select([sided > DECIDED, sided < -DECIDED], ["denoised", "stack"], "undecided").tolist()
+
+    def counts(self) -> dict[str, int]:
+        """How many there are, in all and by the word of the held-out exposures."""
+        verdicts = self.verdicts()
+        return {"n": len(verdicts)} | {word: verdicts.count(word) for word in ("denoised", "stack", "undecided")}
 
 
 def changed_sources(light: Filtered, images, variances, half_light: float, bad: np.ndarray) -> Changed:
@@ -85,3 +91,16 @@ def changed_sources(light: Filtered, images, variances, half_light: float, bad: 
     order = np.argsort(-size)
     order = order[size[order] > CHANGED]
     return Changed(**{name: values[order] for name, values in vars(result).items()})
+
+
+def cut_outs(images, places: np.ndarray) -> np.ndarray:
+    """Pixels around the first `SHOWN` places in every image; ndarray, shape (images, n, SIDE, SIDE).
+
+    Beyond the border the nearest ones are repeated.
+    """
+    result = np.zeros((len(images), min(len(places), SHOWN), SIDE, SIDE), np.float32)
+    for image, cuts in zip(images, result, strict=True):
+        for cut, (x, y) in zip(cuts, places[:SHOWN], strict=True):
+            rows, columns = (np.arange(SIDE) - SIDE // 2 + round(place) for place in (y, x))
+            cut[:] = image[np.ix_(np.clip(rows, 0, image.shape[0] - 1), np.clip(columns, 0, image.shape[1] - 1))]
+    return result

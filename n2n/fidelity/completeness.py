@@ -14,8 +14,6 @@ import sep
 from scipy import ndimage, optimize, signal, special
 from scipy.spatial import KDTree
 
-from n2n.fidelity.gates.gate import Gate, at_least
-
 PURITY = 0.9
 THRESHOLDS = np.geomspace(0.5, 8, 186)  # sigma of the stack; what is fainter than the lowest is not called found
 REAL = 0.5  # share of a detection's light that the known scene must hold there for it to be no false one
@@ -231,15 +229,3 @@ def _drawn(ratio, searches, rng) -> list[float]:
         drawn = Search(value, rng.choice(false, rng.poisson(len(false))) if len(false) else false)
         reached.append(limits(ratio[stars], value > threshold(drawn)[0]))
     return [gained(*pair) for pair in zip(*reached, strict=True)]
-
-
-def depth_gate(depth: dict | None, limit: float) -> Gate:
-    """G4: stars the denoised image shows that the stack would not, as it is or after a filter, or the reverse."""
-    deeper = (depth or {}).get("delta_m90") or {}
-    value, error = (np.nan if deeper.get(key) is None else deeper[key] for key in ("value", "standard_error"))
-    return at_least(
-        "G4", "Depth", value, error, -limit,
-        "How much fainter stars are found than in the plain stack, as it is or after the best filter for stars, when "
-        "90 % of them are found and at most 10 % of all found are false. Judged by stars injected into every exposure.",
-        "mag",
-    )  # fmt: skip

@@ -6,7 +6,7 @@ import numpy as np
 
 from n2n.fidelity.risk import difference_error, gain_of, product_error, unseen_error
 from n2n.fidelity.zones import BRIGHTNESSES, ZONES, brightness_class
-from n2n.group.group import Pairs
+from n2n.group.group import Group
 from n2n.group.split import parts_of
 from n2n.group.weights import noise_for_its_weight
 from n2n.sky.seeing import Matcher
@@ -18,40 +18,43 @@ KNOWN = 0.02  # share of its variance to which the noise of a single exposure is
 BRIGHT = 5  # sigma of a single exposure; where others are brought to its seeing
 
 
-def errors(on, denoised, light, own, weight, zones, like):
+def errors(ground, denoised, light, own, weight, zones, like):
     """Error of the stack and of the denoised image, pixel by pixel, times `weight`; only sums over many mean anything.
 
     Parameters
     ----------
-    on : n2n.fidelity.ground.Ground
+    ground : n2n.fidelity.ground.Ground
     denoised, light : ndarray, shape (h, w)
         Denoised image, and one of all exposures with little noise, for `product_error`.
     own, weight : ndarray, shape (h, w)
-        Variance of `on.mean` from its scatter and inverse smooth variance, both 0 where not usable.
+        Variance of `ground.mean` from its scatter and inverse smooth variance, both 0 where not usable.
     zones : ndarray, shape (h, w)
         Of `light`.
     like : callable
-        Brings a mean of exposures to the seeing, scale and place of `on.mean` (`likeness.Matcher`).
+        Brings a mean of exposures to the seeing, scale and place of `ground.mean` (`n2n.sky.seeing.Matcher`).
 
     Returns
     -------
     before, after : ndarray, shape (h, w)
     judge_mean : ndarray, shape (h, w)
-        Mean of the held-out exposures, each in the air of `on.mean`; NaN where there is none. Where some lack a pixel
-        their seeing would else be another there than beside it.
+        Mean of the held-out exposures, each in the air of `ground.mean`; NaN where there is none. Where some lack a
+        pixel their seeing would else be another there than beside it.
     scatter : ndarray, shape (h, w)
-        Variance of one standard exposure, from parts of the exposures of `on.mean`, each in the air of all; NaN where
-        unknown.
+        Variance of one standard exposure, from parts of the exposures of `ground.mean`, each in the air of all; NaN
+        where unknown.
     chance : ndarray
         `_Parts.chance`.
     """
     usable = zones >= 0
-    denoised, light, mean = (np.where(usable, image, 0) for image in (denoised, light, on.mean))
-    parts = ((*on.pairs.mean(part)[:2], judging) for part, judging in parts_of(on.pairs, on.held_out, on.rest))
+    denoised, light, mean = (np.where(usable, image, 0) for image in (denoised, light, ground.mean))
+    parts = (
+        (*ground.group.mean(part)[:2], judging)
+        for part, judging in parts_of(ground.group, ground.held_out, ground.rest)
+    )
     parts = ((like(part), depth, judging) for part, depth, judging in parts)
-    seen = _Parts(denoised, weight, brightness_class(denoised, on.sky_sigma))
+    seen = _Parts(denoised, weight, brightness_class(denoised, ground.sky_sigma))
     faint = usable & (zones != ZONES.index("stars"))
-    judged, stack = product_error([denoised, mean], light, weight, faint, seen.watch(parts), on.pairs.meta["fwhm_px"])
+    judged, stack = product_error([denoised, mean], light, weight, faint, seen.watch(parts), ground.group.facts.fwhm_px)
     judge_mean, scatter, chance = seen.held_out(), seen.scatter(), seen.chance()
     del seen
     before = weight * own
@@ -134,47 +137,48 @@ class _Parts:
         return np.where(self._count > 1, scatter, np.nan)
 
 
-def single_exposure(pairs: Pairs, denoised, judged, light, attributes, scatter, zones) -> dict:
+def single_exposure(group: Group, single: int, held_out, denoised, judged, light, scatter, zones) -> dict:
     """Gain for one held-out exposure, judged by the other held-out ones.
 
     Parameters
     ----------
-    pairs : Pairs
+    group : Group
+    single : int
+        The exposure, by its place in the group.
+    held_out : int ndarray
+        Exposures of C, of which it is one.
     denoised : ndarray, shape (h, w)
         What was made of the exposure.
     judged : ndarray, shape (h, w)
         The denoised stack, which has none of the noise of the exposure.
     light : ndarray, shape (h, w)
         Image of all exposures with little noise, for `product_error`.
-    attributes : mapping
-        `single` and `held_out`, as candidate.h5 has them.
     scatter : ndarray, shape (h, w)
         Variance of one standard exposure, without what seeing does to stars.
     zones : ndarray, shape (h, w)
         Of `light`.
     """
-    single = int(attributes["single"])
-    others = np.array([i for i in attributes["held_out"] if i != single])
-    exposure, depth, _ = pairs.mean([single])
-    judge_mean, _, _ = pairs.mean(others)
+    others = np.array([i for i in held_out if i != single])
+    exposure, depth, _ = group.mean([single])
+    judge_mean, _, _ = group.mean(others)
     usable = np.isfinite(exposure) & np.isfinite(judge_mean) & np.isfinite(scatter) & (zones >= 0)
     # Its weight is less than its noise says where its seeing was poor.
-    judges = np.asarray(attributes["held_out"], int)
-    noise = noise_for_its_weight(pairs, np.array([single]), np.setdiff1d(np.arange(len(pairs.frames)), judges))
+    rest = np.setdiff1d(np.arange(len(group.exposures)), held_out)
+    noise = noise_for_its_weight(group, np.array([single]), rest)
     with np.errstate(divide="ignore", invalid="ignore"):
         own = np.where(usable, noise * scatter / depth, 0)
-        weight = np.where(usable, depth / pairs.variance, 0)
+        weight = np.where(usable, depth / group.variance, 0)
     denoised, exposure, judge_mean = (np.where(usable, image, 0) for image in (denoised, exposure, judge_mean))
     judged, light = (np.where(usable, image, 0) for image in (judged, light))
     with np.errstate(divide="ignore"):
         like = Matcher(judged, exposure, np.where(own > 0, 1 / own, 0), usable & (judged > BRIGHT * np.sqrt(own)))
     before, after = weight * own, difference_error(denoised, exposure, like(judge_mean), own, weight)
-    parts = ((*pairs.mean(part)[:2], judging) for part, judging in parts_of(pairs, others, np.array([single])))
+    parts = ((*group.mean(part)[:2], judging) for part, judging in parts_of(group, others, np.array([single])))
     faint = usable & (zones != ZONES.index("stars"))
     # Little more is left of an exposure's noise than what is not known of it: no telling what products do not see.
-    (found,) = product_error([denoised], light, weight, faint, parts, pairs.meta["fwhm_px"])
+    (found,) = product_error([denoised], light, weight, faint, parts, group.facts.fwhm_px)
     after = np.where(np.isfinite(found), (1 + BEYOND) * found, after)
-    result = {"filename": pairs.frames[single]["path"]}
+    result = {"filename": group.exposures[single].path}
     for index, name in [(None, "all"), *enumerate(ZONES)]:
         chosen = usable if index is None else usable & (zones == index)
         gain = gain_of(before, after, chosen)

@@ -8,7 +8,7 @@ from scipy import ndimage
 from n2n.fidelity.errors import BEYOND_ERROR, errors
 from n2n.fidelity.risk import Gain, gain_of
 from n2n.fidelity.zones import NEAR_SATURATED, ZONES, divide
-from n2n.group.group import Pairs
+from n2n.group.group import Group
 from n2n.sky.scatter import noise_model
 from n2n.sky.seeing import Matcher
 
@@ -22,7 +22,7 @@ class Ground:
 
     Attributes
     ----------
-    pairs : Pairs
+    group : Group
     held_out, rest : int ndarray
         Exposures of C, and the others.
     mean, depth : ndarray
@@ -36,7 +36,7 @@ class Ground:
     usable : ndarray of bool
     """
 
-    pairs: Pairs
+    group: Group
     held_out: np.ndarray
     rest: np.ndarray
     mean: np.ndarray
@@ -49,13 +49,13 @@ class Ground:
 
 
 @dataclass(frozen=True)
-class Measured:
+class WeightedErrors:
     """Errors of stack and denoised image, weighted, pixel by pixel; arrays of shape (h, w).
 
     `zones` are for gains: chosen by an image of all exposures (`fidelity.risk`), and so not for what is to be compared
     with the held-out ones alone.  `judge_mean` is the mean of the held-out exposures, and `scatter` the variance of one
-    standard exposure, when all have the seeing, scale and place of the mean of those that were denoised; `chance` is by
-    how much, of itself, a mean square of exposures is uncertain since they are few, for every class of brightness.
+    standard exposure, when all have the seeing, scale and place of the mean of those that were denoised. `chance` is
+    the relative error that a mean square of exposures has because they are few, for every class of brightness.
     """
 
     before: np.ndarray
@@ -85,56 +85,57 @@ class Measured:
         }
 
 
-def ground(pairs: Pairs, held_out: np.ndarray) -> Ground:
+def ground_of(group: Group, held_out: np.ndarray) -> Ground:
     """Put together what `held_out` judges."""
-    rest = np.setdiff1d(np.arange(len(pairs.frames)), held_out)
-    mean, depth, _ = pairs.mean(rest)
-    judge_mean, judge_depth, _ = pairs.mean(held_out)
-    scatter = pairs.scatter(rest, mean)
+    rest = np.setdiff1d(np.arange(len(group.exposures)), held_out)
+    mean, depth, _ = group.mean(rest)
+    judge_mean, judge_depth, _ = group.mean(held_out)
+    scatter = group.scatter(rest, mean)
     usable = np.isfinite(mean) & np.isfinite(judge_mean) & np.isfinite(scatter) & (depth > 0)
-    usable &= ~ndimage.binary_dilation(pairs.saturated, iterations=NEAR_SATURATED)
-    sky_sigma = sky_noise(pairs, depth)
-    return Ground(pairs, held_out, rest, mean, depth, judge_mean, judge_depth, scatter, sky_sigma, usable)
+    usable &= ~ndimage.binary_dilation(group.saturated, iterations=NEAR_SATURATED)
+    sky_sigma = sky_noise(group, depth)
+    return Ground(group, held_out, rest, mean, depth, judge_mean, judge_depth, scatter, sky_sigma, usable)
 
 
-def sky_noise(pairs: Pairs, depth: np.ndarray) -> np.ndarray:
+def sky_noise(group: Group, depth: np.ndarray) -> np.ndarray:
     """Noise of the sky in a mean of that depth; shape (h, w)."""
-    return np.sqrt(pairs.meta["variance_background"] / np.maximum(depth, 1e-6))
+    return np.sqrt(group.facts.sky_variance / np.maximum(depth, 1e-6))
 
 
-def light_of_all(pairs: Pairs) -> np.ndarray:
+def light_of_all(group: Group) -> np.ndarray:
     """Mean of all exposures, smoothed by their stars; shape (h, w)."""
-    mean, depth, _ = pairs.mean()
-    known, sigma = np.isfinite(mean) & (depth > 0), (pairs.meta["fwhm_px"] or 3.0) / 2.3548
+    mean, depth, _ = group.mean()
+    known, sigma = np.isfinite(mean) & (depth > 0), (group.facts.fwhm_px or 3.0) / 2.3548
     near = ndimage.gaussian_filter(known.astype(np.float32), sigma)
     return ndimage.gaussian_filter(np.where(known, mean, 0), sigma) / np.maximum(near, 0.01)
 
 
-def measure(on: Ground, denoised: np.ndarray, light: np.ndarray) -> Measured:
+def weighted_errors(ground: Ground, denoised: np.ndarray, light: np.ndarray) -> WeightedErrors:
     """Errors of `denoised` and of the stack of A and B.
 
     Parameters
     ----------
+    ground : Ground
     denoised, light : ndarray, shape (h, w)
         The image that is judged, and one with little noise to which every exposure gave its weight, held out or not:
         what the network makes of all, or `light_of_all`.
     """
     light = np.nan_to_num(light)
-    zones = divide(light, on.sky_sigma, on.usable)
+    zones = divide(light, ground.sky_sigma, ground.usable)
     own_light = np.nan_to_num(denoised)
     with np.errstate(divide="ignore", invalid="ignore"):
-        smooth, own = on.pairs.variance / on.depth, on.scatter / on.depth
-    model = noise_model(own, denoised, on.sky_sigma, on.usable)
+        smooth, own = ground.group.variance / ground.depth, ground.scatter / ground.depth
+    model = noise_model(own, denoised, ground.sky_sigma, ground.usable)
     # To the scatter of stars their seeing, which is to be found, adds more than noise does.
-    noise = np.where(on.usable, 1 / (smooth if model is None else model), 0)
-    bright = on.usable & (denoised > BRIGHT * on.sky_sigma)
+    noise = np.where(ground.usable, 1 / (smooth if model is None else model), 0)
+    bright = ground.usable & (denoised > BRIGHT * ground.sky_sigma)
     # Saturated stars are light, too: without them their halos would end in a cliff.
-    like = Matcher(own_light, on.mean, noise, bright)
+    like = Matcher(own_light, ground.mean, noise, bright)
     if model is not None:
         # A weight from the scatter that it is to weigh would be large where the scatter is small by chance.
         smooth = np.where(smooth > UNLIKELY * model, smooth, model)
-        own = np.where((zones == ZONES.index("stars")) & (denoised > 10 * on.sky_sigma), model, own)
-    weight, own = np.where(on.usable, 1 / smooth, 0), np.where(on.usable, own, 0)
+        own = np.where((zones == ZONES.index("stars")) & (denoised > 10 * ground.sky_sigma), model, own)
+    weight, own = np.where(ground.usable, 1 / smooth, 0), np.where(ground.usable, own, 0)
     del own_light, smooth, model, noise, bright
-    before, after, *seen = errors(on, denoised, light, own, weight, zones, like)
-    return Measured(before, after, weight, zones, *seen)
+    before, after, *seen = errors(ground, denoised, light, own, weight, zones, like)
+    return WeightedErrors(before, after, weight, zones, *seen)

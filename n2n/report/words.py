@@ -10,22 +10,6 @@ SIGNS = {"FAIL": "✕", "WARN": "!", "PASS": "✓", "INFO": "–"}
 ZONES = {"background": "empty sky", "extended": "nebulae and galaxies", "stars": "stars"}
 
 
-# What a failed gate means, by the beginning of its title.
-WRONGS = {
-    "G2": {"": "Light was {}"},
-    "G3": {"Invented": "Structure was invented", "": "The held-out exposures were not held out"},
-    "G5": {
-        "Invented stars": "Stars were invented",
-        "Invented": "Dark spots were invented",
-        "Erased": "Faint stars were erased",
-        "": "Stars were lost",
-    },
-    "G7": {"Place": "Stars were moved", "": "Stars were thrown about"},
-    "G9": {"More": "More than noise was removed", "": "Light of stars was {}"},
-    "G12": {"": "Tiles show a step"},
-}
-
-
 def verdict_of(facts: dict) -> str:
     """``FAIL``, ``WARN`` or ``PASS``; whatever is not known counts as WARN."""
     verdict = facts.get("qastat")
@@ -81,33 +65,15 @@ def measured(gate: dict) -> str:
 
 
 def failure(gate: dict) -> str:
-    """What went wrong at a gate that failed, in plain words: one clause without a full stop."""
-    name, value = gate.get("name"), gate.get("value") or 0.0
+    """What went wrong at a gate that failed, in its own plain words: one clause without a full stop."""
+    # Here, because gates load much, and who only tells a night's verdicts needs none of it.
+    from n2n.fidelity.gates import check_of
+
+    value = gate.get("value") or 0.0
+    check = check_of(gate.get("name"), gate["title"])
+    words = check.wrong(value) if check else "{title}: {measured}"
     size = plus_minus(abs(value), gate.get("uncertainty")) + unit_of(gate)
-    if name == "G1" and gate["title"] == "Gain":
-        return f"Denoising gained too little: worth {measured(gate)} the exposures"
-    if name == "G1":
-        where = gate["title"].removeprefix("Gain ")
-        return f"Denoising did harm {where}: worth only {measured(gate)} the exposures"
-    if name in WRONGS:
-        title, _, where = gate["title"].partition(", ")
-        words = next(words for start, words in WRONGS[name].items() if title.startswith(start))
-        said = f"{words.format('lost' if value < 0 else 'added')}: {size}"
-        return f"{said} ({where})" if where else said
-    if name == "G4":
-        return f"Faint stars were lost: they are found {size} less deep than in the plain stack"
-    if name == "G6":
-        which = gate["title"].partition(", ")[2]
-        return f"Stars became {size} {'brighter' if value > 0 else 'fainter'} ({which})"
-    if name == "G8":
-        return f"Stars became {size} {'wider' if value > 0 else 'narrower'}"
-    if name == "G10" and gate["title"].startswith("Evenness"):
-        return f"The sky became uneven by {size}"
-    if name == "G10":
-        return f"The sky became {size} {'brighter' if value > 0 else 'darker'}"
-    if name == "G11":
-        return f"{counted(round(value), 'saturated pixel')} {'was' if round(value) == 1 else 'were'} changed"
-    return f"{gate['title']}: {measured(gate)}"
+    return words.format(size=size, measured=measured(gate), title=gate["title"])
 
 
 def reasons_of(facts: dict, limits: bool = True) -> list[str]:

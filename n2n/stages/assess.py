@@ -5,26 +5,27 @@ stack, marked as such and with the reason, when one failed or nothing could be p
 """
 
 import json
-from functools import partial
 from pathlib import Path
 
-import h5py
+import numpy as np
 from astropy.io import fits
 
-from n2n.config import add_settings
-from n2n.fidelity.judge import judge
+from n2n.config import add_settings, settings_of
+from n2n.fidelity.judge import Candidate, judge
+from n2n.formats import sealed
 from n2n.formats.products import read_product, set_cards, write_fits
 from n2n.formats.provenance import (
     denoise_cards,
     history_line,
     identity_cards,
-    product_hdus,
     provenance_id,
     quality_cards,
     versions,
 )
-from n2n.formats.tables import write_json
-from n2n.group.group import Pairs
+from n2n.formats.tables import read_json, write_json
+from n2n.group.cards import product_hdus
+from n2n.group.exposure import total_exposure
+from n2n.group.group import Group
 from n2n.log import logger
 from n2n.report.calibration import calibration_of
 from n2n.report.changed import write_changed, write_nothing
@@ -47,10 +48,12 @@ def add_arguments(parser) -> None:
 
 def run(args) -> None:
     """Execute the stage."""
-    pairs = Pairs(args.pairs)
+    group = Group(args.pairs)
     header, stack = read_product(args.stack, "VAR", "MASK", "COVERAGE")
-    facts = describe(pairs, args)
-    with h5py.File(args.candidate, "r") as candidate:
+    facts = describe(group, args)
+    group.check_stack(args.stack, stack["IMAGE"])
+    with sealed.opened(args.candidate) as candidate:
+        group.check_made(args.candidate, candidate.attrs["pairs"])
         refused = candidate.attrs.get("refused")
         if refused:
             facts |= {"product": "STACK", "qastat": "WARN", "reason": refused, "gates": []}
@@ -59,20 +62,25 @@ def run(args) -> None:
             write_nothing(args.output.parent)
         else:
             facts["model"], settings = (json.loads(candidate.attrs[name]) for name in ("model", "settings"))
-            image, variance, mask = judge(
-                pairs, stack, candidate, header, facts, args, partial(write_changed, args.output.parent)
-            )
+            found = judge(
+                group, stack, candidate_of(candidate, facts["model"], settings),
+                injected(group, args.injected), settings_of(args, "gates"),
+            )  # fmt: skip
+            image, variance, mask = found.image, found.variance, found.mask
+            facts |= found.facts
+            write_changed(args.output.parent, found.changed, found.cut_outs, header)
+            header["PROCTYPE"] = found.proctype
             set_cards(header, denoise_cards(facts["model"], settings, facts))
-    facts["prov_id"] = provenance_id(facts, [*pairs.frames, *pairs.left_out])
+    facts["prov_id"] = provenance_id(facts, {exposure.sha256: not exposure.rejected for exposure in group.everything})
     set_cards(header, quality_cards(facts) | identity_cards(facts))
     header.add_history(
-        history_line("assess", f"{facts['product']} {len(pairs.frames)} frames QASTAT={facts['qastat']}")
+        history_line("assess", f"{facts['product']} {len(group.exposures)} frames QASTAT={facts['qastat']}")
     )
     extra = [fits.ImageHDU(stack["IMAGE"], name="STACK")]
     extra[0].header["BUNIT"] = header["BUNIT"]
     write_fits(
         args.output,
-        product_hdus(image, header, variance, mask, stack["COVERAGE"], pairs.frames, pairs.left_out, extra),
+        product_hdus(image, header, variance, mask, stack["COVERAGE"], group.everything, extra),
     )
     folder = args.output.parent
     before_after_png(folder / "before_after.png", stack["IMAGE"], image, facts)
@@ -81,42 +89,66 @@ def run(args) -> None:
     logger.info("%s: %s", facts["qastat"], facts.get("headline") or facts["reason"])
 
 
-def describe(pairs: Pairs, args) -> dict:
+def candidate_of(file, model: dict, settings: dict) -> Candidate:
+    """The candidate of an open candidate.h5; its images are read when they are asked for.
+
+    Parameters
+    ----------
+    file : h5py.File
+        It stays open for as long as the candidate is used.
+    model, settings : dict
+        What made it, and how, as its attributes say.
+    """
+    return Candidate(
+        read=lambda name: file[name][:], held_out=np.asarray(file.attrs["held_out"], int),
+        single=int(file.attrs["single"]), tile=settings["tile"], overlap=settings["overlap"],
+        untrained=model.get("untrained") or "",
+    )  # fmt: skip
+
+
+def injected(group: Group, path: Path | None) -> dict:
+    """What `n2n inject` found on the same pairs.h5; empty where it was not run."""
+    if not path:
+        return {}
+    facts = read_json(path)
+    group.check_made(path, facts.pop("pairs"))
+    return facts
+
+
+def describe(group: Group, args) -> dict:
     """What is known before any judging."""
-    row, folder = pairs.meta["row"], args.pairs.resolve().parent
-    everything = sorted([*pairs.frames, *pairs.left_out], key=lambda entry: entry["path"])
+    facts, everything = group.facts, [exposure.to_json() for exposure in group.everything]
     columns = ("date_obs", "fwhm_px", "ellipticity", "background", "background_rms", "n_stars")
     columns += ("transparency", "rms_px", "overlap", "weight", "block")
-    exposures = [float(entry["exptime_s"]) for entry in pairs.frames if entry["exptime_s"]]
     return {
         "schema": SCHEMA,
-        "night": folder.parent.name,
-        "group": folder.name,
-        "target": row["target"],
-        "filter": row["filter"],
-        "unit": pairs.meta["unit"],
+        "night": group.night,
+        "group": group.name,
+        "target": facts.target,
+        "filter": facts.filter,
+        "unit": facts.unit,
         "exposures": {
             "found": len(everything),
-            "used": len(pairs.frames),
-            "training": int((pairs.blocks != "C").sum()),
-            "held_out": int((pairs.blocks == "C").sum()),
-            "total_s": sum(exposures) or None,
+            "used": len(group.exposures),
+            "training": int((group.blocks != "C").sum()),
+            "held_out": int((group.blocks == "C").sum()),
+            "total_s": total_exposure(group.exposures) or None,
         },
-        "reference": pairs.meta["reference"],
-        "limits": pairs.meta["limits"],
+        "reference": facts.reference,
+        "limits": facts.limits,
         "calibration": [
-            *calibration_of(args.calibration, args.vetted, pairs.frames),
-            *(f"gain: {note}" for note in pairs.meta.get("notes", [])),
+            *calibration_of(args.calibration, args.vetted, [exposure.row for exposure in group.exposures]),
+            *(f"gain: {note}" for note in facts.notes),
         ],
         "frames": [
             {
-                "filename": entry["path"],
-                "sha256": entry["sha256"],
-                "accepted": not entry["rejected"],
-                "reasons": entry["rejected"],
-                **{column: entry.get(column) for column in columns},
+                "filename": content["path"],
+                "sha256": content["sha256"],
+                "accepted": not content["rejected"],
+                "reasons": content["rejected"],
+                **{column: content.get(column) for column in columns},
             }
-            for entry in everything
+            for content in everything
         ],
         "versions": versions(),
     }

@@ -48,16 +48,15 @@ def test_exposures_whose_seeing_took_weight_are_less_noisy_than_their_weight_say
     rng = np.random.default_rng(0)
     noise, seeing = rng.uniform(0.8, 1.3, 20), rng.uniform(0.5, 1.0, 20)
     weights, held_out = seeing / noise**2, np.arange(0, 20, 4)
-    frames = [{"noise": sigma} for sigma in noise]
-    pairs = SimpleNamespace(weights=weights, frames=frames)
+    group = SimpleNamespace(weights=weights, sky_sigma=noise)
     pixels = rng.normal(0, noise[:, None], (20, 200_000))
 
     def variance_times_weight(chosen):
         return np.average(pixels[chosen], axis=0, weights=weights[chosen]).var() * weights[chosen].sum()
 
     expected = variance_times_weight(held_out) / variance_times_weight(slice(None))
-    assert noise_for_its_weight(pairs, held_out) == pytest.approx(expected, rel=0.02)
+    assert noise_for_its_weight(group, held_out) == pytest.approx(expected, rel=0.02)
     rest = np.setdiff1d(np.arange(20), held_out)
-    assert noise_for_its_weight(pairs, held_out, rest) == pytest.approx(
+    assert noise_for_its_weight(group, held_out, rest) == pytest.approx(
         variance_times_weight(held_out) / variance_times_weight(rest), rel=0.02
     )

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from observed import SETTINGS
 from scipy import ndimage
 
 from n2n.fidelity.completeness import (
@@ -8,12 +9,12 @@ from n2n.fidelity.completeness import (
     THRESHOLDS,
     Matched,
     Search,
-    depth_gate,
     depths,
     limits,
     search,
     threshold,
 )
+from n2n.fidelity.gates.depth import depth_verdict
 
 SHAPE, FWHM, STEP = (480, 480), 3.0, 16
 
@@ -63,8 +64,8 @@ def sky():
     return Sky()
 
 
-def verdict(depth, limit=0.05):
-    return depth_gate(depth, limit).verdict
+def verdict(depth):
+    return depth_verdict(depth, SETTINGS).verdict
 
 
 def test_the_matched_filter_gives_a_stars_signal_to_noise_ratio(sky):
@@ -95,7 +96,7 @@ def test_no_denoiser_at_all_is_as_deep_as_the_filter_because_it_can_still_be_app
 def test_a_denoiser_that_erases_faint_stars_fails(sky):
     kept = sky.painted(np.where(sky.ratio > 9, sky.flux, 0))
     depth = sky.depth(sky.scene + kept, sky.scene)
-    gate = depth_gate(depth, 0.05)
+    gate = depth_verdict(depth, SETTINGS)
     assert gate.verdict == "FAIL" and gate.value < -0.3 and gate.name == "G4"
     assert depth["images"]["denoised"]["snr90"] == pytest.approx(9, rel=0.15)
 
@@ -165,10 +166,6 @@ def test_the_error_of_the_depth_is_that_between_realisations():
     spread = np.std([depth["value"] for depth in found], ddof=1)
     claimed = np.mean([depth["standard_error"] for depth in found])
     assert 0.4 * spread < claimed < 2.5 * spread
-
-
-def test_an_unknown_depth_is_not_judged():
-    assert depth_gate(None, 0.05).verdict == depth_gate({"delta_m90": {"value": None}}, 0.05).verdict == "INFO"
 
 
 def test_ways_of_searching_have_names(sky):

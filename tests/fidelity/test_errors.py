@@ -1,11 +1,14 @@
 """What is told of a single exposure, against a truth that is known."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
 from n2n.fidelity.errors import single_exposure
 from n2n.fidelity.zones import divide
+from n2n.group.exposure import Exposure
 
 SIDE, SIGMA, FWHM = 384, 3.0, 3.0
 
@@ -18,11 +21,12 @@ class Night:
         impulses = np.zeros((SIDE, SIDE))
         impulses[tuple(rng.integers(10, SIDE - 10, (2, 60)))] = np.exp(rng.uniform(4, 9, 60))
         self.truths = [ndimage.gaussian_filter(impulses, FWHM / 2.3548 * (1.2 if i % 3 else 1.0)) for i in range(10)]
-        self.exposures = [rng.normal(truth, noise) for truth in self.truths]
+        self.images = [rng.normal(truth, noise) for truth in self.truths]
         self.weights = np.array([0.7 if i % 3 else 1.0 for i in range(10)])
-        self.frames = [{"noise": noise, "pointing": i, "path": f"{i}.fits"} for i in range(10)]
+        self.exposures = [Exposure.from_row({"path": f"{i}.fits"}) for i in range(10)]
+        self.pointings, self.sky_sigma = np.arange(10), np.full(10, noise)
         self.variance = np.full((SIDE, SIDE), self.standard())
-        self.meta = {"fwhm_px": FWHM}
+        self.facts = SimpleNamespace(fwhm_px=FWHM)
 
     def standard(self, held_out=()):
         """Variance of one standard exposure, as the scatter of those not held out tells it."""
@@ -32,7 +36,7 @@ class Night:
     def mean(self, chosen):
         weights = self.weights[chosen]
         return (
-            np.average(np.array(self.exposures)[chosen], axis=0, weights=weights),
+            np.average(np.array(self.images)[chosen], axis=0, weights=weights),
             np.full((SIDE, SIDE), weights.sum()),
             None,
         )
@@ -44,12 +48,11 @@ def test_the_gain_of_a_single_exposure_is_that_of_the_truth(single, left):
     """Whether its seeing was good or poor, and however little of the noise is left."""
     for seed in range(2):
         night = Night(seed)
-        denoised = night.truths[single] + left * (night.exposures[single] - night.truths[single])
+        denoised = night.truths[single] + left * (night.images[single] - night.truths[single])
         zones = divide(denoised, np.full((SIDE, SIDE), SIGMA), np.ones((SIDE, SIDE), bool))
         held_out = np.array([0, 1, 4, 6, 7, 9])
-        attributes = {"single": single, "held_out": held_out}
         scatter = np.full((SIDE, SIDE), night.standard(held_out))
-        found = single_exposure(night, denoised, night.truths[0], night.truths[0], attributes, scatter, zones)
+        found = single_exposure(night, single, held_out, denoised, night.truths[0], night.truths[0], scatter, zones)
         assert found["filename"] == f"{single}.fits"
         for name in ("all", "background", "stars"):
             value, error = found[name]["value"], found[name]["standard_error"]
@@ -60,9 +63,9 @@ def test_the_gain_of_a_single_exposure_is_that_of_the_truth(single, left):
 
 def test_without_two_other_exposures_the_noise_alone_tells():
     night = Night(3)
-    denoised = night.truths[0] + 0.5 * (night.exposures[0] - night.truths[0])
+    denoised = night.truths[0] + 0.5 * (night.images[0] - night.truths[0])
     zones = np.zeros((SIDE, SIDE), np.int8)
-    attributes = {"single": 0, "held_out": np.array([0, 3])}
     scatter = np.full((SIDE, SIDE), night.standard([0, 3]))
-    found = single_exposure(night, denoised, night.truths[0], night.truths[0], attributes, scatter, zones)
+    truth = night.truths[0]
+    found = single_exposure(night, 0, np.array([0, 3]), denoised, truth, truth, scatter, zones)
     assert found["all"]["value"] == pytest.approx(4, rel=0.15)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from n2n.fidelity.injection import CELL, KINDS, Exposure, Objects, lay_out, observe, scaled
+from n2n.fidelity.injection import CELL, KINDS, Objects, Seen, lay_out, observe, scaled
 from n2n.sky.warp import warp
 
 SHAPE, FWHM, BETA = (240, 300), 3.0, 3.0
@@ -9,7 +9,7 @@ SHAPE, FWHM, BETA = (240, 300), 3.0, 3.0
 
 def exposure(angle=0.0, dx=0.0, dy=0.0, transparency=1.0, half_light=2.0, displace=None, electrons=True):
     c, s = np.cos(angle), np.sin(angle)
-    return Exposure(np.array([[c, -s, dx], [s, c, dy]]), displace, transparency, half_light, BETA, electrons)
+    return Seen(np.array([[c, -s, dx], [s, c, dy]]), displace, transparency, half_light, BETA, electrons)
 
 
 def objects(kind="star", flux=5000.0, x=150.3, y=120.6, across=0.0, along=0.0, angle=0.0):

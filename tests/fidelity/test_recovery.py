@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from n2n.fidelity.injection import KINDS, Exposure, Objects, observe
+from n2n.fidelity.injection import KINDS, Objects, Seen, observe
 from n2n.fidelity.recovery import extended, forced_error, forced_flux, moffat_beta, moffat_fwhm, shapes, star_model
 from n2n.fidelity.recovery import star_photometry as photometry
 
 SHAPE, HALF_LIGHT, BETA, STEP = (480, 480), 2.0, 3.0, 24
 FWHM = moffat_fwhm(HALF_LIGHT, BETA)
-EXPOSURE = Exposure(np.eye(2, 3), None, 1.0, HALF_LIGHT, BETA, False)
+EXPOSURE = Seen(np.eye(2, 3), None, 1.0, HALF_LIGHT, BETA, False)
 
 
 def stars(ratio, unit=20.0, seed=0):
@@ -35,7 +35,7 @@ def measured(night, denoise):
 
 def test_the_exponent_of_the_profile_is_found():
     for beta in (2.5, 4.0):
-        light = observe(stars(200.0), Exposure(np.eye(2, 3), None, 1.0, HALF_LIGHT, beta, False), SHAPE)
+        light = observe(stars(200.0), Seen(np.eye(2, 3), None, 1.0, HALF_LIGHT, beta, False), SHAPE)
         image = light + np.random.default_rng(1).normal(0, 1, SHAPE)
         found = moffat_beta(image, np.ones(SHAPE), np.zeros(SHAPE, bool), 2 * HALF_LIGHT)
         assert found == pytest.approx(beta, rel=0.15)

@@ -14,7 +14,8 @@ variables, Wright 1928): with X the templates of one half and Z those of the oth
 import numpy as np
 from scipy import ndimage
 
-from n2n.fidelity.gates.gate import Gate, within
+from n2n.fidelity.gates.gate import Check, Gate, Limit, Verdict, judged, says
+from n2n.fidelity.images import HELD_OUT, Images
 from n2n.fidelity.risk import BOX, box_sums
 from n2n.fidelity.spectra import left_out
 
@@ -26,7 +27,34 @@ ENOUGH = 0.5  # times the limit: what is less sure than that judges nothing
 EITHER = 2.3  # standard errors: the larger of two values is beyond them as seldom as one beyond 2
 
 
-def change_gates(denoised, stack, parts, weight, usable, fwhm: float, limits) -> list[Gate]:
+def _explained(what: str) -> str:
+    return (
+        f"Change of the {what} of all light, stars and nebulae, against the plain stack, where exposures the "
+        "network has not seen show it."
+    )
+
+
+SCALE = Check(
+    "G6", "Scale of all light", Limit("max_flux_bias"), "%", "within", _explained("brightness"),
+    says("All light became {size} brighter", "All light became {size} fainter"), "S, through C", moot=True,
+)  # fmt: skip
+SHIFT = Check(
+    "G7", "Place of all light", Limit("max_shift_px"), "px", "within", _explained("place"),
+    says("Stars were moved: {size}"), "S, through C",
+)  # fmt: skip
+WIDTH = Check(
+    "G8", "Width of all light", Limit("max_fwhm_change"), "%", "within", _explained("width"),
+    says("Stars became {size} wider", "Stars became {size} narrower"), "S, through C",
+)  # fmt: skip
+
+
+def judge(images: Images, settings) -> list[Verdict]:
+    """Scale, place and width."""
+    seen = images.denoised, images.stack, images.parts
+    return all_light_verdicts(*seen, images.weight, images.usable, images.fwhm, settings)
+
+
+def all_light_verdicts(denoised, stack, parts, weight, usable, fwhm: float, settings) -> list[Verdict]:
     """Scale, shift and width of all light in the denoised image against the stack.
 
     Parameters
@@ -40,27 +68,21 @@ def change_gates(denoised, stack, parts, weight, usable, fwhm: float, limits) ->
     usable : ndarray of bool, shape (h, w)
     fwhm : float
         Of stars, pixels.
-    limits : namespace
-        The settings `gates`.
+    settings : namespace
+        Those of the section `gates`.
     """
     images = denoised, stack, parts, weight, usable, fwhm / 2.3548
     (value, error), (width, its_error) = change(*images, (LIT, BRIGHT))
     value[3], error[3] = width[3], its_error[3]
     axis = 1 if abs(value[1]) >= abs(value[2]) else 2
     wider = (fwhm / 2.3548) ** -2  # d ln sigma for a blur that adds 2 b to sigma^2
-    found = [
-        ("G6", "Scale of all light", 100, 0, limits.max_flux_bias, "%", 2.0, "brightness"),
-        ("G7", "Place of all light", 1, axis, limits.max_shift_px, "px", EITHER, "place"),
-        ("G8", "Width of all light", 100 * wider, 3, limits.max_fwhm_change / wider, "%", 2.0, "width"),
-    ]
-    gates = []
-    for name, title, unit_size, index, limit, unit, errors, what in found:
-        sure = error[index] < ENOUGH * limit
-        one, its_error = (unit_size * number if sure else float("nan") for number in (value[index], error[index]))
-        text = f"Change of the {what} of all light, stars and nebulae, against the plain stack, where exposures the "
-        text += "network has not seen show it."
-        gates.append(within(name, title, one, its_error, unit_size * limit, text, unit, errors=errors))
-    return gates
+    verdicts = []
+    for check, index, unit, errors in ((SCALE, 0, 1, 2.0), (SHIFT, axis, 1, EITHER), (WIDTH, 3, wider, 2.0)):
+        sure = error[index] < ENOUGH * check.limit.of(settings) / unit
+        unit = 100 * unit if check.unit == "%" else unit
+        one, its_error = (unit * number if sure else float("nan") for number in (value[index], error[index]))
+        verdicts.append(judged(check, one, its_error, settings, errors))
+    return verdicts
 
 
 def change(denoised, stack, parts, weight, usable, sigma: float, lit=(LIT,)) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -69,7 +91,7 @@ def change(denoised, stack, parts, weight, usable, sigma: float, lit=(LIT,)) -> 
     Parameters
     ----------
     denoised, stack, parts, weight, usable
-        See `change_gates`.
+        See `all_light_verdicts`.
     sigma : float
         Of stars, pixels. Templates and change are smoothed by as much: a matched filter.
     lit : sequence of float
@@ -111,3 +133,13 @@ def _templates(image: np.ndarray, sigma: float) -> list[np.ndarray]:
     """Image, minus its slopes, curvature, and a level; a shift by +x moves light to larger x."""
     slopes = [-ndimage.gaussian_filter(image, sigma, order=order) for order in ((0, 1), (1, 0))]
     return [ndimage.gaussian_filter(image, sigma), *slopes, ndimage.gaussian_laplace(image, sigma), np.ones_like(image)]
+
+
+ALL_LIGHT = Gate(
+    "Did all light together become brighter, move or widen?", (SCALE, SHIFT, WIDTH), judge,
+    "The limits are those of isolated stars, of which a frame may have none. The gate looks at the surroundings of "
+    "light above 3 sigma; for the width above 10, since every denoiser takes some of the finest faint detail, which "
+    "counted as a blur of 1.8 % in nebulae. With an error above half the limit nothing is said, and isolated stars "
+    "judge alone.",
+    needs=(HELD_OUT,), looks_at=("parts",),
+)  # fmt: skip

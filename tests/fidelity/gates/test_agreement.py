@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
-from observed import SHAPE, Sky
+from observed import SETTINGS, SHAPE, Sky
 from scipy import ndimage
 
-from n2n.fidelity.gates.agreement import correlation_gates
+from n2n.fidelity.gates.agreement import agreement_verdicts
 from n2n.fidelity.gates.gate import FAIL, INFO, PASS
 from n2n.fidelity.spectra import rings
 
 
 def gates(sky, denoised):
-    return correlation_gates(rings(sky.images(denoised)), 0.02)
+    return agreement_verdicts(rings(sky.images(denoised)), SETTINGS)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -45,7 +45,7 @@ def test_a_leak_lies_above_the_ceiling(share):
     assert ceiling.verdict == FAIL and ceiling.value > 10 and floor.verdict == PASS
 
 
-def test_the_reference_s_example():
+def test_bounds_of_flat_spectra():
     """Flat spectra, a signal of 0.43 / 0.57 of the noise: floor 0.43, ceiling 0.656 at equal depth."""
     rng = np.random.default_rng(0)
     truth = rng.normal(size=SHAPE) * np.sqrt(0.43 / 0.57)

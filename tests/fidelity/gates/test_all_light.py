@@ -1,13 +1,11 @@
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
+from observed import SETTINGS
 from scipy import ndimage
 
-from n2n.fidelity.gates.all_light import change, change_gates
+from n2n.fidelity.gates.all_light import all_light_verdicts, change
 
 SIZE, SIGMA = 320, 1.3
-LIMITS = SimpleNamespace(max_flux_bias=0.01, max_shift_px=0.01, max_fwhm_change=0.01)
 THIRDS = (0.06, 0.88, 0.06)  # a kernel of variance 0.12
 ALL = np.ones((SIZE, SIZE), bool)
 
@@ -62,7 +60,7 @@ def test_noise_of_the_held_out_exposures_does_not_weaken_what_is_found():
 def test_gates_refuse_what_was_changed_and_nothing_else(name, refused):
     truth, stack, parts = field(0)
     denoised = HARMS[name][0](truth) + 0.3 * (stack - truth)
-    gates = change_gates(denoised, stack, parts, np.ones(stack.shape), ALL, 2.3548 * SIGMA, LIMITS)
+    gates = all_light_verdicts(denoised, stack, parts, np.ones(stack.shape), ALL, 2.3548 * SIGMA, SETTINGS)
     assert {gate.name for gate in gates if gate.verdict == "FAIL"} == refused
 
 
@@ -73,12 +71,12 @@ def test_fine_detail_lost_in_faint_light_is_no_blur():
     texture *= 2 / texture.std()
     stack, parts = stack + texture, [(mean + texture, depth) for mean, depth in parts]
     denoised = truth + ndimage.gaussian_filter(texture, 0.9)
-    gates = change_gates(denoised, stack, parts, np.ones(stack.shape), ALL, 2.3548 * SIGMA, LIMITS)
+    gates = all_light_verdicts(denoised, stack, parts, np.ones(stack.shape), ALL, 2.3548 * SIGMA, SETTINGS)
     assert "FAIL" not in {gate.verdict for gate in gates}
 
 
 def test_an_empty_field_judges_nothing():
     truth, stack, parts = field(0, stars=0)
     empty = [(mean - truth, depth) for mean, depth in parts]
-    gates = change_gates(truth, stack, empty, np.ones(stack.shape), ALL, 2.3548 * SIGMA, LIMITS)
+    gates = all_light_verdicts(truth, stack, empty, np.ones(stack.shape), ALL, 2.3548 * SIGMA, SETTINGS)
     assert {gate.verdict for gate in gates} == {"INFO"}

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from observed import COLUMNS, ROWS, SHAPE, Sky
+from observed import COLUMNS, ROWS, SETTINGS, SHAPE, Sky
 
-from n2n.fidelity.gates.evenness import evenness_gate
+from n2n.fidelity.gates.evenness import evenness_verdict
 from n2n.fidelity.gates.gate import FAIL, INFO, PASS
 
 
@@ -10,7 +10,7 @@ from n2n.fidelity.gates.gate import FAIL, INFO, PASS
 @pytest.mark.parametrize("left", [0.0, 0.3, 1.0])
 def test_noise_is_even(seed, left):
     sky = Sky(seed)
-    assert evenness_gate(sky.images(sky.good(left))).verdict == PASS
+    assert evenness_verdict(sky.images(sky.good(left)), SETTINGS).verdict == PASS
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def test_noise_is_even(seed, left):
 )
 def test_a_surface_is_measured(surface):
     sky = Sky(1)
-    gate = evenness_gate(sky.images(sky.good() + surface))
+    gate = evenness_verdict(sky.images(sky.good() + surface), SETTINGS)
     assert gate.verdict == FAIL and gate.value == pytest.approx(surface.std(), rel=0.2)
 
 
@@ -32,9 +32,9 @@ def test_a_level_and_an_erased_star_are_no_surface():
     sky = Sky(2)
     change = np.full(SHAPE, 0.5)
     change[100:104, 100:104] = -1000
-    assert evenness_gate(sky.images(sky.good() + change)).verdict == PASS
+    assert evenness_verdict(sky.images(sky.good() + change), SETTINGS).verdict == PASS
 
 
 def test_a_tiny_image_cannot_be_judged():
     sky = Sky(0, np.zeros((100, 100)), off=False)
-    assert evenness_gate(sky.images(sky.good())).verdict == INFO
+    assert evenness_verdict(sky.images(sky.good()), SETTINGS).verdict == INFO

@@ -1,16 +1,16 @@
 import numpy as np
 import pytest
-from observed import NEBULA, SHAPE, STARS, TRUTH, Sky
+from observed import NEBULA, SETTINGS, SHAPE, STARS, TRUTH, Sky
 from scipy import ndimage
 
 from n2n.fidelity.gates.gate import FAIL, INFO, PASS
-from n2n.fidelity.gates.light import light_gates
+from n2n.fidelity.gates.light import light_verdicts
 
 STAR = ndimage.binary_dilation(STARS > 0.3)
 
 
 def gates(sky, denoised):
-    found = light_gates(sky.images(denoised), STAR, 0.03)
+    found = light_verdicts(sky.images(denoised), STAR, SETTINGS)
     return dict(zip(("all", "faint", "middle", "bright", "diffuse"), found, strict=True))
 
 

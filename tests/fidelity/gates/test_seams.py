@@ -1,17 +1,17 @@
 import numpy as np
 import pytest
-from observed import ALL, COLUMNS, ROWS, SHAPE, STARS, Sky
+from observed import ALL, COLUMNS, ROWS, SETTINGS, SHAPE, STARS, Sky
 from scipy import ndimage
 
 from n2n.fidelity.gates.gate import FAIL, INFO, PASS
-from n2n.fidelity.gates.seams import seam_gate
+from n2n.fidelity.gates.seams import seam_verdict
 
 OVERLAPS = ([slice(104, 152)], [slice(136, 184)])
 CALM = ~ndimage.binary_dilation(STARS > 0.3, iterations=2)
 
 
 def gate(sky, denoised, overlaps=OVERLAPS, calm=CALM):
-    return seam_gate(sky.images(denoised), calm, overlaps, 0.05)
+    return seam_verdict(sky.images(denoised), calm, overlaps, SETTINGS)
 
 
 @pytest.mark.parametrize("seed", range(6))

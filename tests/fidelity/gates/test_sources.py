@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
-from observed import FWHM, PLACES, SHAPE, STARS, Sky, flux_of, light_of, scattered
+from observed import FWHM, PLACES, SETTINGS, SHAPE, Sky, flux_of, light_of, scattered
 from scipy import ndimage
 
+from n2n.fidelity.filtered import filtered
 from n2n.fidelity.gates.gate import FAIL, INFO, PASS
-from n2n.fidelity.sources import erased_gate, filtered, invented_gate, lost_gate, star_stack_gates
+from n2n.fidelity.gates.sources import erased, invented, lost
 
 SEEDS = range(4)
 
@@ -34,15 +35,15 @@ def test_a_good_image_passes(seed, left):
     sky = Sky(seed)
     found = light(sky, sky.good(left))
     gates = [
-        invented_gate(found, 0.002),
-        invented_gate(found, 0.002, -1),
-        lost_gate(found, 0.01),
-        erased_gate(found, 0.0005),
+        invented(found, SETTINGS),
+        invented(found, SETTINGS, -1),
+        lost(found, SETTINGS),
+        erased(found, SETTINGS),
     ]
     # How many of those that are gone were stars, so few tell to 1 % only: about the limit.
-    lost = gates.pop(2)
-    assert lost.verdict == PASS or (lost.verdict == INFO and lost.uncertainty >= lost.limit)
-    assert [gate.verdict for gate in (*gates, *star_stack_gates(found, 0.05))] == [PASS] * 5
+    gone = gates.pop(2)
+    assert gone.verdict == PASS or (gone.verdict == INFO and gone.uncertainty >= gone.limit)
+    assert [gate.verdict for gate in gates] == [PASS] * 3
     assert gates[0].value == 0
 
 
@@ -50,9 +51,9 @@ def test_a_good_image_passes(seed, left):
 def test_invented_stars_are_found(seed):
     sky = Sky(seed)
     fake = light_of(scattered(10, 50 + seed), np.full(10, flux_of(10.0)))
-    gate = invented_gate(light(sky, sky.good() + fake), 0.002)
+    gate = invented(light(sky, sky.good() + fake), SETTINGS)
     assert gate.verdict == FAIL and "not in the exposures" in gate.explanation
-    hole = invented_gate(light(sky, sky.good() - fake), 0.002, -1)
+    hole = invented(light(sky, sky.good() - fake), SETTINGS, -1)
     assert hole.verdict == FAIL and hole.title == "Invented dark spots"
 
 
@@ -64,11 +65,11 @@ def test_invented_stars_are_found_where_stars_stand_shoulder_to_shoulder():
     np.add.at(crowd, at(places), flux_of(np.exp(rng.uniform(1, 5, len(places)))))
     crowd = ndimage.gaussian_filter(crowd, FWHM / 2.3548)
     sky = Sky(1, crowd)
-    assert invented_gate(light(sky, sky.good()), 0.002).value == 0
+    assert invented(light(sky, sky.good()), SETTINGS).value == 0
     fake = light_of(scattered(30, 60), np.full(30, flux_of(10.0)))
-    gate = invented_gate(light(sky, sky.good() + fake), 0.002)
+    gate = invented(light(sky, sky.good() + fake), SETTINGS)
     assert gate.verdict == FAIL
-    assert invented_gate(light(sky, sky.good() - fake), 0.002, -1).verdict == FAIL
+    assert invented(light(sky, sky.good() - fake), SETTINGS, -1).verdict == FAIL
 
 
 def test_a_noise_peak_made_a_star_is_invented():
@@ -77,17 +78,17 @@ def test_a_noise_peak_made_a_star_is_invented():
     found = np.argsort(peak[30:-30, 30:-30].ravel())[-3:]
     places = np.column_stack(np.unravel_index(found, (SHAPE[0] - 60, SHAPE[1] - 60)))[:, ::-1] + 30.0
     fake = light_of(places, np.full(3, flux_of(16.0)))
-    assert invented_gate(light(sky, sky.good() + fake), 0.002).verdict == FAIL
+    assert invented(light(sky, sky.good() + fake), SETTINGS).verdict == FAIL
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_erased_stars_are_missed_and_erased_noise_is_not(seed):
     sky = Sky(seed)
     faint = light_of(PLACES[:12], flux_of(np.geomspace(7, 60, len(PLACES)))[:12])
-    gate = lost_gate(light(sky, sky.truth - faint), 0.01)
+    gate = lost(light(sky, sky.truth - faint), SETTINGS)
     assert gate.verdict == FAIL and 5 < gate.value < 35
     assert "real" in gate.explanation
-    clean = lost_gate(light(sky, sky.truth), 0.01)
+    clean = lost(light(sky, sky.truth), SETTINGS)
     assert abs(clean.value) < 3 * max(clean.uncertainty, 0.3)
 
 
@@ -96,43 +97,28 @@ def test_a_few_erased_of_many_are_counted(seed):
     """Stars of S/N 7 to 10; what is removed as noise is not counted."""
     sky = Sky(seed)
     faint = light_of(PLACES[:12], flux_of(np.geomspace(7, 60, len(PLACES)))[:12])
-    gate = erased_gate(light(sky, sky.truth - faint), 0.0005)
+    gate = erased(light(sky, sky.truth - faint), SETTINGS)
     assert gate.verdict == FAIL and 3 <= gate.value * len(PLACES) / 100 <= 12
-    assert erased_gate(light(sky, sky.truth), 0.0005).value == 0
+    assert erased(light(sky, sky.truth), SETTINGS).value == 0
 
 
 def test_a_small_part_of_a_bright_star_is_not_erased():
     """Seeing makes as much of it; G6 and G9 judge the light of bright stars."""
     sky = Sky(7, light_of(PLACES, flux_of(np.geomspace(300, 3000, len(PLACES)))))
-    assert erased_gate(light(sky, 0.99 * sky.truth), 0.0005).value == 0
-
-
-@pytest.mark.parametrize("share", [-0.3, -0.1, 0.15])
-def test_the_star_stack_measures_the_light_that_is_gone(share):
-    sky = Sky(5)
-    faint, bright = star_stack_gates(light(sky, sky.truth + share * STARS), 0.05)
-    for gate in (faint, bright):
-        assert gate.value == pytest.approx(100 * share, abs=4 * gate.uncertainty + 1)
-    assert bright.verdict == FAIL and (faint.verdict == FAIL) == (share == -0.3)
-
-
-def test_a_blur_takes_light_from_the_stars():
-    sky = Sky(6)
-    assert star_stack_gates(light(sky, ndimage.gaussian_filter(sky.truth, 0.7)), 0.05)[1].verdict == FAIL
+    assert erased(light(sky, 0.99 * sky.truth), SETTINGS).value == 0
 
 
 def test_no_star_no_verdict():
     sky = Sky(0, np.zeros(SHAPE), off=False)
     found = light(sky, np.zeros(SHAPE))
-    assert star_stack_gates(found, 0.05)[1].verdict == INFO
-    assert lost_gate(found, 0.01).verdict == INFO and invented_gate(found, 0.002).verdict == PASS
+    assert lost(found, SETTINGS).verdict == INFO and invented(found, SETTINGS).verdict == PASS
 
 
 def test_nothing_usable_is_no_error():
     sky = Sky(0)
     found = filtered(sky.images(sky.good(), np.zeros(SHAPE, bool)), FWHM)
-    gates = invented_gate(found, 0.002), invented_gate(found, 0.002, -1), lost_gate(found, 0.01)
-    for gate in (*gates, erased_gate(found, 0.0005), *star_stack_gates(found, 0.05)):
+    gates = invented(found, SETTINGS), invented(found, SETTINGS, -1), lost(found, SETTINGS)
+    for gate in (*gates, erased(found, SETTINGS)):
         assert gate.verdict == INFO and gate.value is None
 
 
@@ -142,4 +128,4 @@ def test_what_touches_the_border_or_a_gap_is_not_judged():
     usable[:, 200:] = False
     fake = light_of([(2, 100), (197, 60), (100, 253), (260, 100)], np.full(4, flux_of(20.0)))
     found = filtered(sky.images(sky.good() + fake, usable), FWHM)
-    assert invented_gate(found, 0.002).value == 0
+    assert invented(found, SETTINGS).value == 0

@@ -1,0 +1,130 @@
+"""What a denoised image is worth by the word of held-out exposures: over all, by zone and by brightness."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from n2n.fidelity.brightness import error_over_stack, gain_by_brightness, held_out_chi2, variance_scale
+from n2n.fidelity.ground import Ground, WeightedErrors, weighted_errors
+from n2n.fidelity.risk import Gain
+from n2n.fidelity.zones import BRIGHTNESSES, brightness_class
+
+# The gain falls with depth about as depth^-0.35 (-0.29 to -0.40, benchmarks/claim). It is measured on blocks A and B
+# and brought to the full stack with that.
+DEPTH_EXPONENT, DEPTH_EXPONENT_ERROR = -0.35, 0.1
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The claim, as it was measured on blocks A and B.
+
+    Attributes
+    ----------
+    measured : Gain
+    exposures : int
+        Of A and B.
+    ratio : float
+        Depth of the full stack over that of A and B.
+    zones : dict
+        Gain of every zone and its share of the pixels.
+    by_class : list of Gain
+        From the faintest class of brightness.
+    scale : ndarray
+        `variance_scale` of the classes.
+    chi2 : list of dict
+        `held_out_chi2` of the classes.
+    slope : float
+        Regression of the held-out mean on the denoised image: above 1, faint light was lost.
+    residual_chi2 : float
+        Mean square of what was taken, over the stack's variance.
+    """
+
+    measured: Gain
+    exposures: int
+    ratio: float
+    zones: dict
+    by_class: list[Gain]
+    scale: np.ndarray
+    chi2: list[dict]
+    slope: float
+    residual_chi2: float
+
+    @property
+    def gain(self) -> dict:
+        """Value and standard error, brought to the full stack."""
+        return to_full_depth(self.measured, self.ratio)
+
+    @property
+    def error_over_stack(self) -> np.ndarray:
+        """Error of the product over that of the full stack, of every class."""
+        return error_over_stack(self.by_class, self.ratio**DEPTH_EXPONENT)
+
+    def as_dict(self) -> dict:
+        """As assessment.json holds it."""
+        edges = {"edges_sigma": list(BRIGHTNESSES)}
+        return {
+            "exposure_gain": self.gain,
+            "exposure_gain_measured": self.measured.as_dict()
+            | {"exposures": self.exposures, "brought_to_full_stack_with_exponent": DEPTH_EXPONENT},
+            "zones": self.zones,
+            "gain_by_brightness": edges | {"classes": [gain.as_dict() for gain in self.by_class]},
+            "held_out_chi2": edges | {"classes": self.chi2},
+            "slope": self.slope,
+            "residual_chi2": self.residual_chi2,
+        }
+
+
+def claimed(ground: Ground, judged, full, stack_variance, full_depth) -> tuple[Claim, WeightedErrors]:
+    """Measure what a denoised image is worth.
+
+    Parameters
+    ----------
+    ground : Ground
+    judged, full : ndarray, shape (h, w)
+        What was made of A and B, and of all exposures.
+    stack_variance, full_depth : ndarray, shape (h, w)
+        Variance of the full stack, and how many standard exposures it is worth.
+
+    Returns
+    -------
+    Claim
+    WeightedErrors
+        What it was found from.
+    """
+    found = weighted_errors(ground, judged, full)
+    by_class = gain_by_brightness(found, brightness_class(full, ground.sky_sigma), ground.usable)
+    one_variance = stack_variance * full_depth
+    classes = brightness_class(judged, ground.sky_sigma)
+    scale = variance_scale(ground, found, classes, one_variance)
+    one_variance *= scale[classes]
+    return Claim(
+        measured=found.gain(ground.usable),
+        exposures=len(ground.rest),
+        ratio=float(np.median(full_depth[ground.usable] / ground.depth[ground.usable])),
+        zones=found.by_zone(),
+        by_class=by_class,
+        scale=scale,
+        chi2=held_out_chi2(ground, found, judged, classes, one_variance, error_over_stack(by_class)),
+        slope=slope(judged, ground.judge_mean, ground.judge_depth / ground.group.variance, ground.usable),
+        residual_chi2=float(np.mean((found.weight * (judged - ground.mean) ** 2)[ground.usable])),
+    ), found
+
+
+def to_full_depth(measured: Gain, ratio: float) -> dict:
+    """Bring a gain measured at some depth to `ratio` times that depth."""
+    value = measured.value * ratio**DEPTH_EXPONENT
+    relative = np.hypot(measured.error / measured.value, DEPTH_EXPONENT_ERROR * np.log(ratio))
+    return {"value": float(value), "standard_error": float(value * relative)}
+
+
+def slope(denoised, held_out, weight, usable) -> float:
+    """Weighted regression of the held-out mean on the denoised image: above 1, faint light was lost.
+
+    Parameters
+    ----------
+    denoised, held_out, weight : ndarray, shape (h, w)
+    usable : ndarray of bool, shape (h, w)
+    """
+    x, y, w = (np.asarray(a[usable], np.float64) for a in (denoised, held_out, weight))
+    x, y = x - np.average(x, weights=w), y - np.average(y, weights=w)
+    return float((w * x * y).sum() / (w * x * x).sum())
