@@ -30,60 +30,62 @@ from n2n.fidelity.brightness import (
     held_out_chi2,
     variance_scale,
 )
+from n2n.fidelity.claim import DEPTH_EXPONENT, to_full_depth
 from n2n.fidelity.errors import single_exposure
-from n2n.fidelity.ground import ground, measure, sky_noise
-from n2n.fidelity.judge import DEPTH_EXPONENT, to_full_depth
+from n2n.fidelity.ground import ground_of, sky_noise, weighted_errors
 from n2n.fidelity.risk import true_gain
-from n2n.fidelity.truth import Subset, fitted_truth
+from n2n.fidelity.truth import fitted_truth
 from n2n.fidelity.zones import BRIGHTNESSES, ZONES, brightness_class
 from n2n.formats.products import read_product
-from n2n.group.group import Pairs
+from n2n.group.group import Group
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import _bench
 
 
-def group(folder: Path, truth_folder: Path) -> tuple[dict, list[str]]:
+def of_group(folder: Path, truth_folder: Path) -> tuple[dict, list[str]]:
     """Figures of one group, and chi2 of its VAR by brightness class."""
-    pairs = Pairs(folder / "pairs.h5")
+    group = Group(folder / "pairs.h5")
     with h5py.File(folder / "candidate.h5") as file:
         judged, full, held_out = file["judged"][:], file["full"][:], np.asarray(file.attrs["held_out"], int)
         single, attributes = file["single"][:], dict(file.attrs)
-    on = ground(pairs, held_out)
-    found = measure(on, judged, full)
-    claimed = found.gain(on.usable)
-    full_mean, full_depth, _ = pairs.mean()
-    ratio = float(np.median(full_depth[on.usable] / on.depth[on.usable]))
-    truth = fitted_truth(Subset(pairs, on.rest), truth_folder, np.nan_to_num(on.mean), found.weight, on.usable)
-    true = true_gain(judged, on.mean, truth, found.weight, on.usable)
-    weight = np.where(on.usable, found.weight * full_depth / np.maximum(on.depth, 1e-6), 0)
-    full_truth = fitted_truth(pairs, truth_folder, np.nan_to_num(full_mean), weight, on.usable)
-    deep = true_gain(full, full_mean, full_truth, weight, on.usable)
+    ground = ground_of(group, held_out)
+    found = weighted_errors(ground, judged, full)
+    claimed = found.gain(ground.usable)
+    full_mean, full_depth, _ = group.mean()
+    ratio = float(np.median(full_depth[ground.usable] / ground.depth[ground.usable]))
+    truth = fitted_truth(group.only(ground.rest), truth_folder, np.nan_to_num(ground.mean), found.weight, ground.usable)
+    true = true_gain(judged, ground.mean, truth, found.weight, ground.usable)
+    weight = np.where(ground.usable, found.weight * full_depth / np.maximum(ground.depth, 1e-6), 0)
+    full_truth = fitted_truth(group, truth_folder, np.nan_to_num(full_mean), weight, ground.usable)
+    deep = true_gain(full, full_mean, full_truth, weight, ground.usable)
     zones = {}
     for index, name in enumerate(ZONES):
         chosen = found.zones == index
-        zones[name] = found.gain(chosen), true_gain(judged, on.mean, truth, found.weight, chosen)
+        zones[name] = found.gain(chosen), true_gain(judged, ground.mean, truth, found.weight, chosen)
     _, stack = read_product(folder / "stack.fits", "VAR")
-    classes = brightness_class(judged, on.sky_sigma)
-    gains = gain_by_brightness(found, brightness_class(full, on.sky_sigma), on.usable)
+    classes = brightness_class(judged, ground.sky_sigma)
+    gains = gain_by_brightness(found, brightness_class(full, ground.sky_sigma), ground.usable)
     one_variance = stack["VAR"] * full_depth
-    scale = variance_scale(on, found, classes, one_variance)
-    seen = held_out_chi2(on, found, judged, classes, one_variance * scale[classes], error_over_stack(gains))
-    classes = brightness_class(full, sky_noise(pairs, full_depth))
+    scale = variance_scale(ground, found, classes, one_variance)
+    seen = held_out_chi2(ground, found, judged, classes, one_variance * scale[classes], error_over_stack(gains))
+    classes = brightness_class(full, sky_noise(group, full_depth))
     error = (full - full_truth) ** 2 / stack["VAR"]
     of_product = error / (scale * error_over_stack(gains, ratio**DEPTH_EXPONENT))[classes]
     of_stack = (full_mean - full_truth) ** 2 / stack["VAR"]
     by_class = [
         f"{of_product[chosen].mean():.2f} / {of_stack[chosen].mean():.2f} / {one['value']:.2f}"
         for one, chosen in zip(
-            seen, (on.usable & (classes == index) for index in range(len(BRIGHTNESSES) + 1)), strict=True
+            seen, (ground.usable & (classes == index) for index in range(len(BRIGHTNESSES) + 1)), strict=True
         )
     ]
-    alone = single_exposure(pairs, single, judged, full, attributes, found.one_variance(on.depth), found.zones)
-    exposure, depth, _ = pairs.mean([int(attributes["single"])])
-    usable = on.usable & np.isfinite(exposure)
-    weight = np.where(usable, depth / pairs.variance, 0)
-    one = Subset(pairs, np.array([int(attributes["single"])]))
+    alone = single_exposure(
+        group, int(attributes["single"]), held_out, single, judged, full, found.one_variance(ground.depth), found.zones
+    )
+    exposure, depth, _ = group.mean([int(attributes["single"])])
+    usable = ground.usable & np.isfinite(exposure)
+    weight = np.where(usable, depth / group.variance, 0)
+    one = group.only(np.array([int(attributes["single"])]))
     its_truth = fitted_truth(one, truth_folder, np.nan_to_num(exposure), weight, usable)
     of_one = []
     for name in ("all", *ZONES):
@@ -122,7 +124,7 @@ def main() -> None:
     for folder in parser.parse_args().folders:
         truth_folder = next(folder.glob("data/truth/*/truth.json")).parent
         for path in sorted(folder.glob("results/*/*/candidate.h5")):
-            facts, by_class = group(path.parent, truth_folder)
+            facts, by_class = of_group(path.parent, truth_folder)
             rows.append(row(folder.name, facts))
             kept.append(held(facts))
             chi2.append(f"| {folder.name} | {facts['name']} | {' | '.join(by_class)} |")

@@ -34,29 +34,29 @@ def prepared(nights: Path, work: Path) -> tuple[Path, Path]:
 
 def measured(pairs_file: Path, model_file: Path, depths: list[int]) -> list[tuple]:
     """Label, gain and its error in background, extended light and stars, mean over `DRAWS` choices of exposures."""
-    from n2n.fidelity.ground import ground, measure, sky_noise
+    from n2n.fidelity.ground import ground_of, sky_noise, weighted_errors
     from n2n.fidelity.risk import gain_of
     from n2n.fidelity.zones import ZONES, divide
     from n2n.formats.tables import read_json
-    from n2n.group.group import Pairs
+    from n2n.group.group import Group
     from n2n.group.suited import measured_band_noise
     from n2n.nets import prior
     from n2n.nets.inference import denoise
     from n2n.nets.model import load_model
 
-    pairs = Pairs(pairs_file)
+    group = Group(pairs_file)
     model = load_model(model_file.parent, read_json(model_file), "cpu")
-    noise = measured_band_noise(pairs)
-    everything = ground(pairs, np.flatnonzero(pairs.blocks == "C"))
+    noise = measured_band_noise(group)
+    everything = ground_of(group, np.flatnonzero(group.blocks == "C"))
 
     def denoised(mean, depth, network=model):
-        facts = pairs.variance, pairs.meta["variance_background"], noise
+        facts = group.variance, group.facts.sky_variance, noise
         result = denoise(network, mean, depth, *facts)
-        return np.where(pairs.saturated | ~np.isfinite(mean), mean, result)
+        return np.where(group.saturated | ~np.isfinite(mean), mean, result)
 
     rows = []
     # Where stars and empty sky are is told once, by the deepest image, of those held out, too (n2n.fidelity.risk).
-    light = denoised(*pairs.mean()[:2])
+    light = denoised(*group.mean()[:2])
     zones = divide(np.nan_to_num(light), everything.sky_sigma, everything.usable)
     sizes = [n for n in depths if n < len(everything.rest)]
     for label, network, count in [
@@ -68,11 +68,11 @@ def measured(pairs_file: Path, model_file: Path, depths: list[int]) -> list[tupl
         rng = np.random.default_rng(count)  # both networks get the same exposures
         for _ in range(draws):
             chosen = np.sort(rng.choice(everything.rest, count, replace=False))
-            mean, depth, _ = pairs.mean(chosen)
-            on = replace(everything, rest=chosen, mean=mean, depth=depth, sky_sigma=sky_noise(pairs, depth))
-            usable = on.usable & np.isfinite(mean) & (depth > 0)
+            mean, depth, _ = group.mean(chosen)
+            ground = replace(everything, rest=chosen, mean=mean, depth=depth, sky_sigma=sky_noise(group, depth))
+            usable = ground.usable & np.isfinite(mean) & (depth > 0)
             place = np.where(usable, zones, -1)
-            judged = measure(on, denoised(mean, depth, network), light)
+            judged = weighted_errors(ground, denoised(mean, depth, network), light)
             before, after = judged.before, judged.after
             for index, name in enumerate(ZONES):
                 found[name].append(gain_of(before, after, place == index))

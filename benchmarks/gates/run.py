@@ -30,10 +30,9 @@ import numpy as np
 import scenes
 
 from n2n.config import load_config
-from n2n.fidelity.evidence import evidence
-from n2n.fidelity.gates.all_light import change_gates
+from n2n.fidelity import gates
 from n2n.fidelity.gates.gate import FAIL
-from n2n.fidelity.judged import evidence_gates, gain_gates, sky_level_gate, star_gates
+from n2n.fidelity.images import Images, Shipped
 from n2n.fidelity.risk import held_out_gain
 from n2n.fidelity.zones import ZONES, divide
 from n2n.nets.tiles import overlaps
@@ -58,20 +57,15 @@ def judge(image: np.ndarray, facts: harms.Night, limits) -> list:
 
     unknown = {"value": np.nan, "standard_error": np.nan}
     by_zone = {name: gain(zones == index) if name == "stars" else unknown for index, name in enumerate(ZONES)}
-    measured = {"exposure_gain": gain(usable), "zones": by_zone}
-    images = evidence(image, facts.stack, facts.depth, facts.parts, facts.variance, usable)
-    shared = tuple(overlaps(side, harms.tile(side), harms.OVERLAP) for side in image.shape)
-    product = facts.stack, facts.variance / np.maximum(facts.depth, 1e-6), image
-    judged = image, facts.stack, facts.held_out
-    return [
-        *gain_gates(measured, limits),
-        *evidence_gates(images, zones, 3.0, shared, limits),
-        *star_gates(product, judged, sigma, zones < 0, 3.0, {}, limits),
-        *change_gates(image, facts.stack, facts.parts, weight, usable, 3.0, limits),
-        sky_level_gate(
-            *(np.nan_to_num((one - facts.held_out) / sigma) for one in judged[:2]), np.nan_to_num(image / sigma), zones
+    return gates.judge(
+        Images(
+            denoised=image, stack=facts.stack, depth=facts.depth, variance=facts.variance, sigma=sigma, usable=usable,
+            saturated=np.zeros(usable.shape, bool), fwhm=3.0, shipped=Shipped(facts.stack, image),
+            held_out=facts.held_out, halves=lambda: facts.parts, weight=weight, gains={"all": gain(usable)} | by_zone,
+            tiles=tuple(overlaps(side, harms.tile(side), harms.OVERLAP) for side in image.shape),
         ),
-    ]
+        limits,
+    )  # fmt: skip
 
 
 def realise(scene: str, number: int, exposures: int, wanted, limits):
@@ -87,8 +81,8 @@ def realise(scene: str, number: int, exposures: int, wanted, limits):
             before = hasattr(harm, "before")
             spoilt = candidate(facts, harm(facts.stack, facts, rng)) if before else harm(good, facts, rng)
             seen = harm.sky(facts, rng) if hasattr(harm, "sky") else facts
-            gates = judge(spoilt.astype(np.float32), seen, limits)
-            failed = [f"{gate.name} {gate.title}" for gate in gates if gate.verdict == FAIL]
+            verdicts = judge(spoilt.astype(np.float32), seen, limits)
+            failed = [f"{verdict.name} {verdict.title}" for verdict in verdicts if verdict.verdict == FAIL]
             yield scene, number, name, harm.__name__, "; ".join(failed)
 
 
