@@ -12,7 +12,14 @@ VAGUE = 0.05  # standard error of a scale that is not worth having
 
 
 def gain_by_brightness(found: WeightedErrors, classes: np.ndarray, usable: np.ndarray) -> list:
-    """Gain of every class, from the faintest."""
+    """Gain of every class, from the faintest.
+
+    Parameters
+    ----------
+    found : WeightedErrors
+    classes : int ndarray, shape (h, w)
+    usable : ndarray of bool, shape (h, w)
+    """
     return [found.gain(usable & (classes == index)) for index in range(len(BRIGHTNESSES) + 1)]
 
 
@@ -71,7 +78,7 @@ def held_out_chi2(
     classes : int ndarray, shape (h, w)
     one_variance : ndarray, shape (h, w)
         Of one standard exposure, from VAR of the stack and its scale.
-    error : ndarray
+    error : ndarray, shape (classes,)
         `error_over_stack` of the classes at the depth of `denoised`.
     """
     own, its = (noise_for_its_weight(ground.group, chosen) for chosen in (ground.rest, ground.held_out))

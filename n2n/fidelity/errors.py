@@ -145,7 +145,7 @@ def single_exposure(group: Group, single: int, held_out, denoised, judged, light
     group : Group
     single : int
         The exposure, by its place in the group.
-    held_out : int ndarray
+    held_out : int ndarray, shape (n,)
         Exposures of C, of which it is one.
     denoised : ndarray, shape (h, w)
         What was made of the exposure.

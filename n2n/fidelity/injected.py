@@ -57,7 +57,16 @@ class Window:
 
 
 def cut(group: Group, held_out: np.ndarray, judged: np.ndarray) -> Window:
-    """Read the middle of the field."""
+    """Read the middle of the field.
+
+    Parameters
+    ----------
+    group : Group
+    held_out : int ndarray, shape (n,)
+        Exposures of C.
+    judged : ndarray, shape (h, w)
+        What the network made of A and B.
+    """
     rest = np.setdiff1d(np.arange(len(group.exposures)), held_out)
     side = int(min(SIDE, np.sqrt(SAMPLES / len(rest))))
     rows, columns = (slice((length - side) // 2, (length - side) // 2 + side) if length > side else slice(0, length)
@@ -108,6 +117,8 @@ def inject(group: Group, window: Window, denoised, settings) -> dict:
 
     Parameters
     ----------
+    group : Group
+    window : Window
     denoised : callable
         ``denoised(image, depth)``: the network.
     settings : namespace
@@ -171,7 +182,19 @@ def joined(parts: list[Search]) -> Search:
 
 
 def recovered(window: Window, objects: Objects, stack, denoised, weights, fwhm: float, beta: float) -> dict:
-    """What is left of the objects of one realisation, in the `stack` with them and in what was made of it."""
+    """What is left of the objects of one realisation, in the `stack` with them and in what was made of it.
+
+    Parameters
+    ----------
+    window : Window
+    objects : Objects
+    stack, denoised : ndarray, shape (h, w)
+        Both with the objects.
+    weights : ndarray, shape (n,)
+        Of the exposures of A and B.
+    fwhm, beta : float
+        Of stars in the stack; half-maximum width of the Moffat profile, pixels.
+    """
     images = {"stack": (stack, window.stack), "denoised": (denoised, window.denoised)}
     responses = {name: np.nan_to_num(after - before) for name, (after, before) in images.items()}
     diffuse = objects.only(~objects.of("star"))
@@ -187,7 +210,16 @@ def recovered(window: Window, objects: Objects, stack, denoised, weights, fwhm: 
 
 
 def star_image(window: Window, weights: np.ndarray, fwhm: float) -> np.ndarray:
-    """A star of flux 1 in the stack: what the filter is matched to; shape (k, k), k odd."""
+    """A star of flux 1 in the stack: what the filter is matched to; shape (k, k), k odd.
+
+    Parameters
+    ----------
+    window : Window
+    weights : ndarray, shape (n,)
+        Of the exposures of A and B.
+    fwhm : float
+        Of stars, pixels.
+    """
     half = int(np.ceil(STAMP * fwhm))
     height, width = window.stack.shape
     middle = [np.array([float(side // 2)]) for side in (width, height)]
@@ -202,6 +234,15 @@ def where(window: Window, group: Group, known: np.ndarray, fwhm: float) -> tuple
     """Pixels where an object may be, and those of the sky; ndarrays of bool, shape (h, w).
 
     The held-out exposures, whose noise is none of the stack's, say where stars are.
+
+    Parameters
+    ----------
+    window : Window
+    group : Group
+    known : ndarray of bool, shape (h, w)
+        Pixels of which everything is known.
+    fwhm : float
+        Of stars, pixels.
     """
     reach = int(np.ceil(AWAY * fwhm))
     light = np.where(known, window.held_out, 0)
@@ -218,6 +259,18 @@ def where(window: Window, group: Group, known: np.ndarray, fwhm: float) -> tuple
 
 def restacked(window: Window, objects: Objects, weights: np.ndarray, group: Group, settings, rng):
     """Stack with the objects in every exposure, outliers rejected anew beside those that were already.
+
+    Parameters
+    ----------
+    window : Window
+    objects : Objects
+    weights : ndarray, shape (n,)
+        Of the exposures of A and B.
+    group : Group
+    settings : namespace
+        Those of the section `pairs`.
+    rng : numpy.random.Generator
+        For the photon noise.
 
     Returns
     -------

@@ -98,6 +98,7 @@ def lay_out(allowed: np.ndarray, fwhm: float, rng: np.random.Generator) -> Objec
         Where the middle of an object may be.
     fwhm : float
         Of stars, pixels.
+    rng : numpy.random.Generator
     """
     cell = CELL * fwhm
     rows, columns = (int(side // cell) for side in allowed.shape)
@@ -137,6 +138,7 @@ def scaled(objects: Objects, sigma: np.ndarray, star_sigma: np.ndarray) -> Objec
 
     Parameters
     ----------
+    objects : Objects
     sigma, star_sigma : ndarray, shape (n,)
         At every object: noise of the stack a pixel, and of the flux of a star in it.
     """
@@ -150,6 +152,8 @@ def observe(objects: Objects, exposure: Seen, shape: tuple[int, int], rng=None) 
 
     Parameters
     ----------
+    objects : Objects
+    exposure : Seen
     shape : (int, int)
         Of the window.
     rng : numpy.random.Generator, optional
@@ -180,7 +184,17 @@ def observe(objects: Objects, exposure: Seen, shape: tuple[int, int], rng=None) 
 
 
 def paint(canvas: np.ndarray, objects: Objects, exposure: Seen, matrix: np.ndarray) -> None:
-    """Add the objects' light to a frame whose pixels `matrix` leads to; flux is conserved."""
+    """Add the objects' light to a frame whose pixels `matrix` leads to; flux is conserved.
+
+    Parameters
+    ----------
+    canvas : ndarray, shape (h, w)
+        Changed in place.
+    objects : Objects
+    exposure : Seen
+    matrix : ndarray, shape (2, 3)
+        From (x, y) of the window to (x, y) of the canvas.
+    """
     place = matrix[:, :2] @ [objects.x, objects.y] + matrix[:, 2:]
     if exposure.displace is not None:
         place = place + np.stack(exposure.displace(objects.x, objects.y))

@@ -85,7 +85,7 @@ def judge(group: Group, stack: dict, candidate: Candidate, injected: dict, setti
     Parameters
     ----------
     group : Group
-    stack : dict of ndarray
+    stack : dict of ndarray, shape (h, w)
         IMAGE, VAR and MASK of stack.fits.
     candidate : Candidate
     injected : dict

@@ -49,6 +49,16 @@ def aperture_flux(image: np.ndarray, points: np.ndarray, radius: float, ring: st
     ``ring="median"`` ignores neighbours and suits one image. To compare two images, pass their *difference* with
     ``ring="mean"``: the median of a noisy ring over a skewed sky is higher than that of the same ring denoised,
     by several percent of a faint star in a crowded field, and would be taken for a change of flux.
+
+    Parameters
+    ----------
+    image : ndarray, shape (h, w)
+    points : ndarray, shape (n, 2)
+        x, y in pixels, 0-based.
+    radius : float
+        Pixels.
+    ring : {"median", "mean"}
+        What of the ring is taken for the level beneath.
     """
     if len(points) == 0:
         return np.empty(0)
@@ -61,6 +71,14 @@ def moment_width(image: np.ndarray, points: np.ndarray, radius: float) -> np.nda
     """FWHM in pixels from second moments within `radius` under a Gaussian window; ndarray, shape (n,).
 
     Only for comparing two images of the same stars: the window makes the absolute value smaller.
+
+    Parameters
+    ----------
+    image : ndarray, shape (h, w)
+    points : ndarray, shape (n, 2)
+        x, y in pixels, 0-based.
+    radius : float
+        Pixels.
     """
     half = int(np.ceil(radius)) + 1
     result = np.full(len(points), np.nan)

@@ -11,13 +11,26 @@ def stands_out(value: float | None, error: float | None, above: float = 0.0) -> 
     With ``above=0`` that asks whether it was measured at all: the gain is the inverse of an error that is found as a
     difference, and where that is lost in its noise the gain can be any number. An error that is unknown, or none,
     tells nothing either.
+
+    Parameters
+    ----------
+    value, error : float or None
+    above : float
     """
     known = all(number is not None and math.isfinite(number) for number in (value, error))
     return known and error > 0 and value - ERRORS * error > above
 
 
 def unproven(value: float | None, error: float | None, limit: float) -> str:
-    """Why a gain is not proven to exceed its limit, in words and ASCII; empty when it is."""
+    """Why a gain is not proven to exceed its limit, in words and ASCII; empty when it is.
+
+    Parameters
+    ----------
+    value, error : float or None
+        Of the gain.
+    limit : float
+        What it has to exceed.
+    """
     if stands_out(value, error, limit):
         return ""
     if value is None or not math.isfinite(value) or value <= 0:

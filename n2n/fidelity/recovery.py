@@ -31,7 +31,19 @@ TO_MMAG = 2500 / np.log(10)
 
 
 def moffat_beta(image: np.ndarray, sigma: np.ndarray, bad: np.ndarray, fwhm: float, most: int = 30) -> float:
-    """Exponent of the stars' profile, from the brightest isolated ones of a stack."""
+    """Exponent of the stars' profile, from the brightest isolated ones of a stack.
+
+    Parameters
+    ----------
+    image, sigma : ndarray, shape (h, w)
+        The stack, sky subtracted, and its noise a pixel.
+    bad : ndarray of bool, shape (h, w)
+        Saturated or missing pixels.
+    fwhm : float
+        Of stars, pixels.
+    most : int
+        How many stars are looked at.
+    """
     stars = find_stars(image, sigma, bad)
     flux = aperture_flux(image, stars, APERTURE * fwhm)
     stars = stars[np.argsort(-flux)[:most]]
@@ -44,7 +56,17 @@ def moffat_beta(image: np.ndarray, sigma: np.ndarray, bad: np.ndarray, fwhm: flo
 
 
 def fit_stars(image: np.ndarray, stars: np.ndarray, model: MoffatPSF, fwhm: float) -> Table:
-    """PSF photometry by photutils, places free, above the median of a ring around; one row a star."""
+    """PSF photometry by photutils, places free, above the median of a ring around; one row a star.
+
+    Parameters
+    ----------
+    image : ndarray, shape (h, w)
+    stars : ndarray, shape (n, 2)
+        x, y in pixels, 0-based.
+    model : MoffatPSF
+    fwhm : float
+        Of stars, pixels.
+    """
     side = 2 * int(np.ceil(1.5 * fwhm)) + 1
     ring = LocalBackground(2.5 * fwhm, 4.5 * fwhm, bkg_estimator=MedianBackground())
     fitter = PSFPhotometry(model, side, aperture_radius=APERTURE * fwhm, local_bkg_estimator=ring, xy_bounds=2.0)
@@ -59,7 +81,16 @@ def moffat_fwhm(half_light: float, beta: float) -> float:
 
 
 def star_model(fwhm: float, beta: float, free: bool = False) -> MoffatPSF:
-    """A star; its shape is fitted as well where it is `free`."""
+    """A star; its shape is fitted as well where it is `free`.
+
+    Parameters
+    ----------
+    fwhm : float
+        Half-maximum width, pixels.
+    beta : float
+        Exponent of the Moffat profile.
+    free : bool
+    """
     model = MoffatPSF(alpha=fwhm / 2 / np.sqrt(2 ** (1 / beta) - 1), beta=beta)
     model.alpha.fixed = model.beta.fixed = not free
     return model
@@ -70,6 +101,7 @@ def star_photometry(objects: Objects, images: dict, fwhm: float, beta: float) ->
 
     Parameters
     ----------
+    objects : Objects
     images : dict of (with, without)
         For ``stack`` and ``denoised``: the image with the objects and that without; ndarrays, shape (h, w).
     fwhm, beta : float
@@ -131,13 +163,33 @@ def aperture_share(model: MoffatPSF, radius: float) -> float:
 
 
 def forced_flux(image: np.ndarray, places: np.ndarray, model: MoffatPSF, fwhm: float) -> np.ndarray:
-    """Least-squares flux of stars at known places, and of a level beneath; ndarray, shape (n,)."""
+    """Least-squares flux of stars at known places, and of a level beneath; ndarray, shape (n,).
+
+    Parameters
+    ----------
+    image : ndarray, shape (h, w)
+    places : ndarray, shape (n, 2)
+        x, y in pixels, 0-based.
+    model : MoffatPSF
+    fwhm : float
+        Of stars, pixels.
+    """
     stamps = _stamps(image, places, model, fwhm)
     return _joined((profile * cut).sum(axis=(1, 2)) / (profile**2).sum(axis=(1, 2)) for cut, profile in stamps)
 
 
 def forced_error(variance: np.ndarray, places: np.ndarray, model: MoffatPSF, fwhm: float) -> np.ndarray:
-    """Standard deviation of `forced_flux` in an image of that variance a pixel; ndarray, shape (n,)."""
+    """Standard deviation of `forced_flux` in an image of that variance a pixel; ndarray, shape (n,).
+
+    Parameters
+    ----------
+    variance : ndarray, shape (h, w)
+    places : ndarray, shape (n, 2)
+        x, y in pixels, 0-based.
+    model : MoffatPSF
+    fwhm : float
+        Of stars, pixels.
+    """
     stamps = _stamps(variance, places, model, fwhm)
     return _joined(
         np.sqrt((profile**2 * cut).sum(axis=(1, 2))) / (profile**2).sum(axis=(1, 2)) for cut, profile in stamps
@@ -180,8 +232,11 @@ def shapes(objects: Objects, responses: dict, fwhm: float) -> list[dict]:
 
     Parameters
     ----------
+    objects : Objects
     responses : dict
         For ``stack`` and ``denoised``: what the injection changed; ndarray, shape (h, w).
+    fwhm : float
+        Of stars, pixels.
 
     Returns
     -------
@@ -213,6 +268,7 @@ def extended(objects: Objects, responses: dict, templates: np.ndarray, sigma: np
 
     Parameters
     ----------
+    objects : Objects
     responses : dict
         For ``stack`` and ``denoised``: what the injection changed; ndarray, shape (h, w).
     templates : ndarray, shape (h, w)

@@ -58,6 +58,8 @@ def held_out_gain(denoised, stack, held_out, stack_variance, weight, chosen, box
     weight : ndarray, shape (h, w)
         Inverse of the smooth variance of `stack`.
     chosen : ndarray of bool, shape (h, w)
+    box : int
+        Side of a box for the jackknife, pixels.
 
     Returns
     -------
@@ -73,7 +75,13 @@ def held_out_gain(denoised, stack, held_out, stack_variance, weight, chosen, box
 
 
 def difference_error(denoised, stack, held_out, stack_variance, weight) -> np.ndarray:
-    """Form 1 of the module's formula, pixel by pixel, times `weight`; arrays as for `held_out_gain`."""
+    """Form 1 of the module's formula, pixel by pixel, times `weight`; arrays as for `held_out_gain`.
+
+    Parameters
+    ----------
+    denoised, stack, held_out, stack_variance, weight : ndarray, shape (h, w)
+        As for `held_out_gain`.
+    """
     return weight * (stack_variance + (denoised - stack) * (denoised + stack - 2 * held_out))
 
 
@@ -197,6 +205,8 @@ def unseen_error(scatter: np.ndarray, seen: np.ndarray, chosen: np.ndarray, box:
     scatter, seen : ndarray, shape (h, w)
         Weighted error of the stack from the scatter of its exposures, and from `product_error`.
     chosen : ndarray of bool, shape (h, w)
+    box : int
+        Side of a box for the standard error, pixels.
     """
     sums, counts = box_sums(np.where(chosen, scatter - seen, 0), box), box_sums(chosen.astype(float), box)
     filled = counts > 0
@@ -230,7 +240,15 @@ def _per(total: np.ndarray, norm: np.ndarray) -> np.ndarray:
 
 
 def true_gain(denoised, stack, truth, weight, chosen, box: int = BOX) -> Gain:
-    """The same against a known truth: ``sum w (S - T)^2 / sum w (D - T)^2``."""
+    """The same against a known truth: ``sum w (S - T)^2 / sum w (D - T)^2``.
+
+    Parameters
+    ----------
+    denoised, stack, truth, weight : ndarray, shape (h, w)
+    chosen : ndarray of bool, shape (h, w)
+    box : int
+        Side of a box for the jackknife, pixels.
+    """
     return gain_of(weight * (stack - truth) ** 2, weight * (denoised - truth) ** 2, chosen, box)
 
 
@@ -248,6 +266,8 @@ def gain_of(before: np.ndarray, after: np.ndarray, chosen: np.ndarray, box: int 
     before, after : ndarray, shape (h, w)
         Weighted error of the stack and of the denoised image.
     chosen : ndarray of bool, shape (h, w)
+    box : int
+        Side of a box for the jackknife, pixels.
     """
     pixels = int(chosen.sum())
     before = box_sums(np.where(chosen, before, 0), box)

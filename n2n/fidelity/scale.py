@@ -39,7 +39,14 @@ def read_image(path: Path, shape: tuple[int, int]) -> np.ndarray:
 
 
 def line(x: np.ndarray, y: np.ndarray, rounds: int = 12) -> tuple[float, float]:
-    """Factor and offset of ``y = factor x + offset``; beyond the usual scatter a point counts less (Huber)."""
+    """Factor and offset of ``y = factor x + offset``; beyond the usual scatter a point counts less (Huber).
+
+    Parameters
+    ----------
+    x, y : ndarray, shape (n,)
+    rounds : int
+        How often the weights are found anew.
+    """
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     weight = np.ones_like(x)
     for _ in range(rounds):
@@ -53,6 +60,11 @@ def line(x: np.ndarray, y: np.ndarray, rounds: int = 12) -> tuple[float, float]:
 
 def relation(image: np.ndarray, stack: np.ndarray, usable: np.ndarray) -> dict[str, float]:
     """How an image follows from a stack: ``image = factor stack + offset``.
+
+    Parameters
+    ----------
+    image, stack : ndarray, shape (h, w)
+    usable : ndarray of bool, shape (h, w)
 
     Returns
     -------
@@ -70,7 +82,15 @@ def relation(image: np.ndarray, stack: np.ndarray, usable: np.ndarray) -> dict[s
 
 
 def exponent(x: np.ndarray, y: np.ndarray, classes: int = 12) -> float:
-    """Exponent with which light above the sky in `y` grows with that in `x`; 1 where too little stands out."""
+    """Exponent with which light above the sky in `y` grows with that in `x`; 1 where too little stands out.
+
+    Parameters
+    ----------
+    x, y : ndarray, shape (n,)
+        The stack, and the image.
+    classes : int
+        Of brightness, in which the medians of both are compared.
+    """
     sky = np.median(x)
     floor = 5 * 1.4826 * np.median(np.abs(x - sky))
     height, above = x - sky, y - np.median(y)

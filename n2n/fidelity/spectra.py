@@ -43,7 +43,16 @@ class Rings:
 
 
 def rings(images: Evidence, box: int = BOX, count: int = RINGS) -> Rings:
-    """Fourier sums over Hann windows of `box` pixels that overlap by half (Welch 1967), bright light left out."""
+    """Fourier sums over Hann windows of `box` pixels that overlap by half (Welch 1967), bright light left out.
+
+    Parameters
+    ----------
+    images : Evidence
+    box : int
+        Side of a window, pixels.
+    count : int
+        Of rings.
+    """
     bright = ndimage.gaussian_filter(images.denoised, 1.0) > BRIGHT
     calm = images.usable & ~ndimage.binary_dilation(bright, iterations=3)
     hann = np.hanning(box + 1)[:box].astype(np.float32)

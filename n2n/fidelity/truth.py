@@ -77,6 +77,14 @@ def registration_errors(group: Group, truth_folder: Path, points: int = 100) -> 
     """How far the matrices put points of the sky beside where they were; px rms a coordinate, one an exposure.
 
     The reference, which is where it is by definition, is left out.
+
+    Parameters
+    ----------
+    group : Group
+    truth_folder : Path
+        Where `n2n simulate` put the truth of the night.
+    points : int
+        Of the sky, at random.
     """
     lights = {entry["file"]: entry for entry in load_truth(truth_folder)["lights"]}
     names = [field.name for field in dataclasses.fields(Conditions)]
@@ -104,6 +112,8 @@ def stack_chi2(folder: Path, truth: np.ndarray, usable: np.ndarray, saturation: 
 
     Parameters
     ----------
+    folder : Path
+        Of the group's results.
     truth : ndarray, shape (h, w)
         Above the sky, e-.
     usable : ndarray of bool, shape (h, w)
@@ -128,6 +138,17 @@ def fitted_truth(group: Group, truth_folder: Path, stack, weight, usable, rounds
 
     A master flat has median 1, the simulated vignette has not, so one factor, and one constant for the level of
     dark and bias, are fitted; both are the same for stack and product.
+
+    Parameters
+    ----------
+    group : Group
+    truth_folder : Path
+        Where `n2n simulate` put the truth of the night.
+    stack, weight : ndarray, shape (h, w)
+        Sky subtracted, and its inverse variance.
+    usable : ndarray of bool, shape (h, w)
+    rounds : int
+        How often the factor is found at most.
     """
     scale = 1.0
     for _ in range(rounds):
@@ -142,7 +163,16 @@ def fitted_truth(group: Group, truth_folder: Path, stack, weight, usable, rounds
 
 
 def truth_stack(group: Group, truth_folder: Path, scale: float) -> np.ndarray:
-    """Weighted mean of the noiseless exposures, each placed and masked like its noisy sister; (h, w)."""
+    """Weighted mean of the noiseless exposures, each placed and masked like its noisy sister; (h, w).
+
+    Parameters
+    ----------
+    group : Group
+    truth_folder : Path
+        Where `n2n simulate` put the truth of the night.
+    scale : float
+        Factor that the light is multiplied by.
+    """
     full = scale * load_truth(truth_folder)["groups"][group.name]["saturation"]
     total, weight = np.zeros(group.shape), np.zeros(group.shape)
     for index, exposure in enumerate(group.exposures):

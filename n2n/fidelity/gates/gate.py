@@ -199,7 +199,16 @@ def census(check: Check, count: int, number: int | None, error: float, settings,
 
 
 def exactly(check: Check, differing: int, **known) -> Verdict:
-    """Fail when any pixel differs."""
+    """Fail when any pixel differs.
+
+    Parameters
+    ----------
+    check : Check
+    differing : int
+        How many do.
+    **known
+        For the braces of the explanation.
+    """
     verdict = PASS if differing == 0 else FAIL
     explanation = check.explanation.format(**known)
     return Verdict(check.key, check.title, float(differing), 0.0, 0.0, "pixels", verdict, explanation, check.bound)

@@ -75,7 +75,7 @@ def steps(image, calm, axis: int, lines, width: int, gap: int) -> list[tuple[flo
         Pixels that count.
     axis : int
         Across which the steps are.
-    lines : int ndarray
+    lines : int ndarray, shape (n,)
         Places along `axis`.
     width : int
         Pixels on either side.
