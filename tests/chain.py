@@ -1,18 +1,21 @@
 """One simulated night taken through all stages up to the stack, once for all tests."""
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 from n2n.cli import main
 from n2n.config import check_config
+from n2n.formats import sealed
 from n2n.formats.tables import read_json
-from n2n.group.group import Pairs
-from n2n.planning.intake import ingest_nights
+from n2n.group.group import Group
 from n2n.planning.files import write_plan
+from n2n.planning.intake import ingest_nights
 from n2n.planning.plan import make_plan
 from n2n.simulate import load_truth, noiseless, recipe, simulate_night
 from n2n.simulate.frames import flat_of
@@ -136,6 +139,14 @@ class Chain:
         return chain
 
 
+@contextlib.contextmanager
+def rewriting(path):
+    """Open an HDF5 file of ours to change it; it is sealed again afterwards."""
+    with h5py.File(path, "r+") as file:
+        yield file
+    sealed.seal(path)
+
+
 @pytest.fixture(scope="session")
 def chain(tmp_path_factory):
     """A tiny night in L with a cloudy, an elongated and a trailed light, stacked."""
@@ -150,5 +161,5 @@ def chain(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def pairs(chain):
-    return Pairs(chain.folder / "pairs.h5")
+def group(chain):
+    return Group(chain.folder / "pairs.h5")

@@ -8,7 +8,7 @@ import pytest
 # Before anything imports torch: threads that wait spin, and starve each other where other programs use the cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from chain import chain, pairs  # noqa: F401  fixtures of all rooms
+from chain import chain, group  # noqa: F401  fixtures of all rooms
 
 _DEFAULT = Path(__file__).resolve().parents[2] / "shared" / "data"
 

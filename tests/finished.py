@@ -9,8 +9,10 @@ import h5py
 import numpy as np
 
 from n2n.cli import main
-from n2n.fidelity.truth import Subset, fitted_truth
-from n2n.group.group import Pairs
+from n2n.fidelity.truth import fitted_truth
+from n2n.formats import sealed
+from n2n.formats.tables import read_json, write_json
+from n2n.group.group import Group
 
 TRAINING = ["--steps", "25", "--width", "8", "--batch", "4"]
 QUICK = ["--gpus", "0", "--threads", "1"]
@@ -64,9 +66,9 @@ def with_model(night, folder, change):
     """The model of a night with a changed description, in a folder of its own."""
     folder.mkdir()
     (folder / "model.safetensors").symlink_to(night.model.parent / "model.safetensors")
-    facts = json.loads(night.model.read_text())
+    facts = read_json(night.model)
     change(facts)
-    (folder / "model.json").write_text(json.dumps(facts))
+    write_json(folder / "model.json", facts)
     return folder / "model.json"
 
 
@@ -90,22 +92,22 @@ def shipped(chain):
 def truths(chain):
     """Mean, its truth and its sigma for the subsets of exposures a candidate holds."""
     night = finished(chain)
-    pairs = Pairs(night.pairs)
+    group = Group(night.pairs)
     with h5py.File(night.candidate) as file:
         attributes = dict(file.attrs)
     held_out = np.asarray(attributes["held_out"])
-    everything = np.arange(len(pairs.frames))
+    everything = np.arange(len(group.exposures))
     jobs = {"full": everything, "judged": np.setdiff1d(everything, held_out), "single": [int(attributes["single"])]}
     result = {}
     for name, chosen in jobs.items():
-        mean, depth, _ = pairs.mean(chosen)
+        mean, depth, _ = group.mean(chosen)
         with np.errstate(divide="ignore"):
-            weight = depth / pairs.variance
-        usable = np.isfinite(mean) & ~pairs.saturated
-        truth = fitted_truth(Subset(pairs, chosen), chain.truth, np.nan_to_num(mean), weight, usable)
-        sigma = np.sqrt(pairs.meta["variance_background"] / np.median(depth))
+            weight = depth / group.variance
+        usable = np.isfinite(mean) & ~group.saturated
+        truth = fitted_truth(group.only(chosen), chain.truth, np.nan_to_num(mean), weight, usable)
+        sigma = np.sqrt(group.facts.sky_variance / np.median(depth))
         result[name] = SimpleNamespace(mean=mean, truth=truth, sigma=float(sigma), chosen=chosen)
-    return SimpleNamespace(pairs=pairs, attributes=attributes, **result)
+    return SimpleNamespace(group=group, attributes=attributes, **result)
 
 
 def good(chain, left=0.4):
@@ -114,7 +116,7 @@ def good(chain, left=0.4):
     images = {}
     for name in ("full", "judged", "single"):
         part = getattr(facts, name)
-        keep = facts.pairs.saturated | ~np.isfinite(part.mean)
+        keep = facts.group.saturated | ~np.isfinite(part.mean)
         images[name] = np.where(keep, part.mean, part.truth + left * (part.mean - part.truth)).astype(np.float32)
     return images
 
@@ -125,10 +127,10 @@ def write_candidate(chain, path, harm=None):
     if harm is not None:
         for name in ("full", "judged"):
             spoilt = harm(images[name].copy(), getattr(facts, name))
-            images[name] = np.where(facts.pairs.saturated, images[name], spoilt).astype(np.float32)
+            images[name] = np.where(facts.group.saturated, images[name], spoilt).astype(np.float32)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).unlink(missing_ok=True)
-    with h5py.File(path, "w") as file:
+    with sealed.writing(path) as file:
         for name, image in images.items():
             file[name] = image
         file.attrs.update(facts.attributes)

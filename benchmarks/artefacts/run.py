@@ -23,7 +23,7 @@ from n2n.fidelity.photometry import aperture_flux, find_stars, robust_mean
 from n2n.fidelity.truth import fitted_truth
 from n2n.fidelity.zones import NEAR_SATURATED
 from n2n.formats.flags import DEFECT, NO_DATA, OUTLIER, SATURATED
-from n2n.group.group import Pairs
+from n2n.group.group import Group
 from n2n.simulate import load_truth, noiseless
 from n2n.simulate.artefacts import ARTEFACTS, planted
 
@@ -78,13 +78,13 @@ def examine(results: Path, truth_folder: Path) -> dict:
         By artefact, ``good`` and ``cores``: (pixels, those masked or rejected); ``flux_bias``, ``flux_error``,
         ``stars``; ``lights``, ``left_out``.
     """
-    pairs, truth = Pairs(results / "pairs.h5"), load_truth(truth_folder)
+    group, truth = Group(results / "pairs.h5"), load_truth(truth_folder)
     entries = {entry["file"]: entry for entry in truth["lights"]}
     counts = {name: np.zeros(2, int) for name in (*SHOWN, "good", "cores")}
-    points, flux = bright_stars(pairs, results, truth_folder)
-    for index, frame in enumerate(pairs.frames):
-        name, matrix = Path(frame["path"]).name, np.array(frame["matrix"], float)
-        flags, reject = pairs.file["flags"][index], pairs.file["reject"][index]
+    points, flux = bright_stars(group, results, truth_folder)
+    for index, exposure in enumerate(group.exposures):
+        name, matrix = exposure.name, exposure.placement.matrix
+        flags, reject = group.file["flags"][index], group.file["reject"][index]
         lost = (flags & (DEFECT | OUTLIER | SATURATED | NO_DATA) > 0) | reject
         light = noiseless(truth_folder, name)
         masks = planted(truth, entries[name], light)
@@ -94,14 +94,14 @@ def examine(results: Path, truth_folder: Path) -> dict:
         weak = planted(truth, entries[name], light, nsigma=0.5, trail_nsigma=0.1)
         near = np.any([weak[kind] for kind in ARTEFACTS], axis=0)
         near = ndimage.binary_dilation(near, np.ones((3, 3), bool), iterations=GUARD)
-        good = look_up((~near).astype(np.uint8), matrix, pairs.shape) > 0
+        good = look_up((~near).astype(np.uint8), matrix, group.shape) > 0
         good &= flags & NO_DATA == 0
         counts["good"] += good.sum(), (lost & good).sum()
-        cores = good & near_points(points, pairs.shape)
+        cores = good & near_points(points, group.shape)
         counts["cores"] += cores.sum(), (lost & cores).sum()
     bias, error, stars = robust_mean(flux)
     facts = {"flux_bias": bias, "flux_error": error, "stars": stars}
-    facts |= {"lights": len(pairs.frames), "left_out": len(pairs.left_out)}
+    facts |= {"lights": len(group.exposures), "left_out": len(group.left_out)}
     return {name: tuple(map(int, pair)) for name, pair in counts.items()} | facts
 
 
@@ -117,7 +117,7 @@ def near_points(points: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return mask
 
 
-def bright_stars(pairs: Pairs, results: Path, truth_folder: Path) -> tuple[np.ndarray, np.ndarray]:
+def bright_stars(group: Group, results: Path, truth_folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Isolated stars of S/N > 50 without saturated pixels, and how much of their flux the stack has too much.
 
     Returns
@@ -127,14 +127,14 @@ def bright_stars(pairs: Pairs, results: Path, truth_folder: Path) -> tuple[np.nd
     bias : ndarray, shape (n,)
         (flux in the stack - true flux) / true flux.
     """
-    stack = fits.getdata(results / "stack.fits").astype(np.float32) - np.float32(pairs.meta["sky"])
-    depth = pairs.mean()[1]
-    near = ndimage.binary_dilation(pairs.saturated, iterations=NEAR_SATURATED)
+    stack = fits.getdata(results / "stack.fits").astype(np.float32) - np.float32(group.facts.sky)
+    depth = group.depth()
+    near = ndimage.binary_dilation(group.saturated, iterations=NEAR_SATURATED)
     usable = np.isfinite(stack) & ~near & (depth > 0)
-    truth = fitted_truth(pairs, truth_folder, stack, depth / pairs.variance, usable)
-    sigma = np.sqrt(pairs.variance / np.maximum(depth, 1e-6))
+    truth = fitted_truth(group, truth_folder, stack, depth / group.variance, usable)
+    sigma = np.sqrt(group.variance / np.maximum(depth, 1e-6))
     points = find_stars(truth, sigma, ~usable)
-    radius = max(1.5 * pairs.meta["fwhm_px"], 3.0)
+    radius = max(1.5 * group.facts.fwhm_px, 3.0)
     flux = aperture_flux(truth, points, radius)
     noise = np.sqrt(np.abs(aperture_flux(sigma**2, points, radius)))
     area = np.median(sigma[usable]) * np.sqrt(np.pi) * radius

@@ -85,7 +85,7 @@ def crops_a_second(group, network: Path, batch: int, threads: int, steps: int = 
     _, exposures, _ = methods.train(group, None, threads)
     # In the memory format of n2n's own training.
     model = torch.jit.load(str(network)).to(memory_format=torch.channels_last)
-    recipe, sigma = Recipe(batch=batch), exposures.background**0.5
+    recipe, sigma = Recipe(batch=batch), exposures.sky_variance**0.5
     layout = Layout.of(exposures, recipe.crop)
 
     def loss_of_step(step):
@@ -100,7 +100,7 @@ def crops_a_second(group, network: Path, batch: int, threads: int, steps: int = 
 def speed(group, image: np.ndarray) -> float:
     """n2n's megapixels a second, one orientation."""
     model, cut, _ = methods.train(group, None, 1)
-    depth, variance = np.full(image.shape, 24.0, np.float32), np.full(image.shape, group.background, np.float32)
+    depth, variance = np.full(image.shape, 24.0, np.float32), np.full(image.shape, group.sky_variance, np.float32)
     few = replace(group, variance=variance)
     methods.apply(model, cut, replace(few, variance=variance[:256, :256]), image[:256, :256], depth[:256, :256], 1)
     began = time.monotonic()

@@ -108,7 +108,7 @@ def train(group, recipe, threads: int):
 
     torch.set_num_threads(threads)
     saturated = np.zeros(group.variance.shape, bool)
-    facts = group.weights, group.variance, group.background, saturated, "cpu"
+    facts = group.weights, group.variance, group.sky_variance, saturated, "cpu"
     exposures = Region.from_arrays(group.values, group.valid, *facts)
     if recipe is None:
         return prior.network(), exposures, 0.0
@@ -118,11 +118,11 @@ def train(group, recipe, threads: int):
 
 
 def apply(model, exposures, group, stack, depth, orientations: int = 8, quiet: bool = False) -> np.ndarray:
-    """n2n's network on a stack; `quiet` as `Pairs.quiet_variance` for the prior."""
+    """n2n's network on a stack; `quiet` as `Group.quiet_variance` for the prior."""
     from n2n.nets.inference import denoise
     from n2n.sky.variance import without_seeing
 
     variance = group.variance
     if quiet:
-        variance = without_seeing(variance, stack, group.background, group.light_variance)
-    return denoise(model, stack, depth, variance, group.background, exposures.band_noise, orientations=orientations)
+        variance = without_seeing(variance, stack, group.sky_variance, group.light_variance)
+    return denoise(model, stack, depth, variance, group.sky_variance, exposures.band_noise, orientations=orientations)

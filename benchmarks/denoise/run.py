@@ -66,12 +66,12 @@ def measure(result, stack, depth, truth, starless, group) -> dict[str, float]:
     """Gains of a result over its stack."""
     error, before = (result - truth) ** 2, (stack - truth) ** 2
     s = 1.4826 * np.median(np.sqrt(before))
-    sky_sigma = np.sqrt(group.background / np.maximum(depth, 1e-6))
+    sky_sigma = np.sqrt(group.sky_variance / np.maximum(depth, 1e-6))
     star = ndimage.binary_dilation(truth - starless > 3 * s)
     extended = ~star & (starless > s)
     inside = np.zeros(truth.shape, bool)
     inside[BORDER:-BORDER, BORDER:-BORDER] = True
-    variance = group.background + group.light_variance * np.maximum(truth, 0)
+    variance = group.sky_variance + group.light_variance * np.maximum(truth, 0)
     zones = {"sky": ~star & ~extended, "extended": extended, "stars": star, "mse": np.ones_like(star)}
     gains = {}
     for name, zone in zones.items():
@@ -118,7 +118,7 @@ def compare(scene: str, seed: int, exposures: int, wanted: list[str], done: set,
     group = everything.part(slice(-1))
     stack, depth = group.stack()
     truth, starless = group.truth()
-    sigma = np.sqrt(group.background / depth)
+    sigma = np.sqrt(group.sky_variance / depth)
     for name in missing:
         began = time.monotonic()
         if name in methods.BASELINES:

@@ -52,8 +52,8 @@ class Group:
 
     Attributes
     ----------
-    values, valid, weights, variance, background
-        As in `n2n.nets.sampling.Exposures`.
+    values, valid, weights, variance, sky_variance
+        As in `n2n.nets.sampling.Region`.
     truths, starless : ndarray
         The exposures without noise; the same without stars.
     seen : ndarray of bool
@@ -66,14 +66,14 @@ class Group:
     valid: np.ndarray
     weights: np.ndarray
     variance: np.ndarray
-    background: float
+    sky_variance: float
     truths: np.ndarray
     starless: np.ndarray
     seen: np.ndarray
     light_variance: float
 
     def part(self, chosen) -> "Group":
-        """Some of the exposures; variance and background stay those of all."""
+        """Some of the exposures; variance and sky_variance stay those of all."""
         of_each = ("values", "valid", "weights", "truths", "starless", "seen")
         return replace(self, **{name: getattr(self, name)[chosen] for name in of_each})
 
@@ -137,14 +137,14 @@ def make(name: str, seed: int, exposures: int, data: Path | None = None, fwhm: f
         valid &= ~outliers(values, valid, judges, sigma, signal_variance=1.0, level=0.0, noise_kept=np.array(kept))
     values[~valid] = 0
     mean, _ = weighted_mean(values, valid, weights)
-    background = float(np.median(sigma) ** 2)
-    variance = np.full(SHAPE, background, np.float32)
+    of_sky = float(np.median(sigma) ** 2)
+    variance = np.full(SHAPE, of_sky, np.float32)
     if exposures > 2:
         sample, everywhere = sample_variance(values, valid, weights, mean), np.ones(SHAPE, bool)
-        background = sky_variance(sample, everywhere, exposures)
-        variance = smooth_variance(sample, everywhere, exposures, background)
+        of_sky = sky_variance(sample, everywhere, exposures)
+        variance = smooth_variance(sample, everywhere, exposures, of_sky)
     seen = np.array(flags) == 0
-    return Group(values, valid, weights, variance, background, truths, starless, seen, float(np.mean(photon_noise)))
+    return Group(values, valid, weights, variance, of_sky, truths, starless, seen, float(np.mean(photon_noise)))
 
 
 def diffuse(kind: Kind, rng, seed: int, data: Path | None) -> np.ndarray:

@@ -53,7 +53,7 @@ def night(group, rng) -> Night:
     stack, depth = group.stack(rest)
     truth, starless = group.truth(rest)
     own = sample_variance(group.values[rest], group.valid[rest], group.weights[rest], stack) / depth
-    sigma = float(np.sqrt(group.background / np.median(depth)))
+    sigma = float(np.sqrt(group.sky_variance / np.median(depth)))
     y, x = np.mgrid[-1 : 1 : stack.shape[0] * 1j, -1 : 1 : stack.shape[1] * 1j]
     sky = sigma * (0.1 * rng.normal() + 0.1 * rng.normal() * x + 0.1 * rng.normal() * y)
     scale = 1 + 0.01 * rng.normal()

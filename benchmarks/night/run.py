@@ -127,18 +127,18 @@ def photometry(pairs_file: Path, brightest: int = 50) -> list[str]:
     import sep
     from scipy import ndimage
 
-    from n2n.group.group import Pairs
+    from n2n.group.group import Group
 
-    pairs = Pairs(pairs_file)
-    mean, weight, _ = pairs.mean()
+    group = Group(pairs_file)
+    mean, weight, _ = group.mean()
     covered = np.isfinite(mean) & (weight > 0.8 * np.nanmax(weight))
     mesh = sep.Background(np.nan_to_num(mean))
     clean = np.nan_to_num(mean) - mesh.back()
     stars = sep.extract(clean, 10, err=mesh.globalrms, mask=~covered)
-    radius = 1.5 * pairs.meta["fwhm_px"]
+    radius = 1.5 * group.facts.fwhm_px
     centres = np.column_stack([stars["x"], stars["y"]]).astype(int)
     near = [np.s_[max(0, y - 8) : y + 9, max(0, x - 8) : x + 9] for x, y in centres]
-    fair = [not pairs.saturated[part].any() and covered[part].all() for part in near]
+    fair = [not group.saturated[part].any() and covered[part].all() for part in near]
     distance = np.hypot(stars["x"][:, None] - stars["x"], stars["y"][:, None] - stars["y"])
     np.fill_diagonal(distance, np.inf)
     brighter = stars["flux"][None, :] > 0.02 * stars["flux"][:, None]
@@ -146,7 +146,7 @@ def photometry(pairs_file: Path, brightest: int = 50) -> list[str]:
     stars = stars[np.array(fair) & alone]
     stars = stars[np.argsort(-stars["flux"])][:brightest]
     rng = np.random.default_rng(0)
-    blank = rng.uniform(20, np.array(pairs.shape)[::-1] - 20, (4000, 2))
+    blank = rng.uniform(20, np.array(group.shape)[::-1] - 20, (4000, 2))
     blank = blank[clean[tuple(blank.astype(int).T[::-1])] < mesh.globalrms][:400]
     flux, sky = [], []
     reach = int(4 * radius) + 2
@@ -162,8 +162,8 @@ def photometry(pairs_file: Path, brightest: int = 50) -> list[str]:
             )
         return result
 
-    for index in range(len(pairs.frames)):
-        values, valid = pairs.load([index])
+    for index in range(len(group.exposures)):
+        values, valid = group.load([index])
         # Single lost samples (a hot pixel was there) do not matter in a ring, and do in an aperture.
         usable = ndimage.binary_closing(valid[0], np.ones((3, 3))), (~valid[0]).astype(np.float32)
         flux.append(within(values[0], stars["x"], stars["y"], *usable))
@@ -182,7 +182,7 @@ def photometry(pairs_file: Path, brightest: int = 50) -> list[str]:
         f"{np.median(with_photons[part]):.2f})"
         for part in [*quarters, np.arange(len(stars))]
     ]
-    rms = np.array([frame["rms_px"] for frame in pairs.frames if frame["n_matched"]])
+    rms = np.array([one.placement.rms_px for one in group.exposures if one.placement.n_matched])
     return [
         "",
         f"Flux of the {len(stars)} brightest unsaturated isolated stars against their ensemble in single exposures,",

@@ -33,7 +33,7 @@ from n2n.config import load_config
 from n2n.fidelity.foreign import compare
 from n2n.fidelity.gates.gate import FAIL
 from n2n.fidelity.truth import fitted_truth
-from n2n.group.group import Pairs
+from n2n.group.group import Group
 from n2n.report.words import failure
 
 GRIDS = {
@@ -44,43 +44,30 @@ GRIDS = {
 }
 
 
-class Part:
-    """Some exposures of a group, as `n2n.stages.truth` reads them."""
-
-    def __init__(self, pairs, chosen):
-        self.pairs, self.chosen = pairs, chosen
-        self.frames, self.weights = [pairs.frames[index] for index in chosen], pairs.weights[chosen]
-        self.path, self.meta, self.shape = pairs.path, pairs.meta, pairs.shape
-
-    def load(self, index):
-        """Of an exposure by its number among the chosen ones."""
-        return self.pairs.load(self.chosen[index])
-
-
 def judged(folder: Path, truth_folder: Path, peer: SimpleNamespace | None):
     """Yield method, parameter, seconds and what compare says, for every method on one group."""
-    pairs = Pairs(folder / "pairs.h5")
-    chosen = np.flatnonzero(pairs.blocks != "C")
-    stack, depth, _ = pairs.mean(chosen)
-    usable = np.isfinite(stack) & ~pairs.saturated & (depth > 0)
-    weight = np.where(usable, depth / pairs.variance, 0)
-    truth = fitted_truth(Part(pairs, chosen), truth_folder, np.nan_to_num(stack), weight, usable)
-    sigma = np.sqrt(pairs.meta["variance_background"] / np.maximum(depth, 1e-6))
+    group = Group(folder / "pairs.h5")
+    chosen = np.flatnonzero(group.blocks != "C")
+    stack, depth, _ = group.mean(chosen)
+    usable = np.isfinite(stack) & ~group.saturated & (depth > 0)
+    weight = np.where(usable, depth / group.variance, 0)
+    truth = fitted_truth(group.only(chosen), truth_folder, np.nan_to_num(stack), weight, usable)
+    sigma = np.sqrt(group.facts.sky_variance / np.maximum(depth, 1e-6))
     # Noise for the starlet: without the stars, which twinkle.
-    values, valid = pairs.load(chosen)
-    reach = 4 * np.sqrt(pairs.meta["variance_background"] / pairs.weights[chosen])[:, None, None]
+    values, valid = group.load(chosen)
+    reach = 4 * np.sqrt(group.facts.sky_variance / group.weights[chosen])[:, None, None]
     values = np.clip(values - np.nan_to_num(stack), -reach, reach)
     # The group is in electrons: an electron of signal adds one to the variance of an exposure.
-    group = SimpleNamespace(values=values, valid=valid, weights=pairs.weights[chosen], light_variance=1.0)
+    noisy = SimpleNamespace(values=values, valid=valid, weights=group.weights[chosen], light_variance=1.0)
     limits = SimpleNamespace(**load_config()["gates"])
 
     def verdict(image):
-        return compare(pairs, np.where(usable, image, stack), stack, limits, truth)
+        return compare(group, np.where(usable, image, stack), stack, limits, truth)
 
     with h5py.File(folder / "candidate.h5") as file:
         yield "n2n", "", None, verdict(file["judged"][:])
     if peer:
-        halves = [np.nan_to_num(pairs.mean(np.flatnonzero(pairs.blocks == block))[0]) for block in "AB"]
+        halves = [np.nan_to_num(group.mean(np.flatnonzero(group.blocks == block))[0]) for block in "AB"]
         image, facts = careamics_n2n.careamics(np.array(halves, np.float32), np.zeros((512, 512), np.float32), peer)
         yield "careamics", "defaults", facts["seconds"], verdict(image)
     for name, grid in GRIDS.items():
@@ -89,7 +76,7 @@ def judged(folder: Path, truth_folder: Path, peer: SimpleNamespace | None):
         results = {}
         for parameter in grid:
             began = time.monotonic()
-            image = methods.BASELINES[name](group, np.nan_to_num(stack), sigma, parameter)
+            image = methods.BASELINES[name](noisy, np.nan_to_num(stack), sigma, parameter)
             error = float(np.sum((weight * (image - truth) ** 2)[usable]))
             results[error] = parameter, time.monotonic() - began, image
         parameter, seconds, image = results[min(results)]

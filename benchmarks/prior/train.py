@@ -152,12 +152,12 @@ def noisy(bank: torch.Tensor, filters, noises, batch: int, generator) -> dict:
         "exact": kept * (truth.clamp(min=0) + background + read**2),
     }
     made = {name: orient(plane, turn) for name, plane in planes.items()}
-    return made | {"depth": depth.expand_as(truth), "background": over * sky_variance, "band_noise": noises[kind]}
+    return made | {"depth": depth.expand_as(truth), "sky_variance": over * sky_variance, "band_noise": noises[kind]}
 
 
 def answer(model: Denoiser, sample: dict) -> torch.Tensor:
     """What the network makes of a batch."""
-    return model(sample["image"], sample["depth"], sample["background"], sample["variance"], sample["band_noise"])
+    return model(sample["image"], sample["depth"], sample["sky_variance"], sample["variance"], sample["band_noise"])
 
 
 def risk(out: torch.Tensor, sample: dict) -> torch.Tensor:

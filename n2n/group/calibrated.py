@@ -100,15 +100,14 @@ class Calibrations:
         """What a person should know about the choice of the gain."""
         return (self.note,) if self.note else ()
 
-    def of(self, exposure: Exposure) -> Calibration:
-        """Calibration of one exposure.
+    def of(self, row: dict) -> Calibration:
+        """Calibration of an exposure by the masters its row names.
 
         Raises
         ------
         BadFrame
             When it cannot be treated as most of its group are.
         """
-        row = exposure.row
         if row.get("left_out"):
             raise BadFrame("calibration", row["left_out"])
         zero, flat = self.kinds
@@ -129,10 +128,6 @@ class Calibrations:
             self.masters.forget({used[kind] for kind in MASTER_KINDS if used[kind]})
             self._last = (key, self._build(used))
         return self._last[1]
-
-    def usual(self) -> Calibration:
-        """Calibration by the masters of most exposures."""
-        return self._build(self._accepted(self.group))
 
     def _accepted(self, row: dict) -> dict:
         """Masters of an exposure, or of calibration.json, that may be used; what was refused, in words."""
@@ -194,7 +189,7 @@ def zero_of(masters: Masters, dark: str | None, bias: str | None, scale: float =
 def load_calibration(path: Path, results: Path) -> Calibration:
     """Calibration of most exposures of a group: of the masters that `calibration.json` names."""
     group = read_json(path)
-    return Calibrations(group, results).usual()
+    return Calibrations(group, results).of(group)
 
 
 def _vetted(path: Path) -> dict:

@@ -105,7 +105,7 @@ def analyse(source: dict, file: h5py.File, placed: list[Exposure], electrons: bo
     pixels, flags = source["pixels"], source["flags"]
     n, height, width = pixels.shape
     matrices = [exposure.placement.matrix for exposure in placed]
-    first = deciding(placed)
+    first = deciding([exposure.batch for exposure in placed])
     units, labels = pointings(matrices, first), blocks(matrices, first)
     weighing = weigh(pixels, flags, placed, units, labels, electrons=electrons, seeing=settings.seeing)
     reject = create_rows(file, "reject", bool, (n, height, width), packed=True)

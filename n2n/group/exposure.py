@@ -190,7 +190,7 @@ class Exposure:
 
     def to_json(self, stars: bool = False) -> dict:
         """One flat object of text and numbers; the list of stars only if it is wanted."""
-        content = {**self.row, "rejected": list(self.rejected)}
+        content = {**self.row, "rejected": list(self.rejected)} | ({"stars": []} if stars else {})
         for part in (self.measured, self.placement, self.weighed):
             for field in fields(part) if part else ():
                 value = getattr(part, field.name)

@@ -125,6 +125,8 @@ class Group:
     def __init__(self, path: Path):
         self.path = Path(path)
         self.file, self.seal = sealed.opened(path), sealed.seal_of(path)
+        if "registered" not in self.file.attrs:
+            raise sealed.damaged(path, "another file is in its place")
         made_of = json.loads(self.file.attrs["registered"])
         self.sources = {self.path.parent / name: seal for name, seal in made_of.items()}
         for source, seal in self.sources.items():

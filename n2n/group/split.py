@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from n2n.group.exposure import Exposure
 from n2n.group.group import Group
 
 # Eight dither positions: three each for A and B, two for C, spread so that each block sees the whole night.
@@ -10,9 +9,8 @@ PATTERN = "ABACBABC"
 SAME_POINTING_PX = 1.0  # exposures closer than this share the detector's pattern
 
 
-def deciding(exposures: list[Exposure]) -> int:
+def deciding(batches: list[int]) -> int:
     """How many of the first exposures decide whether the telescope was moved: whole batches, at least 8."""
-    batches = [exposure.batch for exposure in exposures]
     last = batches[min(len(batches), len(PATTERN)) - 1]
     return sum(batch <= last for batch in batches)
 

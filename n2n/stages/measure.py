@@ -50,7 +50,7 @@ def measured(exposure: Exposure, raw: Path, calibrations: Calibrations, nsigma: 
         How far a star must stand out of the noise.
     """
     try:
-        pixels, flags = load_exposure(exposure, raw, calibrations.of(exposure))
+        pixels, flags = load_exposure(exposure, raw, calibrations.of(exposure.row))
     except BadFrame as error:
         return exposure.left_out(f"{error.reason_code}: {error}")
     return replace(exposure, measured=measure(pixels, flags, nsigma))

@@ -49,7 +49,7 @@ def run(args) -> None:
     calibrations = Calibrations.load(args)
 
     def load(exposure: Exposure):
-        return load_exposure(exposure, args.raw, calibrations.of(exposure))
+        return load_exposure(exposure, args.raw, calibrations.of(exposure.row))
 
     try:
         reference = Reference(itself, *load(itself), chosen.get("no_stars", False))

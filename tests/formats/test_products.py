@@ -1,4 +1,5 @@
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ from astropy.utils.exceptions import AstropyUserWarning
 from n2n.errors import UserError
 from n2n.formats import flags
 from n2n.formats.products import clean_header, read_product, set_cards, write_fits
-from n2n.formats.provenance import history_line, product_hdus, provenance_table, versions
+from n2n.formats.provenance import history_line, versions
+from n2n.group.cards import product_hdus, provenance_table
+from n2n.group.exposure import Exposure, Weight
 
 
 def raw_header():
@@ -99,37 +102,20 @@ def test_cards_hold_what_fits_can_hold():
     assert header.comments["COUNT"] == "numpy"
 
 
+def used(path, sha256, seconds, weighed):
+    return replace(Exposure.from_row({"path": path, "sha256": sha256, "exptime_s": seconds}), weighed=weighed)
+
+
 def product():
     image = np.random.default_rng(0).normal(-2, 5, (20, 30)).astype(np.float32)
     header = fits.Header({"BUNIT": "electron", "OBJECT": "M 31"})
-    frames = [
-        {
-            "path": "n/b.fits",
-            "sha256": "b" * 64,
-            "block": "A",
-            "exptime_s": "60",
-            "weight": 1.1,
-            "rejected": [],
-        },
-        {
-            "path": "n/ä.fits",
-            "sha256": "c" * 64,
-            "block": "C",
-            "exptime_s": "",
-            "weight": 0.9,
-            "rejected": [],
-        },
+    exposures = [
+        used("n/b.fits", "b" * 64, "60", Weight(1.1, 8.0, 0.0, 0, "A")),
+        used("n/ä.fits", "c" * 64, "", Weight(0.9, 8.0, 0.0, 1, "C")),
+        Exposure.from_row({"path": "n/a.fits", "sha256": "a" * 64, "exptime_s": "60"}).left_out("few stars", "blurred"),
     ]
-    out = [{"path": "n/a.fits", "sha256": "a" * 64, "exptime_s": "60", "rejected": ["few stars", "blurred"]}]
-    hdus = product_hdus(
-        image,
-        header,
-        np.full_like(image, 2.5),
-        np.zeros((20, 30), np.uint8),
-        np.full((20, 30), 2, np.uint16),
-        frames,
-        out,
-    )
+    mask, count = np.zeros((20, 30), np.uint8), np.full((20, 30), 2, np.uint16)
+    hdus = product_hdus(image, header, np.full_like(image, 2.5), mask, count, exposures)
     return image, hdus
 
 
@@ -184,7 +170,7 @@ def test_provenance_lists_every_exposure_used_or_not():
 
 
 def test_a_table_of_no_exposures_can_be_written(tmp_path):
-    write_fits(tmp_path / "p.fits", [fits.PrimaryHDU(), provenance_table([], [])])
+    write_fits(tmp_path / "p.fits", [fits.PrimaryHDU(), provenance_table([])])
     assert len(fits.getdata(tmp_path / "p.fits", "PROVENANCE")) == 0
 
 

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -10,13 +12,13 @@ SHAPE, SKY = (192, 224), 30.0
 
 
 class InMemory:
-    """What the stage asks of `Pairs`."""
+    """What the stage asks of `Group`."""
 
     def __init__(self, values, saturated=None):
         self.values, self.valid = values, np.ones(values.shape, bool)
         self.weights, self.blocks = np.ones(len(values)), np.array(list("ABACBABC" * 9))[: len(values)]
-        self.frames = [{"pointing": number, "noise": np.sqrt(SKY)} for number in range(len(values))]
-        self.meta, self.shape = {"variance_background": SKY}, SHAPE
+        self.pointings, self.sky_sigma = np.arange(len(values)), np.full(len(values), np.sqrt(SKY))
+        self.facts, self.shape = SimpleNamespace(sky_variance=SKY), SHAPE
         self.saturated = np.zeros(SHAPE, bool) if saturated is None else saturated
         self.variance = np.full(SHAPE, SKY, np.float32)
 
@@ -26,6 +28,9 @@ class InMemory:
     def mean(self, chosen=slice(None)):
         mean, depth = weighted_mean(self.values[chosen], self.valid[chosen], self.weights[chosen])
         return mean, depth, self.valid[chosen].sum(axis=0)
+
+    def depth(self):
+        return self.mean()[1]
 
 
 def stars(seed=0):
@@ -49,11 +54,11 @@ def exposures(light, n, seed=1):
 @pytest.mark.parametrize("n", [12, 40])
 def test_without_a_gain_the_variance_of_stars_is_their_noise_and_not_their_seeing(n):
     light = stars()
-    pairs = InMemory(exposures(light, n))
-    found = stage.variance_from_scatter(pairs) * n
-    judging = pairs.blocks != "C"
-    mean = pairs.values[judging].mean(axis=0)
-    plain = sample_variance(pairs.values[judging], pairs.valid[judging], pairs.weights[judging], mean)
+    group = InMemory(exposures(light, n))
+    found = stage.variance_from_scatter(group) * n
+    judging = group.blocks != "C"
+    mean = group.values[judging].mean(axis=0)
+    plain = sample_variance(group.values[judging], group.valid[judging], group.weights[judging], mean)
     level = light / np.sqrt(SKY / n)
     zones = {"sky": level < 1, "faint": (level > 3) & (level < 10), "bright": (level > 10) & (level < 30)}
     zones["cores"] = level > 30
@@ -65,10 +70,10 @@ def test_without_a_gain_the_variance_of_stars_is_their_noise_and_not_their_seein
 
 def test_held_out_exposures_may_have_less_noise_than_their_weight_says():
     """A and B tell the variance; seeing took half the weight of C."""
-    pairs = InMemory(exposures(np.zeros(SHAPE), 40))
-    pairs.weights[pairs.blocks == "C"] = 0.5
-    truth = SKY * np.sum(pairs.weights**2) / np.sum(pairs.weights) ** 2
-    assert stage.variance_from_scatter(pairs).mean() == pytest.approx(truth, rel=0.03)
+    group = InMemory(exposures(np.zeros(SHAPE), 40))
+    group.weights[group.blocks == "C"] = 0.5
+    truth = SKY * np.sum(group.weights**2) / np.sum(group.weights) ** 2
+    assert stage.variance_from_scatter(group).mean() == pytest.approx(truth, rel=0.03)
 
 
 def test_it_follows_the_vignette_and_a_saturated_star_does_no_harm():

@@ -6,7 +6,7 @@ import pytest
 from finished import finished, read, with_model
 
 from n2n.group import suited as suited
-from n2n.group.group import Pairs
+from n2n.group.group import Group
 from n2n.nets import prior
 
 NOISE = [0.7, 0.25, 0.14, 0.09, 0.05]
@@ -17,9 +17,9 @@ def like(fwhm_px=3.0, noise=NOISE):
 
 
 def test_the_width_of_stars_is_the_median_of_the_exposures():
-    frames = [{"fwhm_px": value} for value in (2.9, 3.1, None, 3.4)]
-    assert suited.likeness(SimpleNamespace(frames=frames), np.float32(NOISE))["fwhm_px"] == pytest.approx(3.1)
-    assert suited.likeness(SimpleNamespace(frames=[{}]), NOISE)["fwhm_px"] is None
+    exposures = [SimpleNamespace(fwhm_px=value) for value in (2.9, 3.1, None, 3.4)]
+    assert suited.likeness(SimpleNamespace(exposures=exposures), np.float32(NOISE))["fwhm_px"] == pytest.approx(3.1)
+    assert suited.likeness(SimpleNamespace(exposures=exposures[2:3]), NOISE)["fwhm_px"] is None
 
 
 @pytest.mark.parametrize(
@@ -72,5 +72,5 @@ def test_who_wanted_no_prior_is_warned_only(night, tmp_path, capsys):
 
 def test_a_night_suits_its_own_network(night):
     facts = json.loads(night.model.read_text())
-    own = suited.likeness(Pairs(night.pairs), suited.measured_band_noise(Pairs(night.pairs)))
+    own = suited.likeness(Group(night.pairs), suited.measured_band_noise(Group(night.pairs)))
     assert facts["likeness"] == [own] and not suited.unlikeness(facts["likeness"], own)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from scene import expose, light
 
-from n2n.nets.sampling import Exposures
+from n2n.nets.sampling import Region
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,5 +22,5 @@ def field():
     """Truth and exposures of 96 x 192 pixels."""
     truth = light(96, 192)
     arrays = expose(truth)
-    region = Exposures.from_arrays(*arrays, device=torch.device("cpu"))
+    region = Region.from_arrays(*arrays, device=torch.device("cpu"))
     return SimpleNamespace(truth=truth, region=region, arrays=arrays)

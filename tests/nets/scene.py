@@ -17,7 +17,7 @@ def light(height, width, seed=0, stars=40):
 
 
 def expose(truth, k=8, seed=1):
-    """Exposures as `pairs` gives them: values, valid, weights, variance, background, saturated."""
+    """Exposures as `pairs` gives them: values, valid, weights, variance, sky_variance, saturated."""
     rng = np.random.default_rng(seed)
     weights = np.linspace(0.8, 1.2, k)
     variance = SIGMA**2 + np.maximum(truth, 0)

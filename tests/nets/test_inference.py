@@ -26,19 +26,19 @@ class Night:
 
     def __init__(self, height, width, stars=60):
         self.truth = light(height, width, seed=7, stars=stars)
-        values, valid, weights, self.variance, self.background, _ = expose(self.truth, seed=8)
+        values, valid, weights, self.variance, self.sky_variance, _ = expose(self.truth, seed=8)
         shares = valid * weights[:, None, None]
         self.depth = shares.sum(axis=0).astype(np.float32)
         self.mean = ((shares * values).sum(axis=0) / self.depth).astype(np.float32)
         self.band_noise = measure_band_noise(
-            torch.from_numpy(values), torch.from_numpy(valid), torch.tensor(weights), self.background
+            torch.from_numpy(values), torch.from_numpy(valid), torch.tensor(weights), self.sky_variance
         )
         self.sigma = SIGMA / np.sqrt(np.median(self.depth))
 
     def __call__(self, model, mean=None, depth=None, variance=None, turn=lambda a: a, orientations=1, **more):
         given = (self.mean if mean is None else mean, self.depth if depth is None else depth)
         planes = [np.ascontiguousarray(turn(a)) for a in (*given, self.variance if variance is None else variance)]
-        return denoise(model, *planes, self.background, self.band_noise, orientations=orientations, **more)
+        return denoise(model, *planes, self.sky_variance, self.band_noise, orientations=orientations, **more)
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,12 @@ from n2n.errors import UserError
 from n2n.nets import inference, loop, prior
 from n2n.nets.bands import SMOOTHING
 from n2n.nets.device import choose_device, half_precision
-from n2n.nets.sampling import Exposures
+from n2n.nets.sampling import Region
 from n2n.nets.training import Recipe, train
 from n2n.nets.unet import INPUTS, Denoiser, look
 from n2n.study import corruptions, training
+from n2n.study.crops import Photographs
 from n2n.study.inference import denoise_photograph
-from n2n.study.photographs import Photographs
 
 GPU = torch.device("cuda")
 RECIPE = Recipe(width=8, steps=6, batch=2, crop=32, seed=3)
@@ -48,7 +48,7 @@ def test_a_night_trains_to_the_same_network(field, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "VALIDATE_EVERY", 3)
     plain, _ = train([field.region], RECIPE, fingerprint="a", report=lambda t: None)
     with fake_cuda(autocast=False):
-        region = Exposures.from_arrays(*field.arrays, device=GPU)
+        region = Region.from_arrays(*field.arrays, device=GPU)
         for path in (None, tmp_path / "state.pt", tmp_path / "state.pt"):  # the last one resumes
             model, _ = train([region], RECIPE, fingerprint="a", state_path=path, report=lambda t: None)
             a, b = values(plain), values(model)
@@ -57,7 +57,7 @@ def test_a_night_trains_to_the_same_network(field, tmp_path, monkeypatch):
 
 def test_a_night_trains_in_half_precision(field):
     with fake_cuda():
-        region = Exposures.from_arrays(*field.arrays, device=GPU)
+        region = Region.from_arrays(*field.arrays, device=GPU)
         model, curves = train([region], RECIPE, fingerprint="a", report=lambda t: None)
     assert all(torch.isfinite(value).all() and value.dtype == torch.float32 for value in values(model).values())
     assert np.isfinite(curves.rows[-1][1:3]).all()

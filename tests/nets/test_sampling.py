@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from n2n.nets.sampling import Exposures, cut, draw_guide, draw_subset, fill, measure_band_noise
+from n2n.nets.sampling import Region, cut, draw_guide, draw_subset, fill, measure_band_noise
 from n2n.nets.training import Layout
 
 CPU = torch.device("cpu")
@@ -71,7 +71,7 @@ def small():
     variance = rng.uniform(8, 10, (40, 50)).astype(np.float32)
     arrays = (values, valid, weights, variance, 9.0, saturated)
     return SimpleNamespace(
-        exposures=Exposures.from_arrays(*arrays, device=CPU),
+        exposures=Region.from_arrays(*arrays, device=CPU),
         values=values, valid=valid, weights=weights, variance=variance, saturated=saturated,
     )  # fmt: skip
 
@@ -136,7 +136,7 @@ def test_what_lies_under_a_mask_does_not_matter(small):
     saturated = small.saturated.copy()
     saturated[:] = True
     arrays = (small.values, small.valid, small.weights, small.variance, 9.0, saturated)
-    after = cut(Exposures.from_arrays(*arrays, device=CPU), tops, lefts, 32, subset)
+    after = cut(Region.from_arrays(*arrays, device=CPU), tops, lefts, 32, subset)
     assert torch.equal(before["image"], after["image"]) and not after["trusted"].any()
 
 

@@ -10,8 +10,8 @@ from scipy import ndimage
 
 from n2n.fidelity.errors import BEYOND
 from n2n.fidelity.foreign import recognised
-from n2n.fidelity.truth import Subset, fitted_truth
-from n2n.group.group import Pairs
+from n2n.fidelity.truth import fitted_truth
+from n2n.group.group import Group
 
 
 @functools.cache
@@ -19,25 +19,25 @@ def foreign(chain):
     """Stacks as another program gets them, and their truths."""
     folder = chain.base.parent / f"{chain.base.name}-foreign"
     folder.mkdir()
-    pairs = Pairs(chain.folder / "pairs.h5")
-    sky = np.float32(pairs.meta["sky"])
-    call("compare", "--pairs", pairs.path, "--write-stack", folder / "ab.fits")
+    group = Group(chain.folder / "pairs.h5")
+    sky = np.float32(group.facts.sky)
+    call("compare", "--pairs", group.path, "--write-stack", folder / "ab.fits")
     truths = {}
-    for name, chosen in (("ab", np.flatnonzero(pairs.blocks != "C")), ("all", np.arange(len(pairs.frames)))):
-        mean, depth, _ = pairs.mean(chosen)
+    for name, chosen in (("ab", np.flatnonzero(group.blocks != "C")), ("all", np.arange(len(group.exposures)))):
+        mean, depth, _ = group.mean(chosen)
         with np.errstate(divide="ignore"):
-            weight = depth / pairs.variance
-        usable = np.isfinite(mean) & ~pairs.saturated
-        truths[name] = fitted_truth(Subset(pairs, chosen), chain.truth, np.nan_to_num(mean), weight, usable) + sky
-    sigma = float(np.sqrt(pairs.meta["variance_background"] / np.median(pairs.mean(pairs.blocks != "C")[1])))
+            weight = depth / group.variance
+        usable = np.isfinite(mean) & ~group.saturated
+        truths[name] = fitted_truth(group.only(chosen), chain.truth, np.nan_to_num(mean), weight, usable) + sky
+    sigma = float(np.sqrt(group.facts.sky_variance / np.median(group.mean(group.blocks != "C")[1])))
     stacks = {"ab": folder / "ab.fits", "all": chain.folder / "stack.fits"}
-    return SimpleNamespace(pairs=pairs, truths=truths, stacks=stacks, sigma=sigma, sky=float(sky))
+    return SimpleNamespace(group=group, truths=truths, stacks=stacks, sigma=sigma, sky=float(sky))
 
 
 def denoised(night, which="ab", left=0.4):
     """An image of which all but `left` of the noise was taken."""
     stack, truth = fits.getdata(night.stacks[which]), night.truths[which]
-    return np.where(night.pairs.saturated, stack, truth + left * (stack - truth)).astype(np.float32)
+    return np.where(night.group.saturated, stack, truth + left * (stack - truth)).astype(np.float32)
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def judged(night, tmp_path):
             stack = tmp_path / "s.fits"
         output = tmp_path / "compare.json"
         output.unlink(missing_ok=True)
-        call("compare", tmp_path / "d.fits", stack or night.stacks["ab"], "--pairs", night.pairs.path, "-o", output,
+        call("compare", tmp_path / "d.fits", stack or night.stacks["ab"], "--pairs", night.group.path, "-o", output,
              *more, expect=expect)  # fmt: skip
         return json.loads(output.read_text()) if output.exists() else None
 
@@ -128,7 +128,7 @@ def invented(image, night):
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_harm_fails_with_the_right_gate(night, judged, capsys, harm, gate):
-    spoilt = np.where(night.pairs.saturated, fits.getdata(night.stacks["ab"]), harm(denoised(night), night))
+    spoilt = np.where(night.group.saturated, fits.getdata(night.stacks["ab"]), harm(denoised(night), night))
     facts = judged(spoilt)
     assert facts["verdict"] == "FAIL" and gate in failed(facts)
     assert "Failed: " in capsys.readouterr().out
@@ -141,7 +141,7 @@ def test_a_full_stack_is_recognised_and_judges_without_held_out_exposures(night,
     assert "exposure_gain" not in facts and not failed(facts)
     assert {gate["name"] for gate in facts["gates"]} == {"G6", "G7", "G8", "G10", "G11"}
     assert "holds the held-out exposures" in capsys.readouterr().out
-    harm = np.where(night.pairs.saturated, fits.getdata(night.stacks["all"]), blurred(denoised(night, "all"), night))
+    harm = np.where(night.group.saturated, fits.getdata(night.stacks["all"]), blurred(denoised(night, "all"), night))
     assert "G8 Width of stars" in failed(judged(harm, stack=night.stacks["all"]))
 
 
@@ -151,7 +151,7 @@ def test_an_image_of_all_exposures_passed_off_as_one_of_a_and_b_is_found(night, 
 
 
 def test_a_stack_of_another_program_is_no_stack_of_a_and_b(night, judged):
-    values, valid = night.pairs.load()
+    values, valid = night.group.load()
     median = np.where(valid.any(axis=0), np.median(values, axis=0), 0) + night.sky
     facts = judged(denoised(night, "all"), stack=median)
     assert facts["stack_holds"] == "unknown" and facts["held_out"] == 0 and facts["verdict"] != "PASS"
@@ -201,13 +201,13 @@ def test_pixels_that_are_no_numbers_fail(night, judged):
 
 
 def test_the_stack_without_held_out_exposures_is_that_of_a_and_b(night):
-    mean, _, _ = night.pairs.mean(night.pairs.blocks != "C")
+    mean, _, _ = night.group.mean(night.group.blocks != "C")
     with fits.open(night.stacks["ab"], checksum=True) as hdus:
-        assert np.isfinite(hdus[0].data).all() and hdus[0].header["NCOMBINE"] == (night.pairs.blocks != "C").sum()
+        assert np.isfinite(hdus[0].data).all() and hdus[0].header["NCOMBINE"] == (night.group.blocks != "C").sum()
         seen = np.isfinite(mean)
         np.testing.assert_allclose(hdus[0].data[seen], mean[seen] + night.sky, rtol=1e-6)
         assert len(hdus) == 1 and hdus[0].verify_checksum() == 1
-        kind, _, (factor, offset) = recognised(night.pairs, hdus[0].data, "it")
+        kind, _, (factor, offset) = recognised(night.group, hdus[0].data, "it")
     assert (kind, factor) == ("A and B", pytest.approx(1)) and offset == pytest.approx(-night.sky, rel=1e-4)
 
 
@@ -224,7 +224,7 @@ def test_mistakes_are_told_in_a_line_with_the_remedy(night, judged, tmp_path, ca
         assert words in said and "d.fits" in said and "Traceback" not in said
     judged(image, stack=np.flipud(image), expect=1)
     assert "s.fits" in capsys.readouterr().err
-    call("compare", tmp_path / "none.fits", night.stacks["ab"], "--pairs", night.pairs.path, expect=1)
+    call("compare", tmp_path / "none.fits", night.stacks["ab"], "--pairs", night.group.path, expect=1)
     assert "none.fits" in capsys.readouterr().err
-    call("compare", "--pairs", night.pairs.path, expect=1)
+    call("compare", "--pairs", night.group.path, expect=1)
     assert "--write-stack" in capsys.readouterr().err

@@ -6,12 +6,12 @@ import pytest
 from astropy.io import fits
 from finished import call, finished, read, truths, with_model
 
-from n2n.group.group import Pairs
+from n2n.group.group import Group
+from n2n.group.singles import file_names
+from n2n.group.split import held_out_exposures
 from n2n.nets import inference, prior
 from n2n.nets.memory import CPU_TILE
 from n2n.stages import denoise as stage
-from n2n.stages.denoise import held_out_exposures
-from n2n.stages.frames import file_names
 
 
 @pytest.fixture
@@ -25,11 +25,11 @@ def candidate(night):
         return {name: file[name][:] for name in file}, dict(file.attrs)
 
 
-def test_a_candidate_holds_three_images(night, candidate, pairs):
+def test_a_candidate_holds_three_images(night, candidate, group):
     images, attributes = candidate
     assert set(images) == {"full", "judged", "single"}
-    assert all(image.shape == pairs.shape and image.dtype == np.float32 for image in images.values())
-    assert attributes["held_out"].tolist() == np.flatnonzero(pairs.blocks == "C").tolist()
+    assert all(image.shape == group.shape and image.dtype == np.float32 for image in images.values())
+    assert attributes["held_out"].tolist() == np.flatnonzero(group.blocks == "C").tolist()
     assert attributes["single"] in attributes["held_out"]
     assert json.loads(attributes["settings"])["device"] == "cpu"
     assert json.loads(attributes["model"])["frames"] == 11
@@ -38,93 +38,93 @@ def test_a_candidate_holds_three_images(night, candidate, pairs):
 def test_the_single_exposure_is_the_one_that_frames_ships(night, candidate, tmp_path):
     images, attributes = candidate
     call("frames", night.pairs, "-o", tmp_path / "frames", "--gpus", "0", "--threads", "1", "--orientations", "2")
-    pairs = Pairs(night.pairs)
-    name = file_names([frame["path"] for frame in pairs.frames])[int(attributes["single"])]
-    shipped = fits.getdata(tmp_path / "frames" / name) - np.float32(pairs.meta["sky"])
+    group = Group(night.pairs)
+    name = file_names([one.path for one in group.exposures])[int(attributes["single"])]
+    shipped = fits.getdata(tmp_path / "frames" / name) - np.float32(group.facts.sky)
     # Where the exposure has a pixel that counts; saturated and rejected ones are another matter.
-    same = np.isfinite(pairs.mean([int(attributes["single"])])[0]) & ~pairs.saturated
+    same = np.isfinite(group.mean([int(attributes["single"])])[0]) & ~group.saturated
     np.testing.assert_allclose(images["single"][same], shipped[same], atol=1e-2)
 
 
-def test_what_no_exposure_covers_stays_unknown_and_all_else_is_a_number(candidate, pairs):
+def test_what_no_exposure_covers_stays_unknown_and_all_else_is_a_number(candidate, group):
     images, attributes = candidate
-    training = np.flatnonzero(pairs.blocks != "C")
+    training = np.flatnonzero(group.blocks != "C")
     for name, chosen in (("full", slice(None)), ("judged", training), ("single", [int(attributes["single"])])):
-        np.testing.assert_array_equal(np.isfinite(images[name]), np.isfinite(pairs.mean(chosen)[0]))
+        np.testing.assert_array_equal(np.isfinite(images[name]), np.isfinite(group.mean(chosen)[0]))
 
 
-def test_saturated_pixels_are_the_means_bit_by_bit(candidate, pairs):
+def test_saturated_pixels_are_the_means_bit_by_bit(candidate, group):
     images, _ = candidate
-    saturated = pairs.saturated
+    saturated = group.saturated
     assert saturated.sum() >= 4
-    for name, chosen in (("full", slice(None)), ("judged", pairs.blocks != "C")):
-        mean = pairs.mean(chosen)[0]
+    for name, chosen in (("full", slice(None)), ("judged", group.blocks != "C")):
+        mean = group.mean(chosen)[0]
         assert images[name][saturated].tobytes() == mean[saturated].tobytes()
         assert (images[name] != mean)[~saturated & np.isfinite(mean)].mean() > 0.9
 
 
-def test_saturated_pixels_pass_even_where_the_network_would_change_them(night, pairs, tmp_path, monkeypatch):
+def test_saturated_pixels_pass_even_where_the_network_would_change_them(night, group, tmp_path, monkeypatch):
     """Full wells are far above the noise and pass anyhow; here faint pixels are called saturated."""
-    real = Pairs.__init__
+    real = Group.__init__
 
     def faint(self, path):
         real(self, path)
         self.saturated[60:70, 80:95] = True
 
-    monkeypatch.setattr(Pairs, "__init__", faint)
+    monkeypatch.setattr(Group, "__init__", faint)
     night.denoise(night.model, tmp_path / "c.h5")
     images, _ = read(tmp_path / "c.h5")
-    assert images["full"][60:70, 80:95].tobytes() == pairs.mean()[0][60:70, 80:95].tobytes()
+    assert images["full"][60:70, 80:95].tobytes() == group.mean()[0][60:70, 80:95].tobytes()
 
 
-def test_noise_is_taken_away(chain, candidate, pairs):
+def test_noise_is_taken_away(chain, candidate, group):
     images, _ = candidate
     for name in ("full", "judged"):
         facts = getattr(truths(chain), name)
-        dark = np.isfinite(facts.mean) & (facts.truth < 10) & ~pairs.saturated
+        dark = np.isfinite(facts.mean) & (facts.truth < 10) & ~group.saturated
         before, after = ((image - facts.truth)[dark].std() for image in (facts.mean, images[name]))
         assert after < 0.6 * before
 
 
 @pytest.mark.parametrize("change", ["brighter", "noise"])
 def test_the_held_out_exposures_never_reach_the_judged_image(night, candidate, tmp_path, monkeypatch, change):
-    real = Pairs.load
+    real = Group.load
 
     def load(self, chosen=slice(None), region=(slice(None), slice(None))):
         values, valid = real(self, chosen, region)
-        held_out = self.blocks[np.arange(len(self.frames))[chosen]] == "C"
+        held_out = self.blocks[chosen] == "C"
         noise = np.random.default_rng(0).normal(0, 100, values.shape) if change == "noise" else 500.0
         return (values + noise * (held_out[:, None, None] & valid)).astype(np.float32), valid
 
-    monkeypatch.setattr(Pairs, "load", load)
+    monkeypatch.setattr(Group, "load", load)
     night.denoise(night.model, tmp_path / "c.h5")
     images, _ = read(tmp_path / "c.h5")
     assert images["judged"].tobytes() == candidate[0]["judged"].tobytes()
-    assert not np.array_equal(images["full"], candidate[0]["full"])
+    assert not np.array_equal(images["single"], candidate[0]["single"])
 
 
-def test_an_exposure_the_model_has_seen_is_no_judge(night, candidate, pairs, tmp_path):
+def test_an_exposure_the_model_has_seen_is_no_judge(night, candidate, group, tmp_path):
     _, attributes = candidate
     seen = int(attributes["held_out"][0])
     model = with_model(
-        night, tmp_path / "m", lambda facts: facts["frames"].append({"sha256": pairs.frames[seen]["sha256"]})
+        night, tmp_path / "m", lambda facts: facts["frames"].append({"sha256": group.exposures[seen].sha256})
     )
     night.denoise(model, tmp_path / "c.h5")
     images, after = read(tmp_path / "c.h5")
     assert after["held_out"].tolist() == attributes["held_out"].tolist()[1:] and after["single"] != seen
     # It is judged as a part of the image.
-    rest = np.setdiff1d(np.arange(len(pairs.frames)), after["held_out"])
-    np.testing.assert_array_equal(np.isfinite(images["judged"]), np.isfinite(pairs.mean(rest)[0]))
+    rest = np.setdiff1d(np.arange(len(group.exposures)), after["held_out"])
+    np.testing.assert_array_equal(np.isfinite(images["judged"]), np.isfinite(group.mean(rest)[0]))
     assert not np.array_equal(images["judged"], candidate[0]["judged"])
 
 
-def test_without_two_judges_there_is_no_candidate(night, pairs, tmp_path):
-    held_out = [frame for frame in pairs.frames if frame["block"] == "C"]
+def test_without_two_judges_there_is_no_candidate(night, group, tmp_path):
+    held_out = [exposure.to_json() for exposure in group.exposures if exposure.weighed.block == "C"]
     model = with_model(night, tmp_path / "m", lambda facts: facts["frames"].extend(held_out[1:]))
     night.denoise(model, tmp_path / "c.h5")
     images, attributes = read(tmp_path / "c.h5")
     assert not images and "only 1 exposures are held out" in attributes["refused"]
-    assert held_out_exposures(pairs, set()).tolist() == np.flatnonzero(pairs.blocks == "C").tolist()
+    assert held_out_exposures(group, set()).tolist() == np.flatnonzero(group.blocks == "C").tolist()
 
 
 def test_a_group_too_small_to_train_on_is_denoised_by_the_prior(night, tmp_path):
@@ -136,14 +136,14 @@ def test_a_group_too_small_to_train_on_is_denoised_by_the_prior(night, tmp_path)
         model = json.loads(attributes["model"])
         assert (model["untrained"], model["groups"], model["weights_sha256"]) == (reason, [], prior.digest())
         known = truths(night.chain).full
-        usable = np.isfinite(known.mean) & np.isfinite(known.truth) & ~Pairs(night.pairs).saturated
+        usable = np.isfinite(known.mean) & np.isfinite(known.truth) & ~Group(night.pairs).saturated
         faint = usable & (known.truth < 3 * known.sigma)
         before, after = ((image - known.truth)[faint].std() for image in (known.mean, images["full"]))
         assert after < before / 2
 
 
 def test_with_too_few_to_hold_out_there_is_no_candidate_but_a_reason(night, tmp_path, monkeypatch):
-    monkeypatch.setattr(stage, "held_out_exposures", lambda pairs, trained_on: np.array([3]))
+    monkeypatch.setattr(stage, "held_out_exposures", lambda group, trained_on: np.array([3]))
     night.denoise(None, tmp_path / "none.h5")
     images, attributes = read(tmp_path / "none.h5")
     assert not images and attributes["refused"] == "only 16 exposures: too few to train on and to prove the result"

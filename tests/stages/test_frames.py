@@ -7,11 +7,11 @@ from scipy import ndimage
 
 from n2n.cli import main
 from n2n.formats import flags as bits
-from n2n.group.group import Pairs
+from n2n.group.group import Group
+from n2n.group.singles import assemble, file_names
 from n2n.nets import inference, prior
 from n2n.nets.sampling import measure_band_noise
 from n2n.sky.variance import sample_variance, smooth_variance, without_seeing
-from n2n.stages.frames import assemble, file_names
 
 
 @pytest.fixture(scope="module")
@@ -23,26 +23,26 @@ def folder(chain, tmp_path_factory):
 
 
 def test_every_accepted_exposure_has_its_file(folder, chain):
-    pairs = Pairs(finished(chain).pairs)
-    assert sorted(path.name for path in folder.iterdir()) == sorted(file_names([f["path"] for f in pairs.frames]))
+    group = Group(finished(chain).pairs)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(file_names([one.path for one in group.exposures]))
 
 
 def test_a_frame_is_nearer_to_the_truth_than_the_exposure_was(folder, chain):
     known = truths(chain)
     [index] = known.single.chosen
-    name = file_names([f["path"] for f in known.pairs.frames])[index]
-    denoised = fits.getdata(folder / name) - known.pairs.meta["sky"]
-    usable = np.isfinite(known.single.mean) & ~known.pairs.saturated & np.isfinite(known.single.truth)
+    name = file_names([one.path for one in known.group.exposures])[index]
+    denoised = fits.getdata(folder / name) - known.group.facts.sky
+    usable = np.isfinite(known.single.mean) & ~known.group.saturated & np.isfinite(known.single.truth)
     faint = usable & (known.single.truth < 3 * known.single.sigma)
     before, after = ((image - known.single.truth)[faint].std() for image in (known.single.mean, denoised))
     assert after < before / 3
 
 
 def test_the_header_is_the_exposures_own_and_says_that_nothing_is_proved(folder, chain):
-    pairs = Pairs(finished(chain).pairs)
-    frame = pairs.frames[1]
-    header = fits.getheader(folder / file_names([f["path"] for f in pairs.frames])[1])
-    assert header["DATE-OBS"] == frame["date_obs"] and header["EXPTIME"] == float(frame["exptime_s"])
+    group = Group(finished(chain).pairs)
+    exposure = group.exposures[1]
+    header = fits.getheader(folder / file_names([one.path for one in group.exposures])[1])
+    assert header["DATE-OBS"] == exposure.date_obs and header["EXPTIME"] == exposure.exptime_s
     assert (header["QASTAT"], header["DNTRAIN"], header["PROCTYPE"]) == ("WARN", "pretrained", "DENOISED")
     assert (header["NCOMBINE"], header["BUNIT"], header["FILTCAN"]) == (1, "electron", "L")
     assert header["DNMODEL"] == f"sha256:{prior.digest()}" and "proved" in header["QAREASON"]
@@ -50,11 +50,11 @@ def test_the_header_is_the_exposures_own_and_says_that_nothing_is_proved(folder,
 
 def test_verify_tells_where_a_single_exposure_came_from(folder, chain, capsys):
     night = finished(chain)
-    frame = Pairs(night.pairs).frames[1]
-    path = folder / file_names([entry["path"] for entry in Pairs(night.pairs).frames])[1]
+    exposure = Group(night.pairs).exposures[1]
+    path = folder / file_names([one.path for one in Group(night.pairs).exposures])[1]
     with fits.open(path) as hdus:
         [row] = hdus["PROVENANCE"].data
-        assert (row["FILENAME"], row["SHA256"], row["USED"]) == (frame["path"], frame["sha256"], True)
+        assert (row["FILENAME"], row["SHA256"], row["USED"]) == (exposure.path, exposure.sha256, True)
     assert main(["verify", str(path), "--raw", str(night.raw)]) == 0
     told = capsys.readouterr().out
     for words in (
@@ -84,10 +84,10 @@ def test_a_tile_that_did_not_fit_once_is_not_tried_again(chain, tmp_path, monkey
         return mean
 
     monkeypatch.setattr(inference, "denoise", short_of_memory)
-    pairs = Pairs(finished(chain).pairs)
+    group = Group(finished(chain).pairs)
     call("frames", finished(chain).pairs, "-o", tmp_path / "frames", *QUICK, "--tile", 256)
-    assert tried == [256, 256, *[128] * (len(pairs.frames) - 1)]
-    names = file_names([frame["path"] for frame in pairs.frames])
+    assert tried == [256, 256, *[128] * (len(group.exposures) - 1)]
+    names = file_names([one.path for one in group.exposures])
     headers = [fits.getheader(tmp_path / "frames" / name) for name in names[:3]]
     assert [(header["DNTILE"], header["DNDEVICE"]) for header in headers] == [(256, "cpu"), (128, "cpu"), (128, "cpu")]
 

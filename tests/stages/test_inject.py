@@ -6,7 +6,9 @@ from finished import call, finished, shipped, truths
 from scipy import ndimage
 
 from n2n.fidelity import injected as stage
-from n2n.group.group import Pairs
+from n2n.formats import sealed
+from n2n.formats.tables import write_json
+from n2n.group.group import Group
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +73,9 @@ def test_without_realisations_nothing_is_injected(chain, tmp_path):
 
 def test_the_control_is_noise_of_the_stacks_size_without_its_stars(chain):
     night, known = finished(chain), truths(chain).judged
-    pairs = Pairs(night.pairs)
-    held_out = np.flatnonzero(pairs.blocks == "C")
-    window = stage.cut(pairs, held_out, np.zeros(pairs.shape, np.float32))
+    group = Group(night.pairs)
+    held_out = np.flatnonzero(group.blocks == "C")
+    window = stage.cut(group, held_out, np.zeros(group.shape, np.float32))
     faint = np.isfinite(window.noise) & (known.truth < 3 * known.sigma)
     own = (window.stack - known.truth)[faint]
     assert (window.noise / window.sigma)[faint].std() == pytest.approx((own / window.sigma[faint]).std(), rel=0.1)
@@ -85,14 +87,14 @@ def test_the_control_is_noise_of_the_stacks_size_without_its_stars(chain):
 @pytest.fixture(scope="module")
 def judged(chain):
     """`inject` with made-up networks in place of the trained one: they know the sky, but not the objects."""
-    pairs = Pairs(finished(chain).pairs)
-    held_out = np.flatnonzero(pairs.blocks == "C")
+    group = Group(finished(chain).pairs)
+    held_out = np.flatnonzero(group.blocks == "C")
     truth = np.nan_to_num(truths(chain).judged.truth)
-    window = stage.cut(pairs, held_out, truth)
+    window = stage.cut(group, held_out, truth)
 
     def result(network, realisations=2):
         settings = type("Settings", (), {"seed": 1, "realisations": realisations, "nsigma": 5.0, "slope": 0.7})
-        return stage.inject(pairs, window, lambda image, depth: network(image, truth, window), settings)
+        return stage.inject(group, window, lambda image, depth: network(image, truth, window), settings)
 
     return result
 
@@ -126,7 +128,7 @@ def test_a_network_that_erases_what_it_does_not_know_fails(judged, chain, tmp_pa
 def verdict(chain, facts, folder):
     """What `assess` says about the depth of an else good candidate."""
     night = shipped(chain)
-    (folder / "inject.json").write_text(json.dumps(facts, default=lambda value: value.tolist()))
+    write_json(folder / "inject.json", facts | {"pairs": sealed.seal_of(night.pairs)})
     assessed = night.assess(night.good, folder / "denoised.fits", "--injected", folder / "inject.json")
     gate = next(gate for gate in assessed["gates"] if gate["name"] == "G4")
     assert (assessed["product"] == "STACK") == (gate["verdict"] == "FAIL")

@@ -4,6 +4,7 @@ import pytest
 from n2n.formats.flags import DEFECT, NO_DATA, SATURATED
 from n2n.formats.tables import read_csv, read_json
 from n2n.group.calibrated import load_calibration, load_exposure
+from n2n.group.exposure import Exposure
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +18,7 @@ def lights(chain):
 
 def test_a_calibrated_frame_is_the_truth_plus_its_noise(chain, calibration):
     row = lights(chain)[0]
-    pixels, flags = load_exposure(row, chain.raw, calibration)
+    pixels, flags = load_exposure(Exposure.from_row(row), chain.raw, calibration)
     expected = chain.expected(row["path"])
     assert calibration.unit == "electron" and calibration.gain == 0.8
     good = (flags == 0) & (expected < 500)
@@ -30,7 +31,7 @@ def test_a_calibrated_frame_is_the_truth_plus_its_noise(chain, calibration):
 
 def test_flags_mark_the_dead_the_hot_and_the_saturated(chain, calibration):
     row = lights(chain)[0]
-    pixels, flags = load_exposure(row, chain.raw, calibration)
+    pixels, flags = load_exposure(Exposure.from_row(row), chain.raw, calibration)
     assert (flags[:, chain.account["camera"]["dead_columns"]] & DEFECT).all()
     assert ((flags & SATURATED) > 0).sum() >= 1 and not (flags & NO_DATA).any()
     assert (pixels[(flags & SATURATED) > 0] > 30_000).all()

@@ -112,10 +112,10 @@ def test_what_is_not_covered_is_flagged(chain):
 
 
 def test_the_references_header_travels(chain):
-    _, meta = read_attributes(chain.folder / "registered-000.h5")
-    header = reference_header(meta)
+    _, facts = read_attributes(chain.folder / "registered-000.h5")
+    header = reference_header(facts["header"])
     assert header["OBJECT"] == "M31" and header["INSTRUME"] and "BZERO" not in header
-    assert meta["unit"] == "electron" and meta["gain"] == 0.8
+    assert facts["unit"] == "electron" and facts["gain"] == 0.8
 
 
 def test_the_same_frames_give_the_same_bytes(chain, tmp_path):

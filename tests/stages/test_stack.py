@@ -2,10 +2,10 @@ import subprocess
 import sys
 import warnings
 
-import h5py
 import numpy as np
 import pytest
 from astropy.io import fits
+from chain import rewriting
 from scipy import ndimage
 
 from n2n.formats.flags import DEFECT, NO_DATA, OUTLIER, SATURATED
@@ -21,14 +21,14 @@ def stack(chain):
 
 
 @pytest.fixture(scope="module")
-def truth(chain, pairs):
+def truth(chain, group):
     """Noiseless exposures put through the recorded steps, averaged with the recorded weights and masks."""
-    valid = pairs.load()[1]
-    total, weight = np.zeros(pairs.shape), np.zeros(pairs.shape)
-    for frame, good, share in zip(pairs.frames, valid, pairs.weights, strict=True):
-        matrix, clear = np.array(frame["matrix"]), np.zeros(pairs.shape, np.uint8)
-        image, _ = warp(chain.expected(frame["path"]), clear, matrix, pairs.shape)
-        image = image / frame["transparency"] - plane(np.array(frame["sky"]), pairs.shape)
+    valid = group.load()[1]
+    total, weight = np.zeros(group.shape), np.zeros(group.shape)
+    for exposure, good, share in zip(group.exposures, valid, group.weights, strict=True):
+        placement, clear = exposure.placement, np.zeros(group.shape, np.uint8)
+        image, _ = warp(chain.expected(exposure.path), clear, placement.matrix, group.shape)
+        image = image / placement.transparency - plane(placement.sky, group.shape)
         total += share * good * image
         weight += share * good
     with np.errstate(invalid="ignore"):
@@ -53,29 +53,29 @@ def test_the_file_keeps_its_contract(chain):
             file.verify("exception")
 
 
-def test_provenance_says_which_exposures_were_used_and_how(chain, pairs, stack):
+def test_provenance_says_which_exposures_were_used_and_how(chain, group, stack):
     table = stack[-1]
     rows = {row["path"]: row for rows in chain.group.chunks.values() for row in rows}
     assert sorted(table["FILENAME"]) == sorted(rows)
-    used = {frame["path"]: frame for frame in pairs.frames}
+    used = {exposure.path: exposure.weighed for exposure in group.exposures}
     for line in table:
         assert line["SHA256"] == rows[line["FILENAME"]]["sha256"] and line["EXPTIME"] == 60
         assert line["USED"] == (line["FILENAME"] in used)
         if line["USED"]:
-            frame = used[line["FILENAME"]]
-            assert (line["BLOCK"], line["REASON"]) == (frame["block"], "")
-            assert line["WEIGHT"] == pytest.approx(frame["weight"])
+            weighed = used[line["FILENAME"]]
+            assert (line["BLOCK"], line["REASON"]) == (weighed.block, "")
+            assert line["WEIGHT"] == pytest.approx(weighed.weight)
         else:
             assert line["BLOCK"] == "" and line["WEIGHT"] == 0 and len(line["REASON"]) > 10
 
 
-def test_the_header_keeps_the_camera_and_tells_the_stack(chain, pairs, stack):
+def test_the_header_keeps_the_camera_and_tells_the_stack(chain, group, stack):
     header = stack[0]
     assert header["OBJECT"] == "M31" and header["FILTER"] and header["PROCTYPE"] == "STACK"
     assert header["BUNIT"] == "electron" and header["EGAIN"] == 1
     assert header["NCOMBINE"] == 14 and header["TOTEXP"] == 14 * 60
-    assert header["SKYLEVEL"] == pytest.approx(pairs.meta["sky"])
-    assert header["REFFRAME"] == pairs.meta["reference"].rsplit("/")[-1]
+    assert header["SKYLEVEL"] == pytest.approx(group.facts.sky)
+    assert header["REFFRAME"] == group.facts.reference.rsplit("/")[-1]
     for keyword in ("BZERO", "BSCALE"):
         assert keyword not in header
 
@@ -85,11 +85,11 @@ def test_the_header_tells_what_resampling_did_to_the_noise(stack):
     assert header["RESAMPLE"] == "LANCZOS4" and 0.03 < header["NOISECOR"] < 0.16
 
 
-def test_the_stack_is_the_weighted_mean_of_the_valid_samples(pairs, stack):
-    values, valid = pairs.load()
-    shares = valid * pairs.weights[:, None, None]
+def test_the_stack_is_the_weighted_mean_of_the_valid_samples(group, stack):
+    values, valid = group.load()
+    shares = valid * group.weights[:, None, None]
     with np.errstate(invalid="ignore"):
-        expected = (values * shares).sum(axis=0) / shares.sum(axis=0) + pairs.meta["sky"]
+        expected = (values * shares).sum(axis=0) / shares.sum(axis=0) + group.facts.sky
     np.testing.assert_allclose(stack[1], expected, rtol=1e-4, atol=1e-3, equal_nan=True)
     np.testing.assert_array_equal(stack[4], valid.sum(axis=0))
 
@@ -97,7 +97,7 @@ def test_the_stack_is_the_weighted_mean_of_the_valid_samples(pairs, stack):
 def test_no_value_is_clipped(chain, stack, tmp_path):
     copy = chain.copy(tmp_path / "copy")
     for chunk in chain.group.chunks:
-        with h5py.File(copy.folder / f"registered-{chunk}.h5", "r+") as file:
+        with rewriting(copy.folder / f"registered-{chunk}.h5") as file:
             file["pixels"][:] -= 200
     copy.pairs()
     copy.stack()
@@ -121,9 +121,9 @@ def test_the_variance_is_that_of_the_error_against_the_truth(truth, stack):
     assert abs(residual.mean()) < 0.05 * residual.std()
 
 
-def test_stars_keep_their_flux(truth, stack, pairs):
+def test_stars_keep_their_flux(truth, stack, group):
     _, image, variance, *_, coverage, _ = stack
-    far = ~ndimage.binary_dilation(pairs.saturated, iterations=12)
+    far = ~ndimage.binary_dilation(group.saturated, iterations=12)
     for low, high in ((60, 300), (300, 5000)):
         signal = truth - np.nanmedian(truth)
         chosen = (signal > low) & (signal < high) & far & (coverage >= 12)
@@ -149,9 +149,9 @@ def test_a_pixel_never_covered_is_nan_and_flagged(stack):
     assert ((mask & NO_DATA > 0) == empty).all() and (variance[~empty] > 0).all()
 
 
-def test_the_mask_collects_what_happened_to_a_pixel(pairs, stack):
+def test_the_mask_collects_what_happened_to_a_pixel(group, stack):
     mask = stack[3]
-    flags, reject = pairs.file["flags"][:], pairs.file["reject"][:]
+    flags, reject = group.file["flags"][:], group.file["reject"][:]
     for bit in (SATURATED, DEFECT):
         np.testing.assert_array_equal((mask & bit) > 0, ((flags & bit) > 0).any(axis=0))
     np.testing.assert_array_equal((mask & OUTLIER) > 0, reject.any(axis=0))

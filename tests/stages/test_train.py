@@ -2,17 +2,19 @@ import csv
 import json
 import shutil
 
-import h5py
 import numpy as np
 import pytest
+from chain import rewriting
 from finished import QUICK, TRAINING, call, finished
 from PIL import Image
 from safetensors.numpy import load_file
 
-from n2n.group.group import Pairs
+from n2n.formats.tables import read_json
+from n2n.group import learning
+from n2n.group.group import Group
+from n2n.group.learning import load_regions
 from n2n.nets import loop, training
 from n2n.stages import train as stage
-from n2n.stages.train import load_regions
 
 
 @pytest.fixture
@@ -36,13 +38,13 @@ def test_everything_a_model_needs_is_there(night, facts):
 
 
 def test_no_held_out_exposure_is_trained_on(night, facts):
-    pairs = Pairs(night.pairs)
-    expected = {frame["sha256"] for frame in pairs.frames if frame["block"] != "C"}
+    group = Group(night.pairs)
+    expected = {exposure.sha256 for exposure in group.exposures if exposure.weighed.block != "C"}
     assert len(expected) == 11 and {frame["sha256"] for frame in facts["frames"]} == expected
     assert {frame["block"] for frame in facts["frames"]} == {"A", "B"}
-    ((values, valid, weights, *_),) = load_regions(pairs, 64, 1, stage.MEMORY)
+    ((values, valid, weights, *_),) = load_regions(group, 64, 1, stage.MEMORY)
     assert len(values) == len(valid) == len(weights) == 11
-    wanted, _ = pairs.load(pairs.blocks != "C")
+    wanted, _ = group.load(group.blocks != "C")
     np.testing.assert_array_equal(values, wanted)
 
 
@@ -106,7 +108,7 @@ def test_other_pixels_of_the_same_exposures_are_trained_on_afresh(chain, night, 
     call("pairs", *(folder / name for name in names), "-o", folder / "pairs.h5")
     night.train(model, *few, pairs=folder / "pairs.h5")
     first = json.loads(model.read_text())["weights_sha256"]
-    with h5py.File(folder / names[0], "r+") as file:
+    with rewriting(folder / names[0]) as file:
         file["pixels"][...] = file["pixels"][:] * 1.5
     call("pairs", *(folder / name for name in names), "-o", folder / "pairs.h5")
     with caplog.at_level("INFO"):
@@ -116,12 +118,12 @@ def test_other_pixels_of_the_same_exposures_are_trained_on_afresh(chain, night, 
 
 
 def test_too_few_exposures_are_refused_with_a_reason(chain, night, tmp_path, monkeypatch):
-    monkeypatch.setattr(stage, "MIN_TRAINING", 7)
+    monkeypatch.setattr(learning, "MIN_TRAINING", 7)
     folder = tmp_path / "2026-10-03" / "M31_L"
     call("pairs", chain.folder / f"registered-{next(iter(chain.group.chunks))}.h5", "-o", folder / "pairs.h5")
-    count = int((Pairs(folder / "pairs.h5").blocks != "C").sum())
+    count = int((Group(folder / "pairs.h5").blocks != "C").sum())
     night.train(tmp_path / "m" / "model.json", pairs=folder / "pairs.h5")
-    facts = json.loads((tmp_path / "m" / "model.json").read_text())
+    facts = read_json(tmp_path / "m" / "model.json")
     assert facts == {"refused": f"only {count} usable exposures, 7 needed", "groups": ["2026-10-03/M31_L"]}
     assert not (tmp_path / "m" / "model.safetensors").exists()
 
@@ -132,12 +134,12 @@ def test_images_smaller_than_a_crop_are_refused_with_a_reason(night, tmp_path):
 
 
 def test_large_groups_are_trained_on_in_regions(night, monkeypatch):
-    pairs = Pairs(night.pairs)
-    monkeypatch.setattr(stage, "REGION", 64)
-    regions = list(load_regions(pairs, 32, 1, memory=11 * 64 * 64 * 5 * 6))
+    group = Group(night.pairs)
+    monkeypatch.setattr(learning, "REGION", 64)
+    regions = list(load_regions(group, 32, 1, memory=11 * 64 * 64 * 5 * 6))
     assert len(regions) == 6
     for values, valid, weights, variance, _, saturated in regions:
         assert values.shape == valid.shape == (11, *variance.shape) and len(weights) == 11
         assert variance.shape == saturated.shape and variance.shape[1] == 64 and variance.shape[0] in (64, 48)
-    again = list(load_regions(pairs, 32, 1, memory=1e9))
+    again = list(load_regions(group, 32, 1, memory=1e9))
     assert len(again) == 1 and again[0][0].shape == (11, 240, 256)

@@ -1,6 +1,5 @@
-import copy
 import json
-import types
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +7,7 @@ from finished import call, shipped, truths, write_candidate
 from scipy import ndimage
 from test_assess import dimmed
 
-from n2n.fidelity.truth import Subset, compare, registration_errors, truth_stack
+from n2n.fidelity.truth import compare, registration_errors, truth_stack
 
 
 @pytest.fixture
@@ -29,28 +28,28 @@ def test_the_table_is_finite_and_right(night, capsys, tmp_path):
     assert abs(row["flux_bias"]) < 0.01
 
 
-def test_what_the_stack_differs_by_from_the_truth_is_its_noise(chain, pairs):
+def test_what_the_stack_differs_by_from_the_truth_is_its_noise(chain, group):
     facts = truths(chain).full
-    _, depth, _ = pairs.mean()
-    usable = np.isfinite(facts.mean) & ~ndimage.binary_dilation(pairs.saturated, iterations=6)
-    chi2 = ((facts.mean - facts.truth) ** 2 * depth / pairs.variance)[usable]
+    _, depth, _ = group.mean()
+    usable = np.isfinite(facts.mean) & ~ndimage.binary_dilation(group.saturated, iterations=6)
+    chi2 = ((facts.mean - facts.truth) ** 2 * depth / group.variance)[usable]
     assert chi2.mean() == pytest.approx(1, abs=0.12)
     bright = (facts.truth > 10 * facts.sigma)[usable]
     assert bright.sum() > 300 and np.median(chi2[bright]) < 2 * np.median(chi2[~bright])
 
 
-def test_every_exposure_has_its_truth_on_the_scale_of_the_stack(chain, pairs):
+def test_every_exposure_has_its_truth_on_the_scale_of_the_stack(chain, group):
     """Through clouds or in the clear: stars of the placed truth and of the placed exposure are as bright."""
     factors, levels = [], []
-    for index in np.argsort([frame["transparency"] for frame in pairs.frames])[[0, 1, -2, -1]]:
-        mean, _, _ = pairs.mean([index])
-        truth = truth_stack(Subset(pairs, [index]), chain.truth, 1.0)
-        near = ndimage.binary_dilation(pairs.saturated, iterations=6)
+    for index in np.argsort([exposure.placement.transparency for exposure in group.exposures])[[0, 1, -2, -1]]:
+        mean, _, _ = group.mean([index])
+        truth = truth_stack(group.only([index]), chain.truth, 1.0)
+        near = ndimage.binary_dilation(group.saturated, iterations=6)
         stars = np.isfinite(mean) & ~near & (np.nan_to_num(mean) > 100)
         dark = np.isfinite(mean) & (np.abs(np.nan_to_num(mean)) < 15)
         factors.append((mean[stars] * truth[stars]).sum() / (truth[stars] ** 2).sum())
         levels.append(np.median(mean[dark] - truth[dark]))
-    spread = np.ptp([frame["transparency"] for frame in pairs.frames])
+    spread = np.ptp([exposure.placement.transparency for exposure in group.exposures])
     assert spread > 0.08 and np.ptp(factors) < 0.025
     assert np.ptp(levels) < 1.5
 
@@ -81,11 +80,12 @@ def test_without_a_simulated_night_it_says_what_to_do(tmp_path, capsys):
     assert "n2n simulate" in capsys.readouterr().err
 
 
-def test_a_wrong_matrix_shows(chain, pairs):
-    errors = registration_errors(pairs, chain.truth)
-    assert len(errors) == len(pairs.frames) - 1 and np.median(errors) < 0.1 and errors.max() < 0.2
-    entry = next(frame for frame in pairs.frames if frame["path"] != pairs.meta["reference"])
-    moved = copy.deepcopy(pairs.frames)
-    moved[pairs.frames.index(entry)]["matrix"][0][2] += 1.0
-    spoilt = types.SimpleNamespace(shape=pairs.shape, meta=pairs.meta, frames=moved)
+def test_a_wrong_matrix_shows(chain, group):
+    errors = registration_errors(group, chain.truth)
+    assert len(errors) == len(group.exposures) - 1 and np.median(errors) < 0.1 and errors.max() < 0.2
+    spoilt = group.only(slice(None))
+    index = next(i for i, one in enumerate(group.exposures) if one.path != group.facts.reference)
+    placement = spoilt.exposures[index].placement
+    moved = replace(placement, matrix=np.add(placement.matrix, [[0, 0, 1], [0, 0, 0]]))
+    spoilt.exposures[index] = replace(spoilt.exposures[index], placement=moved)
     assert registration_errors(spoilt, chain.truth).max() == pytest.approx(0.5**0.5, abs=0.15)
