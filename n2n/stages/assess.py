@@ -53,7 +53,7 @@ def run(args) -> None:
     facts = describe(group, args)
     group.check_stack(args.stack, stack["IMAGE"])
     with sealed.opened(args.candidate) as candidate:
-        group.check_made(args.candidate, candidate.attrs["pairs"])
+        group.check_made(args.candidate, candidate.attrs.get("pairs", ""))
         refused = candidate.attrs.get("refused")
         if refused:
             facts |= {"product": "STACK", "qastat": "WARN", "reason": refused, "gates": []}
@@ -111,7 +111,7 @@ def injected(group: Group, path: Path | None) -> dict:
     if not path:
         return {}
     facts = read_json(path)
-    group.check_made(path, facts.pop("pairs"))
+    group.check_made(path, facts.pop("pairs", ""))
     return facts
 
 

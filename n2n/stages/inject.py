@@ -42,7 +42,7 @@ def run(args) -> None:
     group = Group(args.pairs)
     with sealed.opened(args.candidate) as file:
         attributes = dict(file.attrs)
-        group.check_made(args.candidate, attributes["pairs"])
+        group.check_made(args.candidate, attributes.get("pairs", ""))
         reason = attributes.get("refused") or ("" if args.realisations else "inject.realisations is 0")
         judged = None if reason else file["judged"][:]
     if reason:

@@ -87,3 +87,11 @@ def test_a_stack_and_a_candidate_of_other_pairs_are_refused(chain, tmp_path, ref
     assert refused(*assess, night.stack) == "stack.fits"
     copy.stack()
     assert refused(*assess, copy.folder / "stack.fits") == "candidate.h5"
+
+
+def test_files_of_another_kind_are_refused(chain, tmp_path, refused):
+    night, copy = finished(chain), chain.copy(tmp_path / "copy")
+    assess = [copy.call, "assess", night.pairs, "--stack", night.stack, "-o", tmp_path / "denoised.fits"]
+    assert refused(*assess, "--candidate", copy.folder / "registered-000.h5") == "registered-000.h5"
+    shutil.copy(night.candidate, copy.folder / "pairs.h5")
+    assert refused(*stack(copy)) == "pairs.h5"
