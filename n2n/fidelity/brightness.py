@@ -17,8 +17,11 @@ def gain_by_brightness(found: WeightedErrors, classes: np.ndarray, usable: np.nd
     Parameters
     ----------
     found : WeightedErrors
+        Errors of stack and denoised image.
     classes : int ndarray, shape (h, w)
+        Class of brightness of every pixel.
     usable : ndarray of bool, shape (h, w)
+        Pixels that count.
     """
     return [found.gain(usable & (classes == index)) for index in range(len(BRIGHTNESSES) + 1)]
 
@@ -29,6 +32,7 @@ def error_over_stack(gains: list, to_full: float = 1.0) -> np.ndarray:
     Parameters
     ----------
     gains : list of Gain
+        Of the classes, from the faintest.
     to_full : float
         Gain at full depth over that where it was measured.
     """
@@ -47,8 +51,11 @@ def variance_scale(ground: Ground, found: WeightedErrors, classes, one_variance)
     Parameters
     ----------
     ground : Ground
+        What an image of A and B is judged on.
     found : WeightedErrors
+        Errors of stack and denoised image.
     classes : int ndarray, shape (h, w)
+        Class of brightness of every pixel.
     one_variance : ndarray, shape (h, w)
         Of one standard exposure, any of all, from VAR of the stack.
     """
@@ -73,9 +80,13 @@ def held_out_chi2(
     Parameters
     ----------
     ground : Ground
+        What an image of A and B is judged on.
     found : WeightedErrors
+        Errors of stack and denoised image.
     denoised : ndarray, shape (h, w)
+        What was made of A and B.
     classes : int ndarray, shape (h, w)
+        Class of brightness of every pixel.
     one_variance : ndarray, shape (h, w)
         Of one standard exposure, from VAR of the stack and its scale.
     error : ndarray, shape (classes,)

@@ -80,6 +80,7 @@ def claimed(ground: Ground, judged, full, stack_variance, full_depth) -> tuple[C
     Parameters
     ----------
     ground : Ground
+        What an image of A and B is judged on.
     judged, full : ndarray, shape (h, w)
         What was made of A and B, and of all exposures.
     stack_variance, full_depth : ndarray, shape (h, w)
@@ -123,7 +124,9 @@ def slope(denoised, held_out, weight, usable) -> float:
     Parameters
     ----------
     denoised, held_out, weight : ndarray, shape (h, w)
+        The image, the mean of the held-out exposures, and the weight of a pixel.
     usable : ndarray of bool, shape (h, w)
+        Pixels that count.
     """
     x, y, w = (np.asarray(a[usable], np.float64) for a in (denoised, held_out, weight))
     x, y = x - np.average(x, weights=w), y - np.average(y, weights=w)

@@ -109,6 +109,7 @@ def search(injected, control, scene, stars: np.ndarray, allowed: np.ndarray, rad
     stars : ndarray, shape (n, 2)
         x, y.
     allowed : ndarray of bool, shape (h, w)
+        Where a star may be.
     radius : float
         Of a match, pixels.
     """
@@ -145,7 +146,9 @@ def limits(ratio: np.ndarray, found: np.ndarray) -> tuple[float, float]:
     Parameters
     ----------
     ratio : ndarray, shape (n,)
+        S/N of the stars.
     found : ndarray of bool, shape (n,)
+        Which of them were.
 
     Returns
     -------

@@ -24,6 +24,7 @@ def errors(ground, denoised, light, own, weight, zones, like):
     Parameters
     ----------
     ground : n2n.fidelity.ground.Ground
+        What an image of A and B is judged on.
     denoised, light : ndarray, shape (h, w)
         Denoised image, and one of all exposures with little noise, for `product_error`.
     own, weight : ndarray, shape (h, w)
@@ -143,6 +144,7 @@ def single_exposure(group: Group, single: int, held_out, denoised, judged, light
     Parameters
     ----------
     group : Group
+        The exposures and what is known of them.
     single : int
         The exposure, by its place in the group.
     held_out : int ndarray, shape (n,)

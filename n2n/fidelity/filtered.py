@@ -61,6 +61,7 @@ def peaks(image: np.ndarray, threshold: float, inside: np.ndarray) -> tuple[np.n
     Parameters
     ----------
     image : ndarray, shape (h, w)
+        In which they are looked for.
     threshold : float
         In the image's unit.
     inside : ndarray of bool, shape (h, w)

@@ -50,11 +50,13 @@ def compare(group: Group, denoised, stack, settings, truth=None, names=("the ima
     Parameters
     ----------
     group : Group
+        The exposures and what is known of them.
     denoised, stack : ndarray, shape (h, w)
         As read; NaN where unknown.
     settings : namespace
         Those of the section `gates`.
     truth : ndarray, shape (h, w), optional
+        The noiseless image, on any linear scale.
     names : two str
         Of the files, for messages.
 
@@ -120,7 +122,9 @@ def recognised(group: Group, stack: np.ndarray, name: str) -> Known:
     Parameters
     ----------
     group : Group
+        The exposures and what is known of them.
     stack : ndarray, shape (h, w)
+        As read.
     name : str
         Of its file, for messages.
 
@@ -153,7 +157,9 @@ def scaled(denoised, stack, usable, sigma: float, names) -> tuple[np.ndarray, di
     Parameters
     ----------
     denoised, stack : ndarray, shape (h, w)
+        As read.
     usable : ndarray of bool, shape (h, w)
+        Pixels that count.
     sigma : float
         Noise of the stack, in its unit.
     names : two str
@@ -198,9 +204,11 @@ def by_held_out(group: Group, denoised, stack, usable) -> Images:
     Parameters
     ----------
     group : Group
+        The exposures and what is known of them.
     denoised, stack : ndarray, shape (h, w)
         The image, made of A and B, and its stack as it was given; both on the scale of the group.
     usable : ndarray of bool, shape (h, w)
+        Pixels that count.
     """
     ground = ground_of(group, np.flatnonzero(group.blocks == "C"))
     ground = replace(ground, usable=ground.usable & usable)
@@ -219,9 +227,11 @@ def by_stack(group: Group, denoised, stack, depth, usable) -> Images:
     Parameters
     ----------
     group : Group
+        The exposures and what is known of them.
     denoised, stack, depth : ndarray, shape (h, w)
         The image, its stack as it was given, and how many standard exposures that is worth.
     usable : ndarray of bool, shape (h, w)
+        Pixels that count.
     """
     return Images(
         denoised=denoised, stack=stack, depth=depth, variance=group.variance, sigma=sky_noise(group, depth),
@@ -242,8 +252,11 @@ def against_truth(group: Group, denoised, stack, truth, depth, usable) -> dict:
     Parameters
     ----------
     group : Group
+        The exposures and what is known of them.
     denoised, stack, truth, depth : ndarray, shape (h, w)
+        Images sky subtracted; how many standard exposures the stack is worth.
     usable : ndarray of bool, shape (h, w)
+        Pixels that count.
     """
     usable = usable & np.isfinite(truth)
     factor, offset = line(truth[usable], stack[usable])

@@ -116,6 +116,7 @@ def weighted_errors(ground: Ground, denoised: np.ndarray, light: np.ndarray) -> 
     Parameters
     ----------
     ground : Ground
+        What the image is judged on.
     denoised, light : ndarray, shape (h, w)
         The image that is judged, and one with little noise to which every exposure gave its weight, held out or not:
         what the network makes of all, or `light_of_all`.

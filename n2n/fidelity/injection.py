@@ -99,6 +99,7 @@ def lay_out(allowed: np.ndarray, fwhm: float, rng: np.random.Generator) -> Objec
     fwhm : float
         Of stars, pixels.
     rng : numpy.random.Generator
+        The source of chance.
     """
     cell = CELL * fwhm
     rows, columns = (int(side // cell) for side in allowed.shape)
@@ -139,6 +140,7 @@ def scaled(objects: Objects, sigma: np.ndarray, star_sigma: np.ndarray) -> Objec
     Parameters
     ----------
     objects : Objects
+        What is injected.
     sigma, star_sigma : ndarray, shape (n,)
         At every object: noise of the stack a pixel, and of the flux of a star in it.
     """
@@ -153,7 +155,9 @@ def observe(objects: Objects, exposure: Seen, shape: tuple[int, int], rng=None) 
     Parameters
     ----------
     objects : Objects
+        What is injected.
     exposure : Seen
+        How it sees the sky.
     shape : (int, int)
         Of the window.
     rng : numpy.random.Generator, optional
@@ -191,7 +195,9 @@ def paint(canvas: np.ndarray, objects: Objects, exposure: Seen, matrix: np.ndarr
     canvas : ndarray, shape (h, w)
         Changed in place.
     objects : Objects
+        What is injected.
     exposure : Seen
+        How it sees the sky.
     matrix : ndarray, shape (2, 3)
         From (x, y) of the window to (x, y) of the canvas.
     """

@@ -50,6 +50,7 @@ def isolated_stars(stack, sigma, bad, product, fwhm: float) -> Stars:
     stack, sigma : ndarray, shape (h, w)
         Mean of A and B, sky subtracted, and the noise of its sky.
     bad : ndarray of bool, shape (h, w)
+        Saturated and missing pixels.
     product : three ndarray, shape (h, w)
         The stack that is to be replaced, its variance, and what was made of it; sky subtracted.
     fwhm : float

@@ -85,9 +85,11 @@ def judge(group: Group, stack: dict, candidate: Candidate, injected: dict, setti
     Parameters
     ----------
     group : Group
+        The exposures and what is known of them.
     stack : dict of ndarray, shape (h, w)
         IMAGE, VAR and MASK of stack.fits.
     candidate : Candidate
+        What the network made of the group.
     injected : dict
         inject.json; empty where there is none.
     settings : namespace
@@ -158,7 +160,9 @@ def decision(verdicts: list[Verdict], claim: Claim, numbers: bool, min_gain: flo
     Parameters
     ----------
     verdicts : list of Verdict
+        Of all gates.
     claim : Claim
+        What the image is worth.
     numbers : bool
         Whether the denoised image is finite wherever the stack is.
     min_gain : float

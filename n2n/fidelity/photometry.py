@@ -14,6 +14,7 @@ def find_stars(image: np.ndarray, sigma: np.ndarray, bad: np.ndarray, isolation:
     image : ndarray, shape (h, w)
         Sky subtracted.
     sigma : ndarray, shape (h, w)
+        Noise a pixel.
     bad : ndarray of bool, shape (h, w)
         Saturated or missing pixels; no star within 8 pixels of one is taken.
     isolation : float
@@ -53,6 +54,7 @@ def aperture_flux(image: np.ndarray, points: np.ndarray, radius: float, ring: st
     Parameters
     ----------
     image : ndarray, shape (h, w)
+        Sky subtracted.
     points : ndarray, shape (n, 2)
         x, y in pixels, 0-based.
     radius : float
@@ -75,6 +77,7 @@ def moment_width(image: np.ndarray, points: np.ndarray, radius: float) -> np.nda
     Parameters
     ----------
     image : ndarray, shape (h, w)
+        Sky subtracted.
     points : ndarray, shape (n, 2)
         x, y in pixels, 0-based.
     radius : float

@@ -15,7 +15,9 @@ def stands_out(value: float | None, error: float | None, above: float = 0.0) -> 
     Parameters
     ----------
     value, error : float or None
+        The gain, and its standard error.
     above : float
+        What it has to exceed.
     """
     known = all(number is not None and math.isfinite(number) for number in (value, error))
     return known and error > 0 and value - ERRORS * error > above

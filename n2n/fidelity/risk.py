@@ -58,6 +58,7 @@ def held_out_gain(denoised, stack, held_out, stack_variance, weight, chosen, box
     weight : ndarray, shape (h, w)
         Inverse of the smooth variance of `stack`.
     chosen : ndarray of bool, shape (h, w)
+        Pixels that count.
     box : int
         Side of a box for the jackknife, pixels.
 
@@ -99,6 +100,7 @@ def product_error(
     light : ndarray, shape (h, w)
         T with little noise, finite on `faint`, from all exposures, each with its weight.
     weight : ndarray, shape (h, w)
+        Inverse variance of the stack.
     faint : ndarray of bool, shape (h, w)
         Where to judge: no bright stars, whose light moves with the seeing. Chosen by such an image, too.
     parts : iterable of (mean, depth, held_out)
@@ -205,6 +207,7 @@ def unseen_error(scatter: np.ndarray, seen: np.ndarray, chosen: np.ndarray, box:
     scatter, seen : ndarray, shape (h, w)
         Weighted error of the stack from the scatter of its exposures, and from `product_error`.
     chosen : ndarray of bool, shape (h, w)
+        Pixels that count.
     box : int
         Side of a box for the standard error, pixels.
     """
@@ -245,7 +248,9 @@ def true_gain(denoised, stack, truth, weight, chosen, box: int = BOX) -> Gain:
     Parameters
     ----------
     denoised, stack, truth, weight : ndarray, shape (h, w)
+        D, S, T and the weight of a pixel.
     chosen : ndarray of bool, shape (h, w)
+        Pixels that count.
     box : int
         Side of a box for the jackknife, pixels.
     """
@@ -266,6 +271,7 @@ def gain_of(before: np.ndarray, after: np.ndarray, chosen: np.ndarray, box: int 
     before, after : ndarray, shape (h, w)
         Weighted error of the stack and of the denoised image.
     chosen : ndarray of bool, shape (h, w)
+        Pixels that count.
     box : int
         Side of a box for the jackknife, pixels.
     """

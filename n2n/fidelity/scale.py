@@ -44,6 +44,7 @@ def line(x: np.ndarray, y: np.ndarray, rounds: int = 12) -> tuple[float, float]:
     Parameters
     ----------
     x, y : ndarray, shape (n,)
+        Values that belong together.
     rounds : int
         How often the weights are found anew.
     """
@@ -64,7 +65,9 @@ def relation(image: np.ndarray, stack: np.ndarray, usable: np.ndarray) -> dict[s
     Parameters
     ----------
     image, stack : ndarray, shape (h, w)
+        As read.
     usable : ndarray of bool, shape (h, w)
+        Pixels that count.
 
     Returns
     -------

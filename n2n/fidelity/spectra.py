@@ -48,6 +48,7 @@ def rings(images: Evidence, box: int = BOX, count: int = RINGS) -> Rings:
     Parameters
     ----------
     images : Evidence
+        Images in units of the stack's noise.
     box : int
         Side of a window, pixels.
     count : int
@@ -96,6 +97,7 @@ def left_out(function, *sums: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     function : callable
         Of totals, shape (rings,) each, to ndarray of the same shape.
     *sums : ndarray, shape (regions, rings)
+        Over regions and rings.
 
     Returns
     -------

@@ -81,6 +81,7 @@ def registration_errors(group: Group, truth_folder: Path, points: int = 100) -> 
     Parameters
     ----------
     group : Group
+        The exposures and what is known of them.
     truth_folder : Path
         Where `n2n simulate` put the truth of the night.
     points : int
@@ -117,6 +118,7 @@ def stack_chi2(folder: Path, truth: np.ndarray, usable: np.ndarray, saturation: 
     truth : ndarray, shape (h, w)
         Above the sky, e-.
     usable : ndarray of bool, shape (h, w)
+        Pixels that count.
     saturation : float
         e- at which a pixel is full.
 
@@ -142,11 +144,13 @@ def fitted_truth(group: Group, truth_folder: Path, stack, weight, usable, rounds
     Parameters
     ----------
     group : Group
+        The exposures and what is known of them.
     truth_folder : Path
         Where `n2n simulate` put the truth of the night.
     stack, weight : ndarray, shape (h, w)
         Sky subtracted, and its inverse variance.
     usable : ndarray of bool, shape (h, w)
+        Pixels that count.
     rounds : int
         How often the factor is found at most.
     """
@@ -168,6 +172,7 @@ def truth_stack(group: Group, truth_folder: Path, scale: float) -> np.ndarray:
     Parameters
     ----------
     group : Group
+        The exposures and what is known of them.
     truth_folder : Path
         Where `n2n simulate` put the truth of the night.
     scale : float

@@ -23,6 +23,7 @@ def divide(image: np.ndarray, sigma: np.ndarray, usable: np.ndarray) -> np.ndarr
     sigma : ndarray, shape (h, w)
         Noise of the sky in the stack a pixel (without the sources' own).
     usable : ndarray of bool, shape (h, w)
+        Pixels that count.
 
     Returns
     -------

@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from n2n.config import add_settings, settings_of
-from n2n.fidelity.injected import SCHEMA, cut, inject
+from n2n.fidelity.injected import SCHEMA, inject
+from n2n.fidelity.window import cut
 from n2n.formats import sealed
 from n2n.formats.tables import read_json, write_json
 from n2n.group.group import Group

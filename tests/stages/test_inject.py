@@ -6,6 +6,7 @@ from finished import call, finished, shipped, truths
 from scipy import ndimage
 
 from n2n.fidelity import injected as stage
+from n2n.fidelity.window import cut
 from n2n.formats import sealed
 from n2n.formats.tables import write_json
 from n2n.group.group import Group
@@ -75,7 +76,7 @@ def test_the_control_is_noise_of_the_stacks_size_without_its_stars(chain):
     night, known = finished(chain), truths(chain).judged
     group = Group(night.pairs)
     held_out = np.flatnonzero(group.blocks == "C")
-    window = stage.cut(group, held_out, np.zeros(group.shape, np.float32))
+    window = cut(group, held_out, np.zeros(group.shape, np.float32))
     faint = np.isfinite(window.noise) & (known.truth < 3 * known.sigma)
     own = (window.stack - known.truth)[faint]
     assert (window.noise / window.sigma)[faint].std() == pytest.approx((own / window.sigma[faint]).std(), rel=0.1)
@@ -90,7 +91,7 @@ def judged(chain):
     group = Group(finished(chain).pairs)
     held_out = np.flatnonzero(group.blocks == "C")
     truth = np.nan_to_num(truths(chain).judged.truth)
-    window = stage.cut(group, held_out, truth)
+    window = cut(group, held_out, truth)
 
     def result(network, realisations=2):
         settings = type("Settings", (), {"seed": 1, "realisations": realisations, "nsigma": 5.0, "slope": 0.7})

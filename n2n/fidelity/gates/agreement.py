@@ -44,6 +44,7 @@ def agreement_verdicts(rings: Rings, settings) -> list[Verdict]:
     Parameters
     ----------
     rings : Rings
+        Fourier sums of the evidence.
     settings : namespace
         Those of the section `gates`.
 

@@ -66,6 +66,7 @@ def all_light_verdicts(denoised, stack, parts, weight, usable, fwhm: float, sett
     weight : ndarray, shape (h, w)
         Inverse variance of the stack.
     usable : ndarray of bool, shape (h, w)
+        Pixels that count.
     fwhm : float
         Of stars, pixels.
     settings : namespace

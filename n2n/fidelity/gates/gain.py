@@ -41,11 +41,13 @@ def verdict(check: Check, gain: dict, settings, proven: bool) -> Verdict:
     Parameters
     ----------
     check : Check
+        What is compared with its limit.
     gain : dict
         Its value and standard_error.
     settings : namespace
         Those of the section `gates`.
     proven : bool
+        Whether it has to be; else it has to be measured.
     """
     value, error, limit = gain["value"], gain["standard_error"], check.allowed(settings)
     known = np.isfinite(value) and np.isfinite(error) and error >= 0

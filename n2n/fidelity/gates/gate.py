@@ -150,6 +150,7 @@ def judged(check: Check, value: float, error: float, settings, errors: float = 2
     Parameters
     ----------
     check : Check
+        What is compared with its limit.
     value, error : float
         In the check's unit; NaN where unknown.
     settings : namespace
@@ -204,6 +205,7 @@ def exactly(check: Check, differing: int, **known) -> Verdict:
     Parameters
     ----------
     check : Check
+        What is compared with its limit.
     differing : int
         How many do.
     **known
@@ -220,10 +222,13 @@ def said(check: Check, value: float, error: float, settings, verdict: str, /, **
     Parameters
     ----------
     check : Check
+        What is compared with its limit.
     value, error : float
+        In the check's unit; NaN where unknown.
     settings : namespace
         Those of the section `gates`.
     verdict : {"PASS", "FAIL", "INFO"}
+        What was found.
     **known
         For the braces of the explanation.
     """
@@ -246,6 +251,7 @@ def worst(values, errors, limit, freedom=np.inf) -> tuple[int, float]:
     values, errors : ndarray, shape (n,)
         Numbers that should not exceed `limit`, and their standard errors; those not finite do not count.
     limit : float
+        What they should not exceed.
     freedom : float
         Degrees of freedom of the errors: what was estimated from few parts is exceeded more often.
 

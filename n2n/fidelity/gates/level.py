@@ -54,7 +54,9 @@ def scale_of(difference: np.ndarray, light: np.ndarray, chosen: np.ndarray) -> f
     Parameters
     ----------
     difference, light : ndarray, shape (h, w)
+        In sigma of the stack.
     chosen : ndarray of bool, shape (h, w)
+        Pixels that count.
     """
     counts = box_sums(chosen.astype(float), BOX)
     full = counts > FULL * BOX**2

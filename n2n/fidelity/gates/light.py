@@ -57,6 +57,7 @@ def light_verdicts(images: Evidence, stars: np.ndarray, settings) -> list[Verdic
     Parameters
     ----------
     images : Evidence
+        Images in units of the stack's noise.
     stars : ndarray of bool, shape (h, w)
         Pixels that diffuse light is not judged on.
     settings : namespace
@@ -86,7 +87,9 @@ def covariances(images: Evidence, chosen: np.ndarray, region: int = BOX) -> tupl
     Parameters
     ----------
     images : Evidence
+        Images in units of the stack's noise.
     chosen : ndarray of bool, shape (h, w)
+        Pixels that count.
     region : int
         Side of a region, pixels.
     """

@@ -34,6 +34,7 @@ def residual_verdict(rings: Rings, settings) -> Verdict:
     Parameters
     ----------
     rings : Rings
+        Fourier sums of the evidence.
     settings : namespace
         Those of the section `gates`.
 

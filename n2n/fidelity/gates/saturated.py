@@ -36,7 +36,9 @@ def changed(denoised: np.ndarray, stack: np.ndarray, saturated: np.ndarray) -> i
     Parameters
     ----------
     denoised, stack : ndarray, shape (h, w)
+        As they are written.
     saturated : ndarray of bool, shape (h, w)
+        Pixels at full scale.
     """
     return int((denoised[saturated] != stack[saturated]).sum()) - int(np.isnan(stack[saturated]).sum())
 

@@ -39,6 +39,7 @@ def seam_verdict(images: Evidence, calm: np.ndarray, overlaps: tuple[list[slice]
     Parameters
     ----------
     images : Evidence
+        Images in units of the stack's noise.
     calm : ndarray of bool, shape (h, w)
         Empty sky, which alone counts in D.
     overlaps : two lists of slice
@@ -71,6 +72,7 @@ def steps(image, calm, axis: int, lines, width: int, gap: int) -> list[tuple[flo
     Parameters
     ----------
     image : ndarray, shape (h, w)
+        In sigma of the stack.
     calm : ndarray of bool, shape (h, w)
         Pixels that count.
     axis : int

@@ -58,6 +58,7 @@ def invented(light: Filtered, settings, sign: int = 1) -> Verdict:
     Parameters
     ----------
     light : Filtered
+        Images after a filter of the stars' width.
     settings : namespace
         Those of the section `gates`.
     sign : {1, -1}

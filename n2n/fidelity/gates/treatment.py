@@ -28,6 +28,7 @@ def treatment_verdict(difference: np.ndarray, usable: np.ndarray, settings) -> V
     difference : ndarray, shape (h, w)
         What was taken from the full stack minus what was taken from blocks A and B, over sigma.
     usable : ndarray of bool, shape (h, w)
+        Pixels that count.
     settings : namespace
         Those of the section `gates`.
     """
