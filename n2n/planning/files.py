@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from n2n.config import acting
+from n2n.errors import UserError
 from n2n.formats.atomic import write_text_if_changed
 from n2n.formats.frametable import FRAME_COLUMNS
 from n2n.formats.sealed import with_seal
@@ -71,6 +72,9 @@ def _write_group(folder: Path, group: Group) -> list[str]:
 
 def _still_good(path: Path, planned: dict[str, dict]) -> bool:
     """Whether the exposures that masters were looked at on say the same as ever; some may have gone since."""
-    before = read_csv(path) if path.is_file() else []
+    try:
+        before = read_csv(path) if path.is_file() else []
+    except UserError:  # damaged: written anew
+        return False
     left = [row for row in before if row["path"] in planned]
     return bool(left) and all(row == {key: planned[row["path"]].get(key, "") for key in row} for row in left)
