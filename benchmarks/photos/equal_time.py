@@ -25,11 +25,12 @@ from torch import nn
 
 from n2n.nets.loop import generator_of
 from n2n.study.corruptions import CORRUPTIONS, pair
+from n2n.study.crops import Photographs
 from n2n.study.inference import denoise_photograph
 from n2n.study.losses import l2
 from n2n.study.metrics import psnr
 from n2n.study.paper import PaperUNet
-from n2n.study.photographs import Photographs, find_photographs, read_photograph
+from n2n.study.photographs import find_photographs, read_photograph
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import _bench

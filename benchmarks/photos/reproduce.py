@@ -56,6 +56,7 @@ def dry_run(noise: str, photos: Path, steps: int) -> str:
     import torch
 
     from n2n.nets.device import choose_device, device_name, set_threads
+    from n2n.study.photographs import training_and_validation
     from n2n.study.sources import Synthetic
     from n2n.study.training import PhotoRecipe, train_on_photographs
 
@@ -66,9 +67,9 @@ def dry_run(noise: str, photos: Path, steps: int) -> str:
     recipe = PhotoRecipe(**{key: full[key] for key in ("width", "steps", "batch", "crop", "learning_rate")})
     device = choose_device("auto", int(torch.cuda.is_available()))
     set_threads(None)
-    args = argparse.Namespace(noise=noise, photos=photos / "train", valid=photos / "valid", test=[], targets="noisy")
-    args.batch, args.crop = recipe.batch, recipe.crop
-    source = Synthetic(args, device)
+    named = training_and_validation(photos / "train", photos / "valid")
+    shape = {"batch": recipe.batch, "crop": recipe.crop, "device": device}
+    source = Synthetic.of(*named, noise, clean_targets=False, **shape)
     marks = []
 
     def report(text: str) -> None:

@@ -32,7 +32,8 @@ import _bench  # noqa: E402
 from n2n.nets.device import half_precision  # noqa: E402
 from n2n.nets.loop import fit, generator_of  # noqa: E402
 from n2n.study.corruptions import CORRUPTIONS, pair  # noqa: E402
-from n2n.study.photographs import Photographs, find_photographs, read_photograph  # noqa: E402
+from n2n.study.crops import Photographs  # noqa: E402
+from n2n.study.photographs import find_photographs, read_photograph  # noqa: E402
 
 BATCH, CROP, DEPTH, WIDTH = 8, 64, 3, 32
 NETWORK = {"depth": DEPTH, "num_channels_init": WIDTH, "use_batch_norm": False}

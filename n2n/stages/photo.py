@@ -9,9 +9,15 @@ Train on clean photographs with synthetic noise (--noise), or on your own pairs 
 
 from pathlib import Path
 
-from n2n.stages.args import add_device
-from n2n.study.photo import USUAL, denoise, train
+from n2n.errors import UserError
+from n2n.formats.atomic import write_text
+from n2n.formats.tables import read_json, write_json
+from n2n.log import logger
+from n2n.stages.args import add_device, device_of
 
+# Where `denoise` looks for a model when none is named.
+RUN = "runs/gaussian-leaky_relu-noisy-1/model.json"
+USUAL = [Path("models/photo/model.json"), Path("results/study/full") / RUN, Path("results/study/quick") / RUN]
 NOISES = ("gaussian", "poisson", "bernoulli", "text", "impulse", "camera")
 
 
@@ -58,3 +64,78 @@ def add_arguments(parser) -> None:
 def run(args) -> None:
     """Execute the stage."""
     (train if args.action == "train" else denoise)(args)
+
+
+def train(args) -> None:
+    """Train, then test on whole photographs."""
+    if (args.noise is None) == (args.pairs is None):
+        raise UserError("say what to train on: either --noise KIND or --pairs A B")
+    if args.pairs and args.targets == "clean":
+        raise UserError("--targets clean: pairs of noisy photographs have no clean target")
+
+    from n2n.nets.device import device_name
+    from n2n.nets.model import save_weights
+    from n2n.study.models import curves_text, describe, fingerprint_of
+    from n2n.study.photographs import read_folder, read_pairs, training_and_validation, write_photograph
+    from n2n.study.scoring import scores_of
+    from n2n.study.sources import NoisyPairs, Synthetic
+    from n2n.study.training import PhotoRecipe, train_on_photographs
+
+    device, tests = device_of(args), {}
+    shape = {"batch": args.batch, "crop": args.crop, "device": device}
+    if args.noise:
+        training, valid = training_and_validation(args.photos, args.valid)
+        source = Synthetic.of(training, valid, args.noise, clean_targets=args.targets == "clean", **shape)
+        tests = {folder.name: read_folder(folder) for folder in args.test} or {"validation": valid}
+    else:
+        source = NoisyPairs.of(*read_pairs(*args.pairs), **shape)
+    fields = {key: getattr(args, key) for key in PhotoRecipe.__dataclass_fields__ if hasattr(args, key)}
+    recipe = PhotoRecipe(**fields | {"loss": args.loss or source.loss})
+    folder = args.output.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    logger.info("training on %s, %s targets (%s)", source.words, args.targets, device_name(device))
+    model, curves = train_on_photographs(
+        recipe,
+        source.draw,
+        source.validation,
+        device,
+        fingerprint=fingerprint_of(recipe, source.facts),
+        state_path=folder / "state.pt",
+        validate_every=max(1, recipe.steps // 20),
+        report=logger.info,
+    )
+    write_text(folder / "training.csv", curves_text(curves))
+    sets = {}
+    if tests:
+        sets, example = scores_of(model, tests, source.corruption, crop=args.test_crop, repeats=args.test_repeats)
+        write_photograph(folder / "example.png", example)
+    digest = save_weights(folder / "model.safetensors", model)
+    facts = describe(model, recipe, source, curves, device)
+    write_json(args.output, facts | {"sets": sets, "weights_sha256": digest})
+    for name, scores in sets.items():
+        logger.info("%s: PSNR %.2f dB -> %.2f dB (%d images)", name, scores["noisy"], scores["psnr"], scores["images"])
+
+
+def denoise(args) -> None:
+    """Denoise the user's own photograph."""
+    path = args.model or next((path for path in USUAL if path.exists()), None)
+    if path is None:
+        raise UserError(
+            f"no model; make one with `n2n photo train --noise gaussian -o {USUAL[0]}`, or name one by --model"
+        )
+
+    from n2n.nets.model import read_weights
+    from n2n.study.inference import denoise_photograph, to_bytes
+    from n2n.study.models import check, network_of
+    from n2n.study.photographs import picture_format, read_photograph, write_photograph
+    from n2n.study.scoring import to_tensor
+
+    picture_format(args.output)
+    device, facts = device_of(args), read_json(path, unsealed=True)
+    check(facts, str(path))
+    model = network_of(facts, read_weights(path.parent, facts), device)
+    logger.info("denoising with %s", path)
+    image = to_tensor(read_photograph(args.image), device)
+    pixels = to_bytes(denoise_photograph(model, image))
+    write_photograph(args.output, pixels)
+    logger.info("%s written (%d x %d)", args.output, pixels.shape[1], pixels.shape[0])

@@ -1,20 +1,19 @@
 """Stage `study`: what the trained networks on photographs say, with errors: tables, curves, pictures, verdicts.
 
-Reads the models `n2n photo train` made for a grid of noises, activations, targets and seeds. Differences are taken
-between runs that share everything else, seed included, so that what a seed brings cancels; a verdict is given where
-the mean difference exceeds what its standard error allows at 95 % (Student's t), and withheld elsewhere.
+Reads the models that `n2n photo train` made for a grid of noises, activations, targets and seeds.
 """
 
 from pathlib import Path
 
-import numpy as np
-
 from n2n.errors import UserError
-from n2n.formats.atomic import write_text
-from n2n.formats.tables import read_json, write_json
+from n2n.formats.atomic import atomic_path, write_text
+from n2n.formats.tables import read_csv, read_json, write_json
 from n2n.log import logger
-from n2n.study.pictures import picture_sheet, plot_curves
-from n2n.study.verdict import comparison_table, comparisons, table, verdict
+from n2n.study.comparisons import comparisons
+from n2n.study.photographs import read_photograph
+from n2n.study.pictures import curves_figure, examples_figure
+from n2n.study.runs import Run
+from n2n.study.verdict import comparison_table, table, verdict
 
 
 def add_arguments(parser) -> None:
@@ -26,12 +25,12 @@ def add_arguments(parser) -> None:
 def run(args) -> None:
     """Execute the stage."""
     runs = [read_run(path) for path in args.models]
-    folder = args.output.parent
+    folder, found = args.output.parent, comparisons(runs)
     write_text(folder / "scores.csv", table(runs))
-    found = comparisons(runs)
     write_text(folder / "comparisons.csv", comparison_table(found))
-    plot_curves(folder / "curves.png", runs)
-    picture_sheet(folder / "examples.png", runs)
+    for name, figure in (("curves.png", curves_figure(runs)), ("examples.png", examples_figure(runs))):
+        with atomic_path(folder / name) as temporary:
+            figure.savefig(temporary, format="png")
     sentences = verdict(runs, found)
     write_json(folder / "study.json", {"runs": len(runs), "comparisons": found})
     write_text(args.output, sentences)
@@ -39,31 +38,12 @@ def run(args) -> None:
     print(sentences)
 
 
-def read_run(path: Path) -> dict:
-    """Figures and curves of one network."""
+def read_run(path: Path) -> Run:
+    """One network, from model.json and what lies beside it."""
     facts = read_json(path, unsealed=True)
     if facts.get("kind") != "photo" or not facts.get("sets"):
         raise UserError(f"{path} is not a network trained and tested by `n2n photo train --noise`")
-    with open(path.parent / "training.csv", encoding="utf-8") as file:
-        curve = {key: [] for key in file.readline().strip().split(",")}
-        for line in file:
-            for key, value in zip(curve, line.split(","), strict=True):
-                curve[key].append(float(value))
-    sets = {
-        name: {key: value for key, value in scores.items() if key != "each"} for name, scores in facts["sets"].items()
-    }
-    return {
-        "path": path,
-        "noise": facts["noise"],
-        "activation": facts["recipe"]["activation"],
-        "targets": facts["targets"],
-        "seed": facts["recipe"]["seed"],
-        "training_loss": float(np.mean(curve["training_loss"][-max(1, len(curve["step"]) // 10) :])),
-        "validation_loss": facts["final"]["validation_loss"],
-        "validation_psnr": facts["final"]["validation_psnr"],
-        "test_psnr": float(np.mean([scores["psnr"] for scores in sets.values()])),
-        "sets": sets,
-        "curve": curve,
-        "recipe": facts["recipe"],
-        "data": facts["data"],
-    }
+    rows = read_csv(path.with_name("training.csv"))
+    curve = {key: [float(row[key]) for row in rows] for key in rows[0]}
+    example = path.with_name("example.png")
+    return Run.of(facts, curve, read_photograph(example) if example.exists() else None)

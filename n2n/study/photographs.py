@@ -1,13 +1,16 @@
-"""Photographs: found, read, and cut into crops on the device."""
+"""Photographs on disk: found, read, chosen for training and for judging, and written."""
 
-from dataclasses import dataclass, field
+import hashlib
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image, ImageOps
 
 from n2n.errors import UserError
+from n2n.formats.atomic import atomic_path
+from n2n.log import logger
+
+Named = list[tuple[str, np.ndarray]]  # names and pixels, uint8, shape (h, w, 3)
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 # Colour photographs inside scikit-image's wheel. Neither list holds motorcycle_right.png: it shows the scene of
@@ -71,7 +74,7 @@ def read_photograph(path: Path) -> np.ndarray:
         raise UserError(f"cannot read the photograph {path} ({error}); replace or remove it") from error
 
 
-def builtin_photographs() -> tuple[list[tuple[str, np.ndarray]], list[tuple[str, np.ndarray]]]:
+def builtin_photographs() -> tuple[Named, Named]:
     """Colour photographs that come with scikit-image, at most 512 pixels on the long side; nothing is downloaded.
 
     Returns
@@ -105,92 +108,79 @@ def _reduced(pixels: np.ndarray) -> np.ndarray:
     return np.array(image)
 
 
-@dataclass
-class Photographs:
-    """Photographs on a device, ready to be cut.
+def read_folder(folder: Path) -> Named:
+    """Every photograph in a folder, by its path below it: names alone may repeat between sub-folders."""
+    return [(path.relative_to(folder).as_posix(), read_photograph(path)) for path in find_photographs(folder)]
 
-    Attributes
+
+def training_and_validation(photos: Path | None, valid: Path | None) -> tuple[Named, Named]:
+    """Photographs to train on and others to judge by.
+
+    Parameters
     ----------
-    pixels : uint8 tensor, shape (n, 3, H, W)
-        Padded with 0 at the bottom and right.
-    sizes : int64 tensor, shape (n, 2)
-        True height and width.
-    names : list of str
-    smallest : int
-        Shortest side of all. Kept as a plain number: asking the device in every step would make it wait.
+    photos : Path, optional
+        Folder to train on; without it, those that come with scikit-image.
+    valid : Path, optional
+        Folder to judge by; without it, every eighth of `photos` (at least one of two) is kept back for that.
+
+    Raises
+    ------
+    UserError
+        `photos` holds one photograph and there is no other to judge by.
     """
-
-    pixels: torch.Tensor
-    sizes: torch.Tensor
-    names: list[str]
-    smallest: int = field(init=False)
-
-    def __post_init__(self):
-        self.smallest = int(self.sizes.min())
-
-    @classmethod
-    def of(cls, images: list[tuple[str, np.ndarray]], device: torch.device, smallest: int) -> "Photographs":
-        """Put photographs on `device`.
-
-        Parameters
-        ----------
-        images : list of (str, uint8 ndarray of shape (h, w, 3))
-            At least one.
-        device : device
-            Where to put them.
-        smallest : int
-            Images with a shorter side are enlarged to it (bicubic, aspect kept), as in the paper.
-        """
-        sizes = [_enlarged_size(*pixels.shape[:2], smallest) for _, pixels in images]
-        height, width = (max(sides) for sides in zip(*sizes, strict=True))
-        # Filled in place, one by one: tens of thousands of photographs are not held twice.
-        padded = torch.zeros((len(images), 3, height, width), dtype=torch.uint8, device=device)
-        for index, ((_, pixels), (h, w)) in enumerate(zip(images, sizes, strict=True)):
-            if pixels.shape[:2] != (h, w):
-                pixels = np.array(Image.fromarray(pixels).resize((w, h), Image.Resampling.BICUBIC))
-            padded[index, :, :h, :w] = torch.from_numpy(np.ascontiguousarray(pixels)).to(device).permute(2, 0, 1)
-        return cls(padded, torch.tensor(sizes, device=device), [name for name, _ in images])
-
-    def crops(self, count: int, size: int, generator: torch.Generator) -> torch.Tensor:
-        """Random crops: every photograph is as likely, and so is every position inside it.
-
-        All crops of one call are turned alike, by one of the eight flips and rotations.
-
-        Parameters
-        ----------
-        count, size : int
-            Number of crops and their side in pixels.
-        generator : torch.Generator
-            On the device of the photographs.
-
-        Returns
-        -------
-        float32 tensor, shape (count, 3, size, size)
-            In [-0.5, 0.5].
-
-        Raises
-        ------
-        ValueError
-            `size` exceeds the shortest side of the photographs.
-        """
-        if size > self.smallest:
-            raise ValueError(f"crops of {size} pixels do not fit into photographs of {self.smallest}")
-        device = self.pixels.device
-        image = torch.randint(len(self.pixels), (count,), generator=generator, device=device)
-        # The remainder of a large integer never leaves the image; uneven by less than one part in a million.
-        large = torch.randint(2**31, (count, 2), generator=generator, device=device)
-        top, left = (large % (self.sizes[image] - size + 1)).T[:, :, None, None, None]
-        turn = torch.randint(2, (3,), generator=generator, device=device).bool()
-        offsets = torch.arange(size, device=device)
-        rows, columns = offsets[:, None], offsets[None, :]
-        rows, columns = torch.where(turn[0], columns, rows), torch.where(turn[0], rows, columns)
-        rows = torch.where(turn[1], size - 1 - rows, rows)
-        columns = torch.where(turn[2], size - 1 - columns, columns)
-        channels = torch.arange(3, device=device)[:, None, None]
-        cut = self.pixels[image[:, None, None, None], channels, top + rows, left + columns]
-        return cut.float() / 255 - 0.5
+    if not photos:
+        training, validation = builtin_photographs()
+        return training, read_folder(valid) if valid else validation
+    training = read_folder(photos)
+    if valid:
+        return training, read_folder(valid)
+    if len(training) < 2:
+        raise UserError(f"{photos} holds one photograph; 2 are needed, one of them to judge by, or --valid")
+    validation = training[:: max(2, len(training) // 8)]
+    names = {name for name, _ in validation}
+    return [named for named in training if named[0] not in names], validation
 
 
-def _enlarged_size(height: int, width: int, smallest: int) -> tuple[int, int]:
-    scale = max(1.0, smallest / min(height, width))
-    return max(smallest, round(height * scale)), max(smallest, round(width * scale))
+def read_pairs(one: Path, other: Path) -> tuple[Named, Named]:
+    """Photographs of the same names in two folders, in one order.
+
+    Raises
+    ------
+    UserError
+        Fewer than two names in common, or two of one name differ in size.
+    """
+    first, second = (dict(read_folder(folder)) for folder in (one, other))
+    names = sorted(first.keys() & second.keys())
+    if len(names) < 2:
+        raise UserError(f"{one} and {other} have {len(names)} file names in common; 2 are needed")
+    for name in names:
+        if first[name].shape != second[name].shape:
+            raise UserError(f"{name} differs in size between {one} and {other}; pairs must match")
+    lonely = len(first) + len(second) - 2 * len(names)
+    if lonely:
+        logger.warning("%d photographs without a partner were left out", lonely)
+    return [(name, first[name]) for name in names], [(name, second[name]) for name in names]
+
+
+def digest_of(photographs: Named) -> str:
+    """SHA-256 of names and pixels."""
+    digest = hashlib.sha256()
+    for name, pixels in photographs:
+        digest.update(name.encode())
+        digest.update(pixels.tobytes())
+    return digest.hexdigest()
+
+
+def picture_format(path: Path) -> str:
+    """Pillow's name of the format that a file's suffix stands for; UserError where it cannot be written."""
+    kind = Image.registered_extensions().get(path.suffix.lower(), "")
+    if kind not in Image.SAVE:  # of some, like FITS, Pillow knows how to read them only
+        raise UserError(f"{path}: unknown kind of picture; use .png, .tif or .jpg")
+    return kind
+
+
+def write_photograph(path: Path, pixels: np.ndarray) -> None:
+    """Write 8-bit pixels of shape (h, w, 3); the suffix decides the format."""
+    kind = picture_format(path)
+    with atomic_path(path) as temporary:
+        Image.fromarray(pixels).save(temporary, format=kind)

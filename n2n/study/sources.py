@@ -1,194 +1,199 @@
-"""Where batches of photographs come from: clean ones with synthetic noise, or the user's own noisy pairs."""
+"""Where batches to train on come from: clean photographs with synthetic noise, or pairs of noisy ones.
 
-import hashlib
-from pathlib import Path
+Both kinds of source have what `n2n.study.training` asks for: `draw`, a batch for a step, and `validation`, fixed
+batches with ``clean`` beside, or None where nothing clean is known. They also say which loss fits them (`loss`), what
+the result depends on (`facts`), and what they are in words (`words`).
+"""
 
-from n2n.errors import UserError
-from n2n.formats.atomic import atomic_path
-from n2n.log import logger
+from dataclasses import dataclass
 
-VALIDATION_CROPS, VALIDATION_BATCH = 32, 8
+import torch
+
+from n2n.study.corruptions import CORRUPTIONS, Corruption, pair
+from n2n.study.crops import Photographs
+from n2n.study.photographs import Named, digest_of
+
+VALIDATION_CROPS, VALIDATION_BATCH, VALIDATION_SIDE = 32, 8, 128
 VALIDATION_SEED = 77_000  # far from any seed of training
 
 
+@dataclass(frozen=True)
 class Synthetic:
     """Clean photographs, corrupted anew at every step.
 
     Attributes
     ----------
+    photographs : Photographs
+        To train on.
+    corruption : Corruption
+    clean_targets : bool
+        Hold the network against the clean photograph instead of a second noisy one.
+    batch, crop : int
+        Crops a step, and their side in pixels.
+    validation : list of dict
     loss, words : str
     facts : dict
-        What the result depends on.
-    validation : list of dict
     """
 
-    def __init__(self, args, device):
-        from n2n.study.corruptions import CORRUPTIONS
-        from n2n.study.photographs import Photographs, builtin_photographs
+    photographs: Photographs
+    corruption: Corruption
+    clean_targets: bool
+    batch: int
+    crop: int
+    validation: list[dict]
+    loss: str
+    words: str
+    facts: dict
 
-        self.args, self.device, self.corruption = args, device, CORRUPTIONS[args.noise]
-        if args.photos:
-            training = read_folder(args.photos)
-            if not args.valid and len(training) < 2:
-                raise UserError(
-                    f"{args.photos} holds one photograph; 2 are needed, one of them to judge by, or --valid"
-                )
-            valid = read_folder(args.valid) if args.valid else training[:: max(2, len(training) // 8)]
-            if not args.valid:
-                names = {name for name, _ in valid}
-                training = [pair for pair in training if pair[0] not in names]
-        else:
-            training, valid = builtin_photographs()
-            valid = read_folder(args.valid) if args.valid else valid
-        self.clean_targets = args.targets == "clean"
-        self.loss = "l2" if self.clean_targets and self.corruption.loss == "masked_l2" else self.corruption.loss
-        self.words = f"{len(training)} photographs with {args.noise} noise"
-        self.tests = {folder.name: folder for folder in args.test}
-        self.valid = valid
-        self.photographs = Photographs.of(training, device, args.crop)
-        self.facts = {
-            "noise": args.noise,
-            "targets": args.targets,
+    @classmethod
+    def of(
+        cls,
+        training: Named,
+        valid: Named,
+        noise: str,
+        *,
+        clean_targets: bool,
+        batch: int,
+        crop: int,
+        device: torch.device,
+    ) -> "Synthetic":
+        """Put photographs on the device.
+
+        Parameters
+        ----------
+        training, valid : list of (str, uint8 ndarray of shape (h, w, 3))
+            To train on and to judge by.
+        noise : str
+            A key of `CORRUPTIONS`.
+        clean_targets, batch, crop
+            As of the class.
+        device : torch.device
+            Where they are to be cut.
+        """
+        corruption = CORRUPTIONS[noise]
+        facts = {
+            "noise": noise,
+            "targets": "clean" if clean_targets else "noisy",
             "photographs": digest_of(training),
             "training_images": len(training),
             "validation_images": len(valid),
         }
-        self.validation = self.validation_batches(Photographs.of(valid, device, 128))
+        return cls(
+            photographs=Photographs.of(training, device, crop),
+            corruption=corruption,
+            clean_targets=clean_targets,
+            batch=batch,
+            crop=crop,
+            validation=validation_batches(Photographs.of(valid, device, VALIDATION_SIDE), corruption, device),
+            loss="l2" if clean_targets and corruption.loss == "masked_l2" else corruption.loss,
+            words=f"{len(training)} photographs with {noise} noise",
+            facts=facts,
+        )
 
-    def draw(self, generator) -> dict:
+    def draw(self, generator: torch.Generator) -> dict:
         """A batch for training."""
-        from n2n.study.corruptions import pair
-
-        clean = self.photographs.crops(self.args.batch, self.args.crop, generator)
+        clean = self.photographs.crops(self.batch, self.crop, generator)
         return pair(clean, self.corruption, generator, self.clean_targets)
 
-    def validation_batches(self, photographs) -> list[dict]:
-        """Fixed crops at the test level, the same for every recipe; targets noisy, clean images beside."""
-        import torch
 
-        batches = []
+def validation_batches(photographs: Photographs, corruption: Corruption, device: torch.device) -> list[dict]:
+    """Fixed crops at the test level, the same for every recipe; targets noisy, clean images beside.
+
+    Parameters
+    ----------
+    photographs : Photographs
+        To judge by.
+    corruption : Corruption
+        What is done to them.
+    device : torch.device
+        That of the photographs.
+    """
+    batches = []
+    for index in range(VALIDATION_CROPS // VALIDATION_BATCH):
+        generator = torch.Generator(device).manual_seed(VALIDATION_SEED + index)
+        clean = photographs.crops(VALIDATION_BATCH, VALIDATION_SIDE, generator)
+        level = torch.full((VALIDATION_BATCH,), corruption.test_level, device=device)
+        noisy, _ = corruption.corrupt(clean, level, generator)
+        target, mask = corruption.corrupt(clean, level, generator)
+        batches.append({"source": noisy, "target": target, "target_mask": mask, "clean": clean})
+    return batches
+
+
+@dataclass(frozen=True)
+class NoisyPairs:
+    """The user's own noisy photographs, two of every scene.
+
+    Attributes
+    ----------
+    sides : tuple of two Photographs
+        To train on; the same scenes in the same order.
+    batch, crop, validation, loss, words, facts
+        As of `Synthetic`.
+    """
+
+    sides: tuple[Photographs, Photographs]
+    batch: int
+    crop: int
+    validation: list[dict]
+    loss: str
+    words: str
+    facts: dict
+
+    @classmethod
+    def of(cls, first: Named, second: Named, *, batch: int, crop: int, device: torch.device) -> "NoisyPairs":
+        """Put pairs on the device; some are kept back to judge by.
+
+        Parameters
+        ----------
+        first, second : list of (str, uint8 ndarray of shape (h, w, 3))
+            At least two, of the same names in the same order, as `n2n.study.photographs.read_pairs` gives them.
+        batch, crop
+            As of the class.
+        device : torch.device
+            Where they are to be cut.
+        """
+        count = len(first)
+        held = set(range(count)[:: max(2, count // 4)] if count > 2 else range(count)[-1:])
+
+        def put(side: Named, of_held: bool, smallest: int) -> Photographs:
+            return Photographs.of([one for k, one in enumerate(side) if (k in held) == of_held], device, smallest)
+
+        valid = [put(side, True, VALIDATION_SIDE) for side in (first, second)]
+        validation = []
         for index in range(VALIDATION_CROPS // VALIDATION_BATCH):
-            generator = torch.Generator(self.device).manual_seed(VALIDATION_SEED + index)
-            clean = photographs.crops(VALIDATION_BATCH, 128, generator)
-            level = torch.full((VALIDATION_BATCH,), self.corruption.test_level, device=self.device)
-            noisy, _ = self.corruption.corrupt(clean, level, generator)
-            target, mask = self.corruption.corrupt(clean, level, generator)
-            batches.append({"source": noisy, "target": target, "target_mask": mask, "clean": clean})
-        return batches
+            source, target = same_crops(valid, VALIDATION_BATCH, VALIDATION_SIDE, VALIDATION_SEED + index, device)
+            validation.append({"source": source, "target": target, "target_mask": None, "clean": None})
+        digests = [digest_of(side) for side in (first, second)]
+        return cls(
+            sides=(put(first, False, crop), put(second, False, crop)),
+            batch=batch,
+            crop=crop,
+            validation=validation,
+            loss="l2",
+            words=f"{count - len(held)} pairs of noisy photographs",
+            facts={"noise": "pairs", "photographs": digests, "training_images": count - len(held)},
+        )
 
-    def test(self, model, folder: Path) -> dict:
-        """PSNR and SSIM on every test set; also writes example.png of the first image."""
-        images = {name: read_folder(path) for name, path in self.tests.items()} or {"validation": self.valid}
-        result = {}
-        for name, photographs in images.items():
-            scores = []
-            for index, (_, photograph) in enumerate(photographs):
-                for repeat in range(self.args.test_repeats):
-                    found = self.test_one(model, photograph, 1000 * repeat + index)
-                    scores.append(found[0])
-                    if not result and index == 0 and repeat == 0:
-                        write_example(folder / "example.png", found[1])
-            mean = {key: sum(score[key] for score in scores) / len(scores) for key in scores[0]}
-            result[name] = mean | {"images": len(photographs), "each": scores}
-        return result
-
-    def test_one(self, model, photograph, seed: int):
-        """Corrupt one photograph at the test level, denoise it, compare."""
-        import torch
-
-        from n2n.study.inference import denoise_photograph
-        from n2n.study.metrics import psnr, ssim
-
-        clean = torch.from_numpy(photograph.copy()).permute(2, 0, 1).to(self.device).float() / 255 - 0.5
-        size = self.args.test_crop
-        if size:
-            top, left = max(0, (clean.shape[1] - size) // 2), max(0, (clean.shape[2] - size) // 2)
-            clean = clean[:, top : top + size, left : left + size]
-        generator = torch.Generator(self.device).manual_seed(VALIDATION_SEED + 500 + seed)
-        level = torch.full((1,), self.corruption.test_level, device=self.device)
-        noisy = self.corruption.corrupt(clean[None], level, generator)[0][0]
-        denoised = denoise_photograph(model, noisy)
-        scores = {
-            "noisy": psnr(clean, noisy, quantised=True),
-            "psnr": psnr(clean, denoised, quantised=True),
-            "psnr_float": psnr(clean, denoised, quantised=False),
-            "ssim": ssim(clean, denoised),
-        }
-        return {key: float(value) for key, value in scores.items()}, (clean, noisy, denoised)
-
-
-class Pairs:
-    """The user's own noisy photographs: the same names in two folders. Attributes as of `Synthetic`."""
-
-    loss = "l2"
-
-    def __init__(self, args, device):
-        from n2n.study.photographs import Photographs
-
-        first, second = (dict(read_folder(folder)) for folder in args.pairs)
-        names = sorted(first.keys() & second.keys())
-        if len(names) < 2:
-            raise UserError(f"{args.pairs[0]} and {args.pairs[1]} have {len(names)} file names in common; 2 are needed")
-        for name in names:
-            if first[name].shape != second[name].shape:
-                raise UserError(f"{name} differs in size between {args.pairs[0]} and {args.pairs[1]}; pairs must match")
-        lonely = len(first) + len(second) - 2 * len(names)
-        if lonely:
-            logger.warning("%d photographs without a partner were left out", lonely)
-        self.args = args
-        held = names[:: max(2, len(names) // 4)] if len(names) > 2 else names[-1:]
-        chosen = [name for name in names if name not in held]
-        self.sides = [Photographs.of([(n, side[n]) for n in chosen], device, args.crop) for side in (first, second)]
-        self.words = f"{len(chosen)} pairs of noisy photographs"
-        digest = [digest_of([(name, side[name]) for name in names]) for side in (first, second)]
-        self.facts = {"noise": "pairs", "photographs": digest, "training_images": len(chosen)}
-        valid = [Photographs.of([(n, side[n]) for n in held], device, 128) for side in (first, second)]
-        self.validation = []
-        for index in range(VALIDATION_CROPS // VALIDATION_BATCH):
-            source, target = self.cut(valid, VALIDATION_BATCH, 128, VALIDATION_SEED + index, device)
-            self.validation.append({"source": source, "target": target, "target_mask": None, "clean": None})
-
-    @staticmethod
-    def cut(sides, count: int, size: int, seed: int, device):
-        """The same crops of both sides."""
-        import torch
-
-        return [side.crops(count, size, torch.Generator(device).manual_seed(seed)) for side in sides]
-
-    def draw(self, generator) -> dict:
+    def draw(self, generator: torch.Generator) -> dict:
         """A batch for training; which side is the target changes from step to step."""
         seed = generator.initial_seed()
         sides = self.sides if seed % 2 else self.sides[::-1]
-        source, target = self.cut(sides, self.args.batch, self.args.crop, seed, generator.device)
+        source, target = same_crops(sides, self.batch, self.crop, seed, generator.device)
         return {"source": source, "target": target, "target_mask": None}
 
 
-def read_folder(folder: Path) -> list:
-    """(path below the folder, pixels) of every photograph in it: names alone may repeat between sub-folders."""
-    from n2n.study.photographs import find_photographs, read_photograph
+def same_crops(sides, count: int, size: int, seed: int, device: torch.device) -> list[torch.Tensor]:
+    """The same crops of both sides.
 
-    return [(path.relative_to(folder).as_posix(), read_photograph(path)) for path in find_photographs(folder)]
-
-
-def digest_of(photographs: list) -> str:
-    """SHA-256 of names and pixels."""
-    digest = hashlib.sha256()
-    for name, pixels in photographs:
-        digest.update(name.encode())
-        digest.update(pixels.tobytes())
-    return digest.hexdigest()
-
-
-def write_example(path: Path, images: tuple, size: int = 192) -> None:
-    """Clean, noisy and denoised side by side: the middle of the image."""
-    import numpy as np
-    from PIL import Image
-
-    from n2n.study.inference import to_bytes
-
-    views = []
-    for image in images:
-        top, left = (max(0, (side - size) // 2) for side in image.shape[1:])
-        views.append(to_bytes(image[:, top : top + size, left : left + size]))
-    with atomic_path(path) as temporary:
-        Image.fromarray(np.concatenate(views, axis=1)).save(temporary, format="png")
+    Parameters
+    ----------
+    sides : sequence of Photographs
+        The same scenes in the same order.
+    count, size : int
+        Number of crops and their side in pixels.
+    seed : int
+        Of the choice.
+    device : torch.device
+        That of the photographs.
+    """
+    return [side.crops(count, size, torch.Generator(device).manual_seed(seed)) for side in sides]

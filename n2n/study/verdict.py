@@ -1,92 +1,27 @@
-"""What the runs of the study say: tables, comparisons, verdicts."""
+"""What the runs of the study say, in tables and sentences."""
 
 import csv
 import io
 
 import numpy as np
 
+from n2n.study.comparisons import FIGURES
 from n2n.study.pictures import NAMES
-
-# Figures compared: name in a run's summary, words, unit, is more better, decimals.
-FIGURES = [
-    ("training_loss", "training loss", "", False, 5),
-    ("validation_loss", "validation loss (noisy targets)", "", False, 5),
-    ("validation_psnr", "validation PSNR (clean images)", "dB", True, 2),
-    ("test_psnr", "test PSNR", "dB", True, 2),
-]
+from n2n.study.runs import Run
 
 
-def table(runs: list[dict]) -> str:
+def table(runs: list[Run]) -> str:
     """One row a run and test set."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     heads = "noise activation targets seed test_set images psnr_noisy_db psnr_db psnr_float_db ssim"
     writer.writerow([*heads.split(), "training_loss", "validation_loss", "validation_psnr_db"])
     for r in runs:
-        for name, scores in r["sets"].items():
+        for name, scores in r.sets.items():
             figures = [scores["images"], *(f"{scores[k]:.4f}" for k in ("noisy", "psnr", "psnr_float", "ssim"))]
-            losses = [f"{r['training_loss']:.6f}", f"{r['validation_loss']:.6f}", f"{r['validation_psnr']:.4f}"]
-            writer.writerow([r["noise"], r["activation"], r["targets"], r["seed"], name, *figures, *losses])
+            losses = [f"{r.training_loss:.6f}", f"{r.validation_loss:.6f}", f"{r.validation_psnr:.4f}"]
+            writer.writerow([r.noise, r.activation, r.targets, r.seed, name, *figures, *losses])
     return out.getvalue()
-
-
-def comparisons(runs: list[dict]) -> list[dict]:
-    """Paired differences: ELU (or any other activation) less LeakyReLU, and noisy less clean targets.
-
-    Returns
-    -------
-    list of dict
-        what, noise, figure, pairs, difference, standard_error, limit (what the difference must exceed), decided.
-    """
-    result = []
-    for noise in dict.fromkeys(r["noise"] for r in runs):
-        chosen = [r for r in runs if r["noise"] == noise]
-        for activation in dict.fromkeys(r["activation"] for r in chosen):
-            if activation != "leaky_relu":
-                pairs = matched(chosen, "activation", activation, "leaky_relu", "targets")
-                result += differences(f"{NAMES[activation]} less LeakyReLU", noise, pairs, FIGURES)
-        pairs = matched(chosen, "targets", "noisy", "clean", "activation")
-        # Losses against noisy and clean targets are different quantities.
-        result += differences("noisy less clean targets", noise, pairs, FIGURES[2:])
-    return result
-
-
-def matched(runs: list[dict], key: str, one: str, other: str, beside: str) -> list[list[tuple]]:
-    """Pairs of runs that differ in `key` alone, grouped by seed (each group has one pair for every `beside`)."""
-    lookup = {(r[key], r[beside], r["seed"]): r for r in runs}
-    groups = {}
-    for value, side, seed in lookup:
-        if value == one and (other, side, seed) in lookup:
-            groups.setdefault(seed, []).append((lookup[one, side, seed], lookup[other, side, seed]))
-    return list(groups.values())
-
-
-def differences(what: str, noise: str, groups: list, figures: list) -> list[dict]:
-    """Mean paired difference of every figure; runs of one seed are one sample, for they share crops and noise."""
-    from scipy import stats
-
-    result = []
-    for key, words, unit, more, _ in figures:
-        samples = np.array([np.mean([a[key] - b[key] for a, b in group]) for group in groups])
-        if samples.size < 2:
-            continue
-        mean, error = float(samples.mean()), float(samples.std(ddof=1) / np.sqrt(samples.size))
-        limit = float(stats.t.ppf(0.975, samples.size - 1) * error)
-        result.append(
-            {
-                "what": what,
-                "noise": noise,
-                "figure": words,
-                "unit": unit,
-                "more_is_better": more,
-                "pairs": int(samples.size),
-                "difference": mean,
-                "standard_error": error,
-                "limit": limit,
-                "decided": abs(mean) > limit,
-            }
-        )
-    return result
 
 
 def comparison_table(found: list[dict]) -> str:
@@ -99,17 +34,17 @@ def comparison_table(found: list[dict]) -> str:
     return out.getvalue()
 
 
-def verdict(runs: list[dict], found: list[dict]) -> str:
+def verdict(runs: list[Run], found: list[dict]) -> str:
     """Markdown: what was compared, the figures, one sentence a comparison."""
     first = runs[0]
-    recipe = first["recipe"]
-    seeds = len({r["seed"] for r in runs})
+    recipe = first.recipe
+    seeds = len({r.seed for r in runs})
     lines = [
         "# ELU or LeakyReLU, clean or noisy targets",
         "",
         f"{len(runs)} networks ({recipe['network']} U-Net, width {recipe['width']}, {recipe['steps']} steps of "
-        f"{recipe['batch']} crops of {recipe['crop']} px), {seeds} seeds, {first['data']['training_images']} training "
-        f"and {first['data']['validation_images']} validation photographs.",
+        f"{recipe['batch']} crops of {recipe['crop']} px), {seeds} seeds, {first.data['training_images']} training "
+        f"and {first.data['validation_images']} validation photographs.",
         "",
         "PSNR in dB, on clean images, after rounding to 8 bits, and SSIM; mean over seeds ± standard error.",
         "",
@@ -144,20 +79,20 @@ def sentence(row: dict, decimals: int) -> str:
     return f"{row['figure']}: **{first} is {'better' if better else 'worse'} than {second}**, {size}."
 
 
-def score_lines(runs: list[dict]) -> list[str]:
+def score_lines(runs: list[Run]) -> list[str]:
     """Markdown table: a row a noise, activation and kind of target, a column a test set."""
-    sets = list(dict.fromkeys(name for r in runs for name in r["sets"]))
+    sets = list(dict.fromkeys(name for r in runs for name in r.sets))
     lines = [
         "| noise | activation | targets | validation | " + " | ".join(f"{name}, SSIM (noisy)" for name in sets) + " |",
         "|---" * (4 + len(sets)) + "|",
     ]
-    for key in dict.fromkeys((r["noise"], r["activation"], r["targets"]) for r in runs):
-        chosen = [r for r in runs if (r["noise"], r["activation"], r["targets"]) == key]
-        cells = [with_error([r["validation_psnr"] for r in chosen])]
+    for key in dict.fromkeys((r.noise, r.activation, r.targets) for r in runs):
+        chosen = [r for r in runs if (r.noise, r.activation, r.targets) == key]
+        cells = [with_error([r.validation_psnr for r in chosen])]
         for name in sets:
-            noisy = np.mean([r["sets"][name]["noisy"] for r in chosen])
-            ssim = np.mean([r["sets"][name]["ssim"] for r in chosen])
-            cells.append(f"{with_error([r['sets'][name]['psnr'] for r in chosen])}, {ssim:.3f} ({noisy:.2f})")
+            noisy = np.mean([r.sets[name]["noisy"] for r in chosen])
+            ssim = np.mean([r.sets[name]["ssim"] for r in chosen])
+            cells.append(f"{with_error([r.sets[name]['psnr'] for r in chosen])}, {ssim:.3f} ({noisy:.2f})")
         lines.append(f"| {key[0]} | {NAMES[key[1]]} | {key[2]} | " + " | ".join(cells) + " |")
     return lines
 

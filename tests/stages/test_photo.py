@@ -3,10 +3,10 @@ import zlib
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from n2n.cli import main
+from n2n.formats.tables import write_json
 
 SMALL = ["--width", "6", "--steps", "12", "--batch", "2", "--crop", "32", "--gpus", "0", "--threads", "1"]
 
@@ -133,7 +133,7 @@ def test_mistakes_are_one_line(tmp_path, capsys, arguments, words):
 
 
 def test_a_nights_model_is_no_model_for_photographs(tmp_path, capsys, photographs):
-    (tmp_path / "model.json").write_text('{"recipe": {}}')
+    write_json(tmp_path / "model.json", {"recipe": {}})
     command = ["photo", "denoise", photographs / "p0.png", tmp_path / "o.png", "--model", tmp_path / "model.json"]
     assert main([str(part) for part in command]) == 1
     assert "not a model for photographs" in capsys.readouterr().err
@@ -160,10 +160,13 @@ def test_pairs_must_match(tmp_path, capsys):
     assert "p0.png differs in size" in capsys.readouterr().err
 
 
-def test_the_networks_have_the_activation_that_was_asked_for(trained):
-    from n2n.study.training import PhotoRecipe, build_network
+def test_a_kind_of_picture_that_nobody_writes_is_refused_before_the_work(tmp_path, capsys, trained, photographs):
+    command = ["photo", "denoise", photographs / "p0.png", tmp_path / "o.fits", "--model", trained]
+    assert main([str(part) for part in command]) == 1
+    assert "o.fits: unknown kind of picture" in capsys.readouterr().err
 
-    for name, kind in (("elu", torch.nn.ELU), ("leaky_relu", torch.nn.LeakyReLU), ("gelu", torch.nn.GELU)):
-        for network in ("paper", "ours"):
-            model = build_network(PhotoRecipe(network=network, width=6, activation=name))
-            assert any(isinstance(layer, kind) for layer in model.modules())
+
+def test_a_folder_to_test_on_is_looked_for_before_the_training(tmp_path, capsys, photographs):
+    model = tmp_path / "m/model.json"
+    assert train(model, "--noise", "gaussian", "--photos", photographs, "--test", tmp_path / "kodak") == 1
+    assert "kodak is not a folder" in capsys.readouterr().err and not model.parent.exists()

@@ -1,12 +1,13 @@
 import csv
-import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from n2n.cli import main
-from n2n.study.verdict import comparisons, differences, sentence
+from n2n.formats.tables import write_json
+from n2n.stages.study import read_run
+from n2n.study.comparisons import comparisons
 
 SIZES = {"batch": 4, "crop": 64}
 HEAD = "step,training_loss,validation_loss,validation_psnr,learning_rate,seconds"
@@ -22,7 +23,7 @@ def write_run(folder, noise, activation, targets, seed, psnr):
         "recipe": {"activation": activation, "seed": seed, "network": "paper", "width": 12, "steps": 20} | SIZES,
         "data": {"training_images": 6, "validation_images": 2},
     }  # fmt: skip
-    path.write_text(json.dumps(facts))
+    write_json(path, facts)
     rows = [
         f"{step},{0.02 - step / 1e4},{final['validation_loss']},{psnr - 20 + step},0.001,{step}" for step in (10, 20)
     ]
@@ -77,36 +78,13 @@ def test_tables_and_pictures(grid, tmp_path):
             assert picture.width > 500 and np.asarray(picture.convert("L")).std() > 5
 
 
-def pair(difference):
-    return [({"test_psnr": 30 + difference}, {"test_psnr": 30.0})]
-
-
-def test_the_limit_is_students():
-    """Three seeds: t = 4.303 at 95 %, 2 degrees of freedom."""
-    figures = [("test_psnr", "test PSNR", "dB", True, 2)]
-    (row,) = differences("one less other", "gaussian", [pair(0.1), pair(0.2), pair(0.3)], figures)
-    assert row["difference"] == pytest.approx(0.2) and row["standard_error"] == pytest.approx(0.1 / np.sqrt(3))
-    assert row["limit"] == pytest.approx(4.302653 * 0.1 / np.sqrt(3), rel=1e-5) and not row["decided"]
-    assert differences("one less other", "gaussian", [pair(0.1)], figures) == []
-
-
-@pytest.mark.parametrize(
-    ("sign", "more", "word"), [(1, True, "better"), (-1, True, "worse"), (1, False, "worse"), (-1, False, "better")]
-)
-def test_more_or_less_is_better(sign, more, word):
-    row = {"what": "A less B", "figure": "f", "unit": "", "difference": sign * 1.0, "standard_error": 0.1}
-    assert f"**A is {word} than B**" in sentence(row | {"limit": 0.2, "decided": True, "more_is_better": more}, 2)
-
-
 def test_runs_of_one_seed_are_one_sample(grid):
-    from n2n.stages.study import read_run
-
     runs = [read_run(path) for path in grid]
     found = comparisons(runs)
     assert all(row["pairs"] == 3 for row in found)  # not 6: both kinds of targets share crops and noise
 
 
 def test_a_nights_model_is_refused(tmp_path, capsys):
-    (tmp_path / "model.json").write_text("{}")
+    write_json(tmp_path / "model.json", {"kind": "night"})
     assert main(["study", str(tmp_path / "model.json"), "-o", str(tmp_path / "verdict.md")]) == 1
     assert "n2n photo train --noise" in capsys.readouterr().err
