@@ -1,10 +1,15 @@
 """A night as the other stages leave it for `report`: three groups, one of each verdict."""
 
+import json
+from importlib import resources
+
+import jsonschema
 import numpy as np
 from astropy.io import fits
 from frames import row_of
 
 from n2n.cli import main
+from n2n.fidelity.gates.gate import Verdict
 from n2n.formats.frametable import FRAME_COLUMNS
 from n2n.formats.products import write_fits
 from n2n.formats.tables import csv_text, write_json
@@ -13,14 +18,23 @@ NIGHT = "2026-10-03"
 GROUPS = {"M31_Ha": "PASS", "M33_L": "WARN", "M42_R": "FAIL"}
 
 
+def faults(facts):
+    """What the committed schema says against an assessment."""
+    schema = json.loads(resources.files("n2n").joinpath("fidelity/assessment.schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    found = jsonschema.Draft202012Validator(schema).iter_errors(facts)
+    return [f"{list(fault.path)}: {fault.message}" for fault in found]
+
+
 def gate(name="G8", title="Width of stars", value=0.5, error=0.2, limit=2.0, unit="%", verdict="PASS"):
-    keys = ("name", "title", "value", "uncertainty", "limit", "unit", "verdict", "explanation")
-    return dict(zip(keys, (name, title, value, error, limit, unit, verdict, "What this means."), strict=True))
+    bound = "at least" if name == "G1" else "within"
+    return Verdict(name, title, value, error, limit, unit, verdict, "What this means.", bound).as_dict()
 
 
 def frame(index, reason=None):
     return {
         "filename": f"{NIGHT}/LIGHT/light_{index:02d}.fits",
+        "sha256": f"{index:064x}",
         "accepted": reason is None,
         "reasons": [reason] if reason else [],
         "date_obs": f"2026-10-03T20:{index:02d}:00",
@@ -37,7 +51,12 @@ def frame(index, reason=None):
 def facts_of(group, verdict):
     """An assessment as `n2n assess` writes it."""
     frames = [frame(index) for index in range(9)] + [frame(9, f"few stars in {group}: 45, limit 57")]
+    unknown = {"value": None, "standard_error": None}
+    reasons = {
+        "WARN": "only 9 exposures: too few to prove the result", "FAIL": "Width of stars: 4.2 %, limit 2", "PASS": "",
+    }  # fmt: skip
     facts = {
+        "schema": 1,
         "night": NIGHT,
         "group": group,
         "target": group.split("_")[0],
@@ -48,11 +67,12 @@ def facts_of(group, verdict):
         "limits": {"fwhm_px": 4.5},
         "calibration": ["dark: 12 frames of the same night (dark-x)", "flat: none through Ha"],
         "frames": frames,
-        "versions": {"n2n": "0.1.0"},
+        "versions": {"n2n": "0.1.0", "python": "3.12.3"},
         "product": "DENOISED" if verdict == "PASS" else "STACK",
         "qastat": verdict,
-        "reason": "only 9 exposures: too few to prove the result" if verdict == "WARN" else "",
+        "reason": reasons[verdict],
         "gates": [],
+        "prov_id": f"urn:uuid:00000000-0000-5000-8000-{len(verdict + group):012d}",
     }
     if verdict == "WARN":
         return facts
@@ -60,16 +80,15 @@ def facts_of(group, verdict):
     return facts | {
         "exposure_gain": gains,
         "exposure_gain_measured": gains | {"exposures": 7},
-        "gain_by_brightness": {"edges_sigma": [1.0, 3.0], "classes": [gains, gains, {"value": None}]},
+        "gain_by_brightness": {"edges_sigma": [1.0, 3.0], "classes": [gains, gains, unknown]},
         "held_out_chi2": {
             "edges_sigma": [1.0, 3.0],
             "classes": [
-                {"value": 1.02, "standard_error": 0.01}, {"value": 0.97, "standard_error": 0.02}, {"value": None},
+                {"value": 1.02, "standard_error": 0.01}, {"value": 0.97, "standard_error": 0.02}, unknown,
             ],
         },
-        "prov_id": f"urn:uuid:00000000-0000-5000-8000-{len(verdict + group):012d}",
-        "zones": {"background": gains, "extended": gains, "stars": {"value": None, "standard_error": None}},
-        "single_exposure": {"all": gains},
+        "zones": {"background": gains, "extended": gains, "stars": unknown},
+        "single_exposure": {"filename": frames[7]["filename"], "all": gains},
         "model": {
             "path": "models/cam_Ha/abc123/model.json", "groups": [f"{NIGHT}/{group}"], "frames": 7,
             "recipe": {"steps": 700}, "device": "cpu", "weights_sha256": "f" * 64,

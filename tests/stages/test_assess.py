@@ -2,15 +2,14 @@ import copy
 import csv
 import json
 import shutil
-from importlib import resources
 
-import jsonschema
 import numpy as np
 import pytest
 from astropy.io import fits
 from chain import rewriting
 from finished import finished, shipped, truths, write_candidate
 from PIL import Image
+from reported import faults
 from scipy import ndimage
 
 from n2n.fidelity import judge as assess
@@ -39,15 +38,6 @@ def valid_checksums(path):
         for hdu in hdus:
             assert hdu.verify_checksum() == 1 and hdu.verify_datasum() == 1, hdu.name
     return True
-
-
-def faults(facts):
-    """What the committed schema says against an assessment."""
-    schema = json.loads(resources.files("n2n").joinpath("fidelity/assessment.schema.json").read_text(encoding="utf-8"))
-    jsonschema.Draft202012Validator.check_schema(schema)
-    return [
-        f"{list(fault.path)}: {fault.message}" for fault in jsonschema.Draft202012Validator(schema).iter_errors(facts)
-    ]
 
 
 def test_a_good_candidate_is_shipped(night, product):

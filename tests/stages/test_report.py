@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, PngImagePlugin
-from reported import NIGHT, command, facts_of, write_night
+from reported import GROUPS, NIGHT, command, facts_of, faults, write_night
 
 from n2n.errors import UserError
 from n2n.formats.tables import read_json, write_json
@@ -376,3 +376,8 @@ def test_what_was_inferred_is_said():
     assert exposures.inferred([{}]) == ""
     rows = [{"group": "g", "kind": "light", "notes": "", "evidence": "kind: 12 stars"}]
     assert exposures.header_notes(rows, "g") == ["inferred: kind: 12 stars (1 light)"]
+
+
+@pytest.mark.parametrize(("group", "verdict"), GROUPS.items())
+def test_assessments_of_these_tests_are_as_assess_writes_them(group, verdict):
+    assert faults(facts_of(group, verdict)) == []
