@@ -17,6 +17,9 @@ import yaml
 from n2n.errors import UserError
 from n2n.formats.palettes import wanted_palettes
 
+# Fields of overrides that were once known, and why they are gone.
+RETIRED = {"read_noise_e": "n2n measures the noise on the frames"}
+
 
 @functools.cache
 def schema() -> dict:
@@ -222,6 +225,8 @@ def _plain_words(error) -> str:
 
 def _unknown_field(fields: dict, known: dict) -> str:
     name = next(str(key) for key in fields if key not in known)
+    if name in RETIRED:
+        return f"{name} is used no more: {RETIRED[name]}; delete the line"
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}"
     return f"unknown field {name!r}; {hint}"

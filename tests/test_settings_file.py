@@ -161,7 +161,7 @@ def test_values_from_the_command_line_are_names_too():
         ({"knid": "light"}, "unknown field 'knid'; did you mean 'kind'?"),
         ({"kind": "lights"}, "'lights' is not one of light, bias, dark, flat, darkflat"),
         ({"exptime_s": 0}, "0 must be above 0"),
-        ({"read_noise_e": 0}, "0 must be above 0"),
+        ({"read_noise_e": 1.5}, "read_noise_e is used no more: n2n measures the noise on the frames; delete the line"),
         ({"gain_setting": "high"}, "'high' is not a number"),
         ({"bayer": "XXXX"}, "not one of RGGB, BGGR, GRBG, GBRG, none"),
         ({"stage": "reduced"}, "not one of raw, calibrated"),

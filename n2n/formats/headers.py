@@ -168,7 +168,7 @@ def normalise(
     if row["trim"]:
         left, right, top, bottom = map(int, row["trim"].split())
         row |= {"width": right - left, "height": bottom - top}
-    for key in ("e_per_adu", "read_noise_e", "saturate_adu", "camera", "gain_setting", "offset", "temperature_c"):
+    for key in ("e_per_adu", "saturate_adu", "camera", "gain_setting", "offset", "temperature_c"):
         if override.get(key) is not None:
             row[key] = override[key]
     if override:

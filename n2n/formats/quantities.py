@@ -70,7 +70,7 @@ def temperature(cards: Cards, profile: Profile, notes: list[str]) -> float | Non
 
 
 def gains(cards: Cards, profile: Profile, exptime: object, notes: list[str]) -> dict[str, float | None]:
-    """Columns of gain, read noise and saturation, in the units of the file; a file in electrons has gain 1.
+    """Columns of gain and saturation, in the units of the file; a file in electrons has gain 1.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def gains(cards: Cards, profile: Profile, exptime: object, notes: list[str]) -> 
     """
     gain = {
         name: first_number(cards, profile, name)
-        for name in ("gain_setting", "e_per_adu", "read_noise_e", "saturate_adu")
+        for name in ("gain_setting", "e_per_adu", "saturate_adu")
     }
     if profile.gain == "e_per_adu":
         gain["e_per_adu"], gain["gain_setting"] = cards.number("GAIN"), None
@@ -102,7 +102,7 @@ def gains(cards: Cards, profile: Profile, exptime: object, notes: list[str]) -> 
         electrons = 1.0 if unit.startswith("e") or "GAINCOR" in cards.values else gain["e_per_adu"]
         gain["e_per_adu"] = electrons and electrons * (float(exptime) if per_second else 1.0)
         notes.append(f"the file's unit is {cards.text('BUNIT') or 'the electron, by GAINCOR'}")
-    for name in ("e_per_adu", "read_noise_e", "saturate_adu"):
+    for name in ("e_per_adu", "saturate_adu"):
         if gain[name] is not None and gain[name] <= 0:
             gain[name] = None
     return gain

@@ -82,7 +82,7 @@ class Calibrations:
         self.vetted = {found["set"]: found for found in vetted}
         usual = self._accepted(group)
         self.kinds = bool(usual["dark"] or usual["bias"]), bool(usual["flat"])
-        self.gain, self.note, self.read_noise_e = self._settle()
+        self.gain, self.note = self._settle()
         self._last: tuple = ()
 
     @classmethod
@@ -161,11 +161,10 @@ class Calibrations:
             gain=self.gain or 1.0,
             unit=self.unit,
             notes=self.notes,
-            read_noise_e=self.read_noise_e,
         )
 
-    def _settle(self) -> tuple[float | None, str, float | None]:
-        """The group's gain, what to say of it, and its read noise in electrons."""
+    def _settle(self) -> tuple[float | None, str]:
+        """The group's gain, and what to say of it."""
         chosen = self.group
         vetted = self.vetted.get(set_of(chosen), {})
         flats = _measured(self.masters.header(chosen.get("flat"))) if vetted.get("gain_of_flat", True) else None
@@ -173,8 +172,7 @@ class Calibrations:
         gain, note = settle(chosen.get("e_per_adu"), flats, lights, binding=chosen.get("e_per_adu_by_user") or False)
         if note:
             logger.warning(note)
-        noise = number(self.masters.header(chosen.get("bias")).get("NOISEADU"))
-        return gain, note, noise * gain if noise and gain else chosen.get("read_noise_e")
+        return gain, note
 
 
 def zero_of(masters: Masters, dark: str | None, bias: str | None, scale: float = 1.0) -> np.ndarray | None:

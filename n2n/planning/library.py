@@ -133,7 +133,7 @@ class Library:
             flat = Decision("flat", None, f"{DONE} divided out, by the lights' own headers (done: {done})")
         scale = 1.0
         if dark.master:
-            bias = remark(bias, "for the read noise only: the dark contains it")
+            bias = remark(bias, "not subtracted: the dark contains it")
         elif "b" not in done and "d" not in done:
             dark, scale = self._scaled_dark(night, light, bias, dark)
             if dark.master:

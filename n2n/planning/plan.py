@@ -129,14 +129,13 @@ def _reference_chunks(listed: list[dict], rows: list[dict]) -> list[int]:
 
 
 def _calibration(treated: Treated, first: dict) -> dict:
-    """Masters of most exposures, and what the header of the first says of gain and read noise, for calibration.json."""
+    """Masters of most exposures, and what the header of the first says of the gain, for calibration.json."""
     calibration = dict.fromkeys(("bias", "dark", "flat", "defects"))
     calibration |= {decision.kind: decision.master.key for decision in treated.decisions if decision.master}
     return calibration | {
         "dark_scale": treated.scale,
         "e_per_adu": number(first["e_per_adu"]),
         "e_per_adu_by_user": _by_user(first, "e_per_adu") or _by_unit(first),
-        "read_noise_e": number(first["read_noise_e"]),
         "reasons": [decision.sentence for decision in treated.decisions],
     }
 

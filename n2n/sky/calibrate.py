@@ -36,8 +36,6 @@ class Calibration:
         ``"electron"`` or ``"adu"``.
     notes : tuple of str
         What a person should know about the choice of the gain.
-    read_noise_e : float or None
-        Read noise of one exposure in electrons; None where it is unknown.
     """
 
     zero: np.ndarray | None = None
@@ -46,7 +44,6 @@ class Calibration:
     gain: float = 1.0
     unit: str = "adu"
     notes: tuple[str, ...] = ()
-    read_noise_e: float | None = None
 
     @functools.cached_property
     def flags(self) -> np.ndarray | None:

@@ -384,10 +384,3 @@ def test_the_gain_is_the_headers_unless_sure_flats_contradict_it(tmp_path, state
     assert len(found.notes) == told
     if told and stated:
         assert "0.8" in found.notes[0] and "0.25" in found.notes[0]
-
-
-def test_the_read_noise_is_the_biases_and_else_the_headers(tmp_path):
-    chosen = {"e_per_adu": 0.5, "read_noise_e": 9.0}
-    assert prepare(tmp_path, chosen, bias=(500, {"NOISEADU": 6.0}, [])).read_noise_e == pytest.approx(3.0)
-    assert prepare(tmp_path, chosen, dark=(500, {"NOISEADU": 6.0}, [])).read_noise_e == 9.0
-    assert prepare(tmp_path, {}, bias=(500, {"NOISEADU": 6.0}, [])).read_noise_e is None

@@ -190,9 +190,9 @@ def test_the_choice_is_told_in_one_line_when_it_is_new_or_changes_and_not_again(
 
 
 def test_what_the_header_says_of_the_gain_goes_along_and_what_the_user_says_is_marked(library):
-    library.add(number=5, e_per_adu="0.25", read_noise_e="1.5")
+    library.add(number=5, e_per_adu="0.25")
     chosen = library.calibration()
-    assert (chosen["e_per_adu"], chosen["read_noise_e"], chosen["e_per_adu_by_user"]) == (0.25, 1.5, False)
+    assert (chosen["e_per_adu"], chosen["e_per_adu_by_user"]) == (0.25, False)
     library.tables.clear()
     library.add(number=5, e_per_adu="0.3", notes="no camera profile; stated by overrides: camera e_per_adu")
     chosen = library.calibration()
