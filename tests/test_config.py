@@ -3,7 +3,7 @@ import copy
 
 import pytest
 
-from n2n.config import add_settings, check_config, load_config, options, schema
+from n2n.config import add_settings, check_config, load_config, options, schema, settings_of
 from n2n.errors import UserError
 
 # Sections of stages. `photos` names folders; n2n.study.cells makes options of it.
@@ -199,3 +199,16 @@ def test_the_order_of_settings_in_the_file_changes_nothing():
     one = check_config({"train": {"steps": 5, "batch": 2}})
     other = check_config({"train": {"batch": 2, "steps": 5}})
     assert options(one, "train") == options(other, "train")
+
+
+def test_the_settings_of_a_section_are_those_and_no_more_and_cannot_be_changed():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--output")
+    for section in ("pairs", "inject"):
+        add_settings(parser, section)
+    args = parser.parse_args(["--output", "x", "--nsigma", "4.5"])
+    own = settings_of(args, "pairs")
+    assert own.nsigma == 4.5 and vars(own).keys() == check_config({})["pairs"].keys()
+    with pytest.raises(AttributeError):
+        own.nsigma = 9
+    assert vars(settings_of(args, "pairs", "inject")).keys() == vars(args).keys() - {"output"}

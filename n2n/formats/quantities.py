@@ -83,10 +83,7 @@ def gains(cards: Cards, profile: Profile, exptime: object, notes: list[str]) -> 
     notes : list of str
         Gets what was noticed.
     """
-    gain = {
-        name: first_number(cards, profile, name)
-        for name in ("gain_setting", "e_per_adu", "saturate_adu")
-    }
+    gain = {name: first_number(cards, profile, name) for name in ("gain_setting", "e_per_adu", "saturate_adu")}
     if profile.gain == "e_per_adu":
         gain["e_per_adu"], gain["gain_setting"] = cards.number("GAIN"), None
     depth = profile.adc_depth_keys

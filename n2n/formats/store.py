@@ -11,11 +11,9 @@ import h5py
 import numpy as np
 
 from n2n.formats import sealed
-from n2n.formats.flags import DEFECT, NO_DATA, SATURATED
+from n2n.formats.flags import NO_DATA, SATURATED
 
 TILE = 8  # rows of a chunk: strips and crops read little more than they need
-MAX_STRIP = 128  # rows worked on at once: fewer would be read and sorted twice, as neighbours of the next strip
-BYTES_A_SAMPLE = 12  # value, flags, masks and what they are computed with
 
 
 @contextlib.contextmanager
@@ -217,33 +215,6 @@ def virtual(paths: list[Path], name: str, beside: Path) -> h5py.VirtualLayout:
     return layout
 
 
-def strips(height: int, width: int, exposures: int, budget_bytes: int = 256 * 2**20, overlap: int = 0):
-    """Cut an image into row strips whose exposures fit `budget_bytes`, working arrays included.
-
-    Parameters
-    ----------
-    height, width : int
-        Of the image, px.
-    exposures : int
-        Read at a time.
-    budget_bytes : int
-        Memory they may take.
-    overlap : int
-        Rows to read beyond the strip on either side.
-
-    Yields
-    ------
-    (outer, inner, within) : slices
-        Rows to read (with `overlap` more on both sides), rows to write, and those rows within the read.
-    """
-    rows = int(budget_bytes / (max(exposures, 1) * width * BYTES_A_SAMPLE)) - 2 * overlap
-    rows = max(TILE, min(rows, MAX_STRIP) // TILE * TILE)
-    for top in range(0, height, rows):
-        bottom = min(top + rows, height)
-        first, last = max(0, top - overlap), min(height, bottom + overlap)
-        yield slice(first, last), slice(top, bottom), slice(top - first, bottom - first)
-
-
 def sources_of(paths: list[Path], beside: Path) -> dict[str, str]:
     """Registered files and their seals, named as `virtual` names them: what a view of them was made of."""
     return {_relative(path, beside.parent): sealed.seal_of(path) for path in paths}
@@ -255,19 +226,3 @@ def _relative(path: Path, folder: Path) -> str:
         return "./" + path.relative_to(folder).as_posix()
     except ValueError:
         return path.as_posix()
-
-
-def usable(flags: np.ndarray, reject: np.ndarray, *, keep_saturated: bool) -> np.ndarray:
-    """Samples that may be averaged: covered, no defect, no outlier, optionally not saturated.
-
-    Parameters
-    ----------
-    flags : uint8 ndarray, shape (...)
-        Bits of `n2n.formats.flags`.
-    reject : ndarray of bool, shape (...)
-        Outliers.
-    keep_saturated : bool
-        Whether saturated samples count.
-    """
-    bad = NO_DATA | DEFECT | (0 if keep_saturated else SATURATED)
-    return ((flags & bad) == 0) & ~reject

@@ -19,6 +19,7 @@ def vet(rows: list[dict], lights: list[np.ndarray], masters: Masters) -> dict:
         Exposures of one set, as the plan wrote them.
     lights : list of ndarray, shape (h, w)
         Their pixels in ADU, free of any pedestal; without any, only what the masters say themselves counts.
+    masters : Masters
 
     Returns
     -------

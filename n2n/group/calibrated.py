@@ -20,15 +20,6 @@ from n2n.sky.calibrate import Calibration, calibrate, fill_flagged
 from n2n.sky.gain import Measured, settle
 
 
-def add_arguments(parser) -> None:
-    """Declare the arguments that say where an exposure and its calibration lie."""
-    parser.add_argument("frames", type=Path, help="CSV of the exposures of one chunk, with their masters")
-    parser.add_argument("--raw", type=Path, default=Path("data/raw"), help="folder of the raw nights")
-    parser.add_argument("--calibration", type=Path, required=True, help="calibration.json of the group")
-    parser.add_argument("--vetted", type=Path, nargs="*", default=[], help="what `n2n vet` found about their masters")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of the results")
-
-
 class Masters:
     """Masters in the folder of the results, each read when it is first wanted and kept while one set is in use."""
 
@@ -84,11 +75,6 @@ class Calibrations:
         self.kinds = bool(usual["dark"] or usual["bias"]), bool(usual["flat"])
         self.gain, self.note = self._settle()
         self._last: tuple = ()
-
-    @classmethod
-    def load(cls, args) -> "Calibrations":
-        """From the arguments that `add_arguments` declares."""
-        return cls(read_json(args.calibration), args.results, [_vetted(path) for path in args.vetted])
 
     @property
     def unit(self) -> str:
@@ -176,7 +162,21 @@ class Calibrations:
 
 
 def zero_of(masters: Masters, dark: str | None, bias: str | None, scale: float = 1.0) -> np.ndarray | None:
-    """What is subtracted: of dark and bias only one, since the dark contains the bias, or the dark scaled above it."""
+    """What is subtracted: of dark and bias only one, since the dark contains the bias, or the dark scaled above it.
+
+    Parameters
+    ----------
+    masters : Masters
+    dark, bias : str or None
+        Keys of the masters.
+    scale : float
+        Exposure time of the light over that of the dark.
+
+    Returns
+    -------
+    float32 ndarray, shape (h, w), or None
+        ADU.
+    """
     if not dark:
         return masters.image(bias) if bias else None
     if scale == 1:
@@ -188,14 +188,6 @@ def load_calibration(path: Path, results: Path) -> Calibration:
     """Calibration of most exposures of a group: of the masters that `calibration.json` names."""
     group = read_json(path)
     return Calibrations(group, results).of(group)
-
-
-def _vetted(path: Path) -> dict:
-    """What `vet` found about the set of masters that the file is named after."""
-    found = read_json(path)
-    if path.stem.removeprefix("vetted-") != found["set"]:
-        raise sealed.damaged(path, f"it is about the set {found['set']}")
-    return found
 
 
 def _measured(header) -> Measured | None:

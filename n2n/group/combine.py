@@ -10,21 +10,20 @@ import h5py
 import numpy as np
 
 from n2n.formats import flags as bits
-from n2n.formats.store import TILE, create_rows, pack_rows, small_step, strips, usable, write_rows
+from n2n.formats.store import TILE, create_rows, pack_rows, write_rows
 from n2n.group.exposure import Exposure, Weight
+from n2n.group.samples import strips, usable
 from n2n.group.split import blocks, deciding, pointings
+from n2n.group.trails import on_rows, trails_of
 from n2n.group.weights import blur, frame_noise, photon_noise, seeing_factor
 from n2n.log import Progress, logger
 from n2n.parallel import in_order, shared
 from n2n.sky.combine import outliers, over, weighted_sums
-from n2n.sky.order import median_and_scatter
-from n2n.sky.trails import find_trails
 from n2n.sky.variance import mean_variance, sample_variance, sky_variance, smooth_variance, standard_variance
 
 OVERLAP = 8  # rows; what rejecting a strip has to know of its neighbours
 KEPT = ("mean", "weight", "count", "mask")  # of the strips' maps, as the stack
 MAP_BYTES = 48  # a pixel of the group's maps
-FOR_TRAILS = 48  # exposures whose median shows the sky without trails
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ def analyse(source: dict, file: h5py.File, placed: list[Exposure], electrons: bo
     budget = max(spare // (processes + 2), 2**24)
     parts = list(strips(height, width, n, budget_bytes=budget, overlap=OVERLAP))
 
-    trails = trails_of(source["small"], weighing, processes)
+    trails = trails_of(source["small"], weighing.training, weighing.sky_sigma, processes)
 
     def of_strip(part):
         outer, inner, within = part
@@ -144,7 +143,15 @@ def analyse(source: dict, file: h5py.File, placed: list[Exposure], electrons: bo
 
 
 def weighed(placed: list[Exposure], weighing: "Weighing", labels: list[str]) -> list[Exposure]:
-    """Exposures with their weights; `labels` are their blocks."""
+    """Exposures with their weights.
+
+    Parameters
+    ----------
+    placed : list of Exposure
+    weighing : Weighing
+    labels : list of str
+        Their blocks.
+    """
     columns = weighing.weights, weighing.sky_sigma, weighing.blur, weighing.pointings
     return [
         replace(exposure, weighed=Weight(float(weight), float(sigma), float(wider), int(unit), label))
@@ -184,47 +191,6 @@ def weigh(pixels, flags, placed: list[Exposure], units, labels, *, electrons: bo
     return Weighing(training, sky_sigma, weights, noise_kept, blur(fwhm, training), photons, units, sky)
 
 
-def trails_of(small, weighing: Weighing, processes: int) -> dict[int, np.ndarray]:
-    """Masks of the exposures that something crossed, in blocks of `small_step` pixels."""
-    judges = np.flatnonzero(weighing.training)
-    if len(judges) < 3:
-        return {}
-    judges = judges[np.unique(np.linspace(0, len(judges) - 1, FOR_TRAILS).astype(int))]
-    values = np.stack([small[index] for index in judges])
-    known = np.isfinite(values)
-    rows = [slice(top, top + 128) for top in range(0, values.shape[1], 128)]
-
-    def judge(part):
-        return median_and_scatter(np.where(known[:, part], values[:, part], 0), known[:, part])
-
-    pieces = list(in_order(judge, rows, processes))
-    centre, scatter = (np.concatenate(images) for images in zip(*pieces, strict=True))
-    seen = np.isfinite(centre) & np.isfinite(scatter)
-    # Stars scatter more than the sky does, and must not line up to trails.
-    sigma = np.maximum(np.where(seen, scatter, 1), np.median(scatter[seen]) if seen.any() else 1).astype(np.float32)
-    relative = weighing.sky_sigma / np.median(weighing.sky_sigma)
-
-    def work(index):
-        residual = small[index] - centre
-        valid = seen & np.isfinite(residual)
-        return find_trails(np.where(valid, residual, 0).astype(np.float32), sigma * relative[index], valid)
-
-    found = enumerate(in_order(work, range(len(weighing.sky_sigma)), processes))
-    return {index: mask for index, mask in found if mask.any()}
-
-
-def on_rows(trails: dict[int, np.ndarray], rows: slice, shape: tuple[int, int], n: int) -> np.ndarray | None:
-    """Trails on the pixels of some rows: ndarray of bool, shape (n, rows, w), or None without any."""
-    if not trails:
-        return None
-    step = small_step(shape)
-    result = np.zeros((n, rows.stop - rows.start, shape[1]), bool)
-    for index, mask in trails.items():
-        y, x = (np.minimum(np.arange(side) // step, limit - 1) for side, limit in zip(shape, mask.shape, strict=True))
-        result[index] = mask[np.ix_(y[rows], x)]
-    return result
-
-
 def strip(values, flags, within, trails, weighing: Weighing, settings) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Everything about one strip of rows.
 
@@ -245,7 +211,7 @@ def strip(values, flags, within, trails, weighing: Weighing, settings) -> tuple[
     results : dict of ndarray, shape (rows wanted, w)
     """
     training = weighing.training
-    valid = usable(flags, np.zeros(flags.shape, bool), keep_saturated=True)
+    valid = usable(flags, keep_saturated=True)
     found = outliers(
         values,
         valid,

@@ -19,6 +19,13 @@ def combine(kind: str, frames: np.ndarray, zero: np.ndarray | None, processes: i
 
     Parameters
     ----------
+    kind : {"bias", "dark", "darkflat", "flat", "light"}
+        Of the frames; lights tell defects.
+    frames : ndarray, shape (n, h, w)
+        ADU, with their pedestal.
+    zero : ndarray, shape (h, w), or None
+        What is subtracted from flats, ADU.
+    processes : int
     measure_gain : bool
         Whether `zero` holds the flats' bias, so that their signal is known.
 
@@ -62,7 +69,14 @@ def middle(frames: np.ndarray) -> np.ndarray:
 
 
 def measured(keyword: str, comment: str, found) -> dict:
-    """Cards of a measured number and its standard error; none where nothing was found."""
+    """Cards of a measured number and its standard error; none where nothing was found.
+
+    Parameters
+    ----------
+    keyword, comment : str
+        Of the number's card.
+    found : n2n.sky.gain.Measured or None
+    """
     if found is None:
         return {}
     return {keyword: (found.value, comment), f"{keyword[:7]}E": (found.error, f"standard error of {keyword}")}
@@ -70,6 +84,19 @@ def measured(keyword: str, comment: str, found) -> dict:
 
 def mean_of(frames, zero=None, scales=None, processes: int = 1, rows: int = 256, beside=None, step=0.0):
     """`clipped_mean`, pieces of the image side by side, and with them what the function `beside` returns.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (n, h, w)
+    zero : ndarray, shape (h, w), or None
+    scales : ndarray, shape (n,), or None
+        As of `n2n.sky.combine.clipped_mean`.
+    processes : int
+    rows : int
+        Of a piece.
+    beside : callable or None
+    step : float
+        Of the frames' numbers, ADU.
 
     Returns
     -------
@@ -97,6 +124,7 @@ def master_flat(frames: np.ndarray, zero: np.ndarray | None, processes: int = 1,
     frames : ndarray, shape (n, h, w)
     zero : ndarray, shape (h, w), or None
         Master bias (or dark of the flats) with the flats' pedestal, ADU.
+    processes : int
     measure_gain : bool
         Whether to measure the gain by photon transfer.
     step : float

@@ -17,6 +17,10 @@ def read_frames(rows: list[dict], raw: Path, memory: int, spool) -> tuple[np.nda
 
     Parameters
     ----------
+    rows : list of dict
+        Rows of the frames, as the plan wrote them.
+    raw : Path
+        Folder of the raw nights.
     memory : int
         Bytes the job may take; frames that would fill more than half of it are kept in a file.
     spool : file
@@ -76,6 +80,19 @@ def _as_counts(pixels: np.ndarray) -> np.ndarray:
 
 def members(kind: str, frames: np.ndarray, used: list[dict], zero: np.ndarray | None, with_zero: bool):
     """Leave out what cannot be a member of the set.
+
+    Parameters
+    ----------
+    kind : str
+        Of the frames.
+    frames : ndarray, shape (n, h, w)
+        ADU, with their pedestal.
+    used : list of dict
+        Their rows.
+    zero : ndarray, shape (h, w), or None
+        What is subtracted from flats, ADU.
+    with_zero : bool
+        Whether it holds a master.
 
     Returns
     -------

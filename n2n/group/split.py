@@ -78,7 +78,7 @@ def parts_of(group: Group, held_out: np.ndarray, rest: np.ndarray, most: int = 8
     Parameters
     ----------
     group : Group
-    held_out, rest : int ndarray
+    held_out, rest : int ndarray, shape (k,)
         Exposures by their place in the group.
     most : int
 

@@ -18,7 +18,14 @@ NOISE = 0.15  # change of the finest band's noise for a given noise of pixels, w
 
 
 def measured_band_noise(group: Group, exposures: int = 8, rows: int = 512):
-    """Noise of the network's bands in a group, from a few exposures of A and B; tensor, shape (5,)."""
+    """Noise of the network's bands in a group, from a few exposures of A and B; tensor, shape (5,).
+
+    Parameters
+    ----------
+    group : Group
+    exposures, rows : int
+        So many exposures at most, and rows in the middle of the image.
+    """
     from n2n.nets.sampling import band_noise_of
 
     training = np.flatnonzero(group.blocks != "C")[:exposures]

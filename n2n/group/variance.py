@@ -7,8 +7,8 @@ and place of the stack first, as the held-out exposures are before they judge (`
 
 import numpy as np
 
-from n2n.formats.store import strips
 from n2n.group.group import Group
+from n2n.group.samples import strips
 from n2n.group.weights import noise_for_its_weight
 from n2n.sky.scatter import noise_model, variance_by_light
 from n2n.sky.seeing import Matcher

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from n2n.formats.store import TILE, usable
+from n2n.formats.store import TILE
 from n2n.group.exposure import Exposure
+from n2n.group.samples import usable
 from n2n.sky.background import sky_level
 from n2n.sky.calibrate import robust_sigma
 from n2n.sky.order import masked_median
@@ -26,7 +27,7 @@ def noise_for_its_weight(group, chosen: np.ndarray, others=slice(None)) -> float
     Parameters
     ----------
     group : Group
-    chosen, others : slice, or int or bool array
+    chosen, others : slice, or int or bool array, shape (k,)
         The exposures, by their place in the group.
     """
     variance = (standard_variance(group.weights[part], group.sky_sigma[part]) for part in (chosen, others))
@@ -58,6 +59,15 @@ def blur(fwhm: np.ndarray, typical: np.ndarray) -> np.ndarray:
 def frame_noise(pixels, flags, training: np.ndarray, sample: int = 262_144):
     """Noise of every exposure where there is only sky, against the median of the training exposures.
 
+    Parameters
+    ----------
+    pixels, flags : n2n.formats.store.Samples, shape (n, h, w)
+        Registered exposures.
+    training : ndarray of bool, shape (n,)
+        Exposures of blocks A and B.
+    sample : int
+        Pixels that are looked at.
+
     Returns
     -------
     sigma : ndarray, shape (n,)
@@ -70,7 +80,7 @@ def frame_noise(pixels, flags, training: np.ndarray, sample: int = 262_144):
     rows = [slice(top, min(top + TILE, height)) for top in tiles]
     values = np.concatenate([pixels[:, part] for part in rows], axis=1)
     mask = np.concatenate([flags[:, part] for part in rows], axis=1)
-    valid = usable(mask, np.zeros(mask.shape, bool), keep_saturated=False)
+    valid = usable(mask, keep_saturated=False)
     centre = masked_median(values[training], valid[training])
     known = np.isfinite(centre)
     sky = sky_level(np.nan_to_num(centre).astype(np.float32), known)

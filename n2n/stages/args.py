@@ -1,5 +1,33 @@
 """Arguments that several commands share, and what is made of them."""
 
+from pathlib import Path
+
+from n2n.formats import sealed
+from n2n.formats.tables import read_json
+from n2n.group.calibrated import Calibrations
+
+
+def add_calibration(parser) -> None:
+    """Declare the arguments that say where the exposures of a chunk and their calibration lie."""
+    parser.add_argument("frames", type=Path, help="CSV of the exposures of one chunk, with their masters")
+    parser.add_argument("--raw", type=Path, default=Path("data/raw"), help="folder of the raw nights")
+    parser.add_argument("--calibration", type=Path, required=True, help="calibration.json of the group")
+    parser.add_argument("--vetted", type=Path, nargs="*", default=[], help="what `n2n vet` found about their masters")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of the results")
+
+
+def calibrations_of(args) -> Calibrations:
+    """The calibrations that `add_calibration`'s arguments name."""
+    return Calibrations(read_json(args.calibration), args.results, [vetted(path) for path in args.vetted])
+
+
+def vetted(path: Path) -> dict:
+    """What `vet` found about the set of masters that the file is named after."""
+    found = read_json(path)
+    if path.stem.removeprefix("vetted-") != found["set"]:
+        raise sealed.damaged(path, f"it is about the set {found['set']}")
+    return found
+
 
 def add_device(parser) -> None:
     """Declare the arguments that say where the network runs."""

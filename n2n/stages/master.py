@@ -21,6 +21,7 @@ from n2n.group.master import combine
 from n2n.group.members import members, read_frames
 from n2n.log import logger
 from n2n.sky.pattern import agreed_pattern, noise_of_mean
+from n2n.stages.args import add_resources
 
 FEWEST = 3  # frames of a master: fewer cannot outvote a cosmic ray
 MAX_DEFECT_FRAMES = 24
@@ -31,8 +32,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("frames", type=Path, help="CSV of the calibration frames, one master's worth")
     parser.add_argument("--raw", type=Path, default=Path("data/raw"), help="folder of the raw nights")
     parser.add_argument("--zero", type=Path, help="master bias or dark to subtract from flats")
-    parser.add_argument("--threads", type=int, default=1, help="processes side by side (default: 1)")
-    parser.add_argument("--memory-mb", type=int, default=4000, help="memory to stay within [MB] (default: 4000)")
+    add_resources(parser, 1)
     parser.add_argument("-o", "--output", type=Path, required=True, help="master FITS file to write")
 
 

@@ -11,16 +11,16 @@ import cv2
 from n2n.config import add_settings
 from n2n.errors import BadFrame
 from n2n.formats.tables import read_csv, write_json
-from n2n.group import calibrated
 from n2n.group.calibrated import Calibrations, load_exposure
 from n2n.group.exposure import Exposure
 from n2n.group.quality import measure
 from n2n.log import Progress
+from n2n.stages.args import add_calibration, calibrations_of
 
 
 def add_arguments(parser) -> None:
     """Declare the command's arguments."""
-    calibrated.add_arguments(parser)
+    add_calibration(parser)
     parser.add_argument("-o", "--output", type=Path, required=True, help="JSON table to write")
     add_settings(parser, "measure")
 
@@ -29,7 +29,7 @@ def run(args) -> None:
     """Execute the stage."""
     cv2.setNumThreads(1)  # chunks run side by side, in jobs of their own
     exposures = [Exposure.from_row(row) for row in read_csv(args.frames)]
-    calibrations = Calibrations.load(args)
+    calibrations = calibrations_of(args)
     found = [measured(one, args.raw, calibrations, args.nsigma) for one in Progress(exposures, "measure")]
     content = {"unit": calibrations.unit, "gain": calibrations.gain or 1.0}
     write_json(args.output, content | {"frames": [one.to_json(stars=True) for one in found]})

@@ -14,16 +14,16 @@ from n2n.errors import UserError
 from n2n.formats import sealed
 from n2n.formats.store import read_attributes, reading_registered, sources_of, virtual
 from n2n.group.exposure import Exposure
-from n2n.group.group import Facts
+from n2n.group.facts import Facts
 from n2n.log import logger
+from n2n.stages.args import add_resources
 
 
 def add_arguments(parser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("registered", type=Path, nargs="+", help="chunks of `n2n register`, in order")
     parser.add_argument("-o", "--output", type=Path, required=True, help="pairs.h5 to write")
-    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
-    parser.add_argument("--memory-mb", type=int, default=4000, help="memory to stay within [MB] (default: 4000)")
+    add_resources(parser, 2)
     add_settings(parser, "pairs")
 
 

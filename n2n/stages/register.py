@@ -16,18 +16,18 @@ from n2n.formats.pixels import header_texts
 from n2n.formats.sealed import damaged
 from n2n.formats.store import writing_registered
 from n2n.formats.tables import read_csv, read_json
-from n2n.group import calibrated
-from n2n.group.calibrated import Calibrations, load_exposure
+from n2n.group.calibrated import load_exposure
 from n2n.group.exposure import Exposure
-from n2n.group.group import Facts
+from n2n.group.facts import Facts
 from n2n.group.placing import Reference, placed_on
 from n2n.group.quality import reasons
 from n2n.log import Progress, logger
+from n2n.stages.args import add_calibration, calibrations_of
 
 
 def add_arguments(parser) -> None:
     """Declare the command's arguments."""
-    calibrated.add_arguments(parser)
+    add_calibration(parser)
     parser.add_argument("--measured", type=Path, required=True, help="table of `n2n measure` of this chunk")
     parser.add_argument("--reference", type=Path, required=True, help="reference.json of the group")
     parser.add_argument("-o", "--output", type=Path, required=True, help="registered HDF5 file to write")
@@ -46,7 +46,7 @@ def run(args) -> None:
     first, itself = exposures[0], Exposure.from_json(chosen["reference"])
     if itself.filter != first.filter:
         raise damaged(args.reference, f"it is of another group: {itself.path}")
-    calibrations = Calibrations.load(args)
+    calibrations = calibrations_of(args)
 
     def load(exposure: Exposure):
         return load_exposure(exposure, args.raw, calibrations.of(exposure.row))

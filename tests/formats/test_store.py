@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from n2n.errors import UserError
 from n2n.formats import sealed
-from n2n.formats.flags import BYPASS, DEFECT, NO_DATA, SATURATED
+from n2n.formats.flags import DEFECT, NO_DATA, SATURATED
 from n2n.formats.store import (
     create_rows,
     in_blocks,
@@ -18,8 +18,6 @@ from n2n.formats.store import (
     read_attributes,
     reading_registered,
     small_step,
-    strips,
-    usable,
     virtual,
     write_rows,
     writing_registered,
@@ -106,7 +104,7 @@ def test_rows_written_strip_by_strip_come_back(tmp_path, height, packed):
     image = np.random.default_rng(height).integers(0, 255, (2, height, 30)).astype(np.uint8)
     with sealed.writing(tmp_path / "a.h5") as file:
         dataset = create_rows(file, "rows", np.uint8, (3, *image.shape[1:]), packed=packed)
-        for _, inner, _ in strips(height, 30, 2):
+        for inner in (slice(top, min(top + 64, height)) for top in range(0, height, 64)):
             cut = pack_rows if packed else plain_rows
             part = {2 * index: cut(image[index, inner], dataset.chunks[1]) for index in (0, 1)}
             write_rows(dataset, inner.start, part)
@@ -149,35 +147,3 @@ def test_a_missing_or_damaged_store_is_named_with_the_remedy(tmp_path, content):
         (tmp_path / "a.h5").write_bytes(content)
     with pytest.raises(UserError, match=r"a\.h5 is (missing; run snakemake again|damaged .*delete it.*: rm .*a\.h5)"):
         open_store(tmp_path / "a.h5")
-
-
-@given(
-    height=st.integers(1, 500),
-    width=st.integers(1, 300),
-    exposures=st.integers(0, 40),
-    budget=st.integers(1, 10**7),
-    overlap=st.integers(0, 9),
-)
-@settings(max_examples=60, deadline=None)
-def test_strips_cover_every_row_once_and_fit_their_reads(height, width, exposures, budget, overlap):
-    rows = np.arange(height)
-    written = []
-    for outer, inner, within in strips(height, width, exposures, budget, overlap):
-        np.testing.assert_array_equal(rows[outer][within], rows[inner])
-        assert outer.start == max(0, inner.start - overlap) and outer.stop == min(height, inner.stop + overlap)
-        written.extend(rows[inner])
-    np.testing.assert_array_equal(written, rows)
-
-
-def test_strips_stay_within_their_budget():
-    sizes = [outer.stop - outer.start for outer, _, _ in strips(4000, 6000, 100, 2**30)]
-    assert max(sizes) * 6000 * 100 * 4 < 2**30 and len(sizes) > 1
-
-
-@pytest.mark.parametrize("flag", [0, BYPASS, NO_DATA, DEFECT, SATURATED, SATURATED | DEFECT])
-@pytest.mark.parametrize("keep", [True, False])
-@pytest.mark.parametrize("rejected", [True, False])
-def test_what_may_be_averaged(flag, keep, rejected):
-    found = usable(np.array([flag], np.uint8), np.array([rejected]), keep_saturated=keep)
-    expected = flag in ((0, BYPASS, SATURATED) if keep else (0, BYPASS)) and not rejected
-    assert found.tolist() == [expected]

@@ -8,7 +8,7 @@ from chain import rewriting
 
 from n2n.formats.flags import NO_DATA, SATURATED
 from n2n.formats.store import read_attributes
-from n2n.group import group as stage
+from n2n.group import combine
 from n2n.group.group import Group
 from n2n.group.split import blocks
 from n2n.simulate import recipe, simulate_late_frame
@@ -76,12 +76,18 @@ def test_the_held_out_exposures_change_nothing_about_the_others(chain, tmp_path,
 
 
 def test_the_same_chunks_give_the_same_bytes_whatever_the_strips(chain, group, tmp_path, monkeypatch):
-    real = stage.strips
-    monkeypatch.setattr(stage, "strips", lambda h, w, n, **kw: real(h, w, n, budget_bytes=6_000_000, **kw))
+    real, cut = combine.strips, []
+
+    def small(height, width, exposures, budget_bytes, overlap):
+        cut.extend(real(height, width, exposures, budget_bytes=1, overlap=overlap))
+        return cut
+
+    monkeypatch.setattr(combine, "strips", small)
     shutil.copytree(chain.folder, tmp_path / "again")
     paths = [tmp_path / "again" / f"registered-{chunk}.h5" for chunk in chain.group.chunks]
     chain.call("pairs", *paths, "-o", tmp_path / "again" / "pairs.h5")
     again = Group(tmp_path / "again" / "pairs.h5")
+    assert len(cut) > 20
     np.testing.assert_array_equal(again.variance, group.variance)
     assert (again.file["reject"][:] != group.file["reject"][:]).mean() < 1e-5
 

@@ -1,0 +1,90 @@
+"""What all exposures of a group have in common."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from n2n.formats.tables import number
+from n2n.group.exposure import Exposure
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What all exposures of a group have in common.
+
+    Attributes
+    ----------
+    night, group : str
+        The group's identity.
+    target, filter : str
+    filter_bw_nm : float or None
+        Width of the filter's band [nm].
+    unit : {"electron", "adu"}
+    gain : float or None
+        [e-/ADU] of the raw frames; None where it is unknown and the unit is "adu".
+    notes : tuple of str
+        What a person should know about the choice of the gain.
+    reference : str
+        Path of the exposure whose grid the others were brought to.
+    header : tuple of str
+        Its header, as `n2n.formats.pixels.header_texts` gives it.
+    fwhm_px : float or None
+        Width of its stars.
+    limits : dict
+        Of quality, by `n2n.group.quality.quality_limits`.
+    sky : float
+        Level of the sky in all registered exposures.
+    sky_variance : float
+        Variance of one standard exposure (weight 1) where there is only sky.
+    """
+
+    night: str
+    group: str
+    target: str
+    filter: str
+    filter_bw_nm: float | None
+    unit: str
+    gain: float | None
+    notes: tuple[str, ...]
+    reference: str
+    header: tuple[str, ...]
+    fwhm_px: float | None
+    limits: dict
+    sky: float = np.nan
+    sky_variance: float = np.nan
+
+    @classmethod
+    def of_chunk(cls, first: Exposure, reference: Exposure, header, calibrations, limits: dict) -> "Facts":
+        """Facts that are known once a chunk is registered; its sky is not.
+
+        Parameters
+        ----------
+        first, reference : Exposure
+            The first one of the chunk, whose row says which group it is of, and the reference.
+        header : list of str
+        calibrations : n2n.group.calibrated.Calibrations
+        limits : dict
+        """
+        return cls(
+            night=first.night,
+            group=first.group,
+            target=first.row.get("target") or "",
+            filter=first.filter,
+            filter_bw_nm=number(first.row.get("filter_bw_nm")),
+            unit=calibrations.unit,
+            gain=calibrations.gain or None,
+            notes=calibrations.notes,
+            reference=reference.path,
+            header=tuple(header),
+            fwhm_px=reference.fwhm_px,
+            limits=limits,
+        )
+
+    @classmethod
+    def from_json(cls, content: dict) -> "Facts":
+        """Facts as `to_json` wrote them."""
+        return cls(**content | {name: tuple(content[name]) for name in ("notes", "header")})
+
+    def to_json(self) -> dict:
+        """One object of text and numbers."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
