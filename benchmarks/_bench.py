@@ -138,7 +138,7 @@ def write_page(
     here = {"command": f"`{command_line()}`", "date": today(), "commit": commit(), "machine": machine()} | facts
     said = {"Question": UNKNOWN, "Asked": UNKNOWN} | told(Path(program)) | {"Reached": reached}
     said |= {name: here[name.lower()] for name in ("Command", "Date", "Commit", "Machine")}
-    lines = [f"# {title}", "", *(f"- {name}: {said[name]}" for name in FACTS), "", *body]
+    lines = [f"# {title}", "", *(f"- {name}: {said[name]}" for name in FACTS), *(["", *body] if body else [])]
     if parts is not None:
         stamp = f"{here['command']}, {here['date']}, commit {here['commit']}, {here['machine']}."
         new = {heading: [stamp, "", *lines_of] for heading, lines_of in parts.items()}
