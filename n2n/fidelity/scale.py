@@ -1,12 +1,7 @@
 """Bring images that other programs wrote onto the scale of the group they are judged by."""
 
-from pathlib import Path
-
 import numpy as np
 from scipy import ndimage
-
-from n2n.errors import BadFrame, UserError
-from n2n.formats.pixels import read_pixels
 
 # Programs read 16 bits as 0 ... 1 and write them back; other factors are fitted.
 KNOWN_FACTORS = (1.0, 65535.0, 1 / 65535)
@@ -14,28 +9,6 @@ NEAR = 0.1  # a fitted factor so near a known one is that one
 SAME_LEVEL = 3.0  # sigma; a fitted level so near that of the stack is the stack's
 SMOOTH = 2.0  # pixels; most of the noise goes, which would flatten a fit against a noisy stack
 BENT = 0.2  # how far the exponent may be from 1 before an image counts as stretched
-
-
-def read_image(path: Path, shape: tuple[int, int]) -> np.ndarray:
-    """Read one plane of `shape`; float32, NaN where undefined.
-
-    Raises
-    ------
-    UserError
-        With the file and the remedy.
-    """
-    try:
-        pixels, invalid = read_pixels(path, min_side=16)
-    except BadFrame as error:
-        raise UserError(f"{path}: {error}; give a FITS file with one image in one colour") from error
-    if pixels.shape != shape:
-        (height, width), (rows, columns) = pixels.shape, shape
-        raise UserError(
-            f"{path} is {width} x {height} pixels, the group {columns} x {rows}; "
-            "denoise the stack that n2n wrote, uncropped and unbinned"
-        )
-    pixels[invalid] = np.nan
-    return pixels
 
 
 def line(x: np.ndarray, y: np.ndarray, rounds: int = 12) -> tuple[float, float]:

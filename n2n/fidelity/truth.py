@@ -7,12 +7,9 @@ import numpy as np
 from scipy import ndimage
 
 from n2n.fidelity.photometry import aperture_flux, find_stars, robust_mean
-from n2n.fidelity.proof import is_measured
 from n2n.fidelity.risk import true_gain
 from n2n.fidelity.zones import NEAR_SATURATED, ZONES, divide
 from n2n.formats.flags import SATURATED
-from n2n.formats.products import read_product
-from n2n.formats.tables import read_json
 from n2n.group.group import Group
 from n2n.group.placing import displacement
 from n2n.simulate import load_truth, noiseless
@@ -21,20 +18,28 @@ from n2n.sky.background import plane
 from n2n.sky.warp import warp
 
 
-def compare(folder: Path, truth_folder: Path) -> dict:
-    """Figures for one group: claimed and true gain, gain by zone, flux of stars above S/N 50.
+def compare(group: Group, truth_folder: Path, product, stack, variance) -> dict:
+    """Figures for one group: true gain, gain by zone, flux of stars above S/N 50.
+
+    Parameters
+    ----------
+    group : Group
+        The exposures and what is known of them.
+    truth_folder : Path
+        Where `n2n simulate` put the truth of the night.
+    product, stack : ndarray, shape (h, w)
+        Of denoised.fits, with the level of the sky.
+    variance : ndarray, shape (h, w)
+        VAR of stack.fits.
 
     Returns
     -------
     dict
-        group, claimed, claimed_error, gain, gain_error, zones, flux_bias, flux_error, flux_stars, registration_px
-        (median and maximum of `registration_errors`; None for a single exposure), chi2 (of the stack's VAR in the
-        background and in light).
+        gain, gain_error, zones, flux_bias, flux_error, flux_stars, registration_px (median and maximum of
+        `registration_errors`; None for a single exposure), chi2 (of the stack's VAR in the background and in light).
     """
-    group = Group(folder / "pairs.h5")
-    _, arrays = read_product(folder / "denoised.fits", "STACK")
     sky = np.float32(group.facts.sky)
-    stack, product = arrays["STACK"] - sky, arrays["IMAGE"] - sky
+    stack, product = stack - sky, product - sky
     depth = group.depth()
     with np.errstate(invalid="ignore", divide="ignore"):
         weight = depth / group.variance
@@ -53,13 +58,8 @@ def compare(folder: Path, truth_folder: Path) -> dict:
     ratio = aperture_flux(np.nan_to_num(product) - truth, points[bright], radius, ring="mean") / flux[bright]
     bias, error, stars = robust_mean(ratio)
     errors = registration_errors(group, truth_folder)
-    facts = read_json(folder / "assessment.json", unsealed=True)
-    claim = facts.get("exposure_gain", {})
+    saturation = load_truth(truth_folder)["groups"][group.name]["saturation"]
     return {
-        "qastat": facts["qastat"],
-        "group": group.identity,
-        "claimed": claim.get("value") if is_measured(claim) else None,
-        "claimed_error": claim.get("standard_error") if is_measured(claim) else None,
         "gain": gain.value,
         "gain_error": gain.error,
         "zones": {
@@ -69,7 +69,7 @@ def compare(folder: Path, truth_folder: Path) -> dict:
         "flux_error": error,
         "flux_stars": stars,
         "registration_px": {"median": float(np.median(errors)), "max": float(errors.max())} if errors.size else None,
-        "chi2": stack_chi2(folder, truth, usable, load_truth(truth_folder)["groups"][group.name]["saturation"]),
+        "chi2": stack_chi2(stack, variance, truth, usable, saturation),
     }
 
 
@@ -108,13 +108,13 @@ def registration_errors(group: Group, truth_folder: Path, points: int = 100) -> 
     return np.array(errors)
 
 
-def stack_chi2(folder: Path, truth: np.ndarray, usable: np.ndarray, saturation: float) -> dict[str, float]:
+def stack_chi2(stack, variance, truth, usable, saturation: float) -> dict[str, float]:
     """Mean of (stack - truth)^2 / VAR: 1 where the stack's variance says what its error is.
 
     Parameters
     ----------
-    folder : Path
-        Of the group's results.
+    stack, variance : ndarray, shape (h, w)
+        Above the sky, and what the stack says of its error.
     truth : ndarray, shape (h, w)
         Above the sky, e-.
     usable : ndarray of bool, shape (h, w)
@@ -127,10 +127,8 @@ def stack_chi2(folder: Path, truth: np.ndarray, usable: np.ndarray, saturation: 
     dict
         ``background`` (truth below a sigma of the stack) and ``light`` (above ten sigma, up to half of full scale).
     """
-    _, arrays = read_product(folder / "stack.fits", "VAR")
-    group = Group(folder / "pairs.h5")
-    ratio = (arrays["IMAGE"] - np.float32(group.facts.sky) - truth) ** 2 / arrays["VAR"]
-    sigma = np.sqrt(np.nanmedian(arrays["VAR"]))
+    ratio = (stack - truth) ** 2 / variance
+    sigma = np.sqrt(np.nanmedian(variance))
     zones = {"background": truth < sigma, "light": (truth > 10 * sigma) & (truth < saturation / 2)}
     return {name: float(np.mean(ratio[zone & usable])) for name, zone in zones.items() if (zone & usable).any()}
 

@@ -15,10 +15,10 @@ import numpy as np
 from astropy.io import fits
 
 from n2n.config import add_settings, settings_of
-from n2n.errors import UserError
+from n2n.errors import BadFrame, UserError
 from n2n.fidelity.foreign import compare
 from n2n.fidelity.gates.gate import FAIL
-from n2n.fidelity.scale import read_image
+from n2n.formats.pixels import read_pixels
 from n2n.formats.products import set_cards, write_fits
 from n2n.formats.tables import write_json
 from n2n.group.cards import stack_cards
@@ -56,6 +56,28 @@ def run(args) -> int:
     if args.output:
         write_json(args.output, facts)
     return int(args.strict and facts["verdict"] == FAIL)
+
+
+def read_image(path: Path, shape: tuple[int, int]) -> np.ndarray:
+    """Read one plane of `shape`; float32, NaN where undefined.
+
+    Raises
+    ------
+    UserError
+        With the file and the remedy.
+    """
+    try:
+        pixels, invalid = read_pixels(path, min_side=16)
+    except BadFrame as error:
+        raise UserError(f"{path}: {error}; give a FITS file with one image in one colour") from error
+    if pixels.shape != shape:
+        (height, width), (rows, columns) = pixels.shape, shape
+        raise UserError(
+            f"{path} is {width} x {height} pixels, the group {columns} x {rows}; "
+            "denoise the stack that n2n wrote, uncropped and unbinned"
+        )
+    pixels[invalid] = np.nan
+    return pixels
 
 
 def write_stack(group: Group, path: Path) -> None:

@@ -11,7 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from n2n.errors import UserError
+from n2n.fidelity.proof import is_measured
 from n2n.fidelity.truth import compare
+from n2n.formats.products import read_product
+from n2n.formats.tables import read_json
+from n2n.group.group import Group
 
 
 def add_arguments(parser) -> None:
@@ -26,7 +30,7 @@ def run(args) -> None:
     for truth in sorted(args.folder.glob("data/truth/*/truth.json")):
         night = truth.parent.name
         for product in sorted(args.folder.glob(f"results/{night}/*/denoised.fits")):
-            rows.append(compare(product.parent, truth.parent))
+            rows.append(figures(product.parent, truth.parent))
     if not rows:
         raise UserError(f"no simulated night with results under {args.folder}; run `n2n simulate` and snakemake first")
     print("\nAgainst the simulation's truth (gain: error of the stack over error of the product)")
@@ -43,3 +47,15 @@ def run(args) -> None:
         print(f"{row['group']:28}{claimed:>14}{row['gain']:8.1f}{zones}{flux:>16}{chi2:>14}{placed:>14}")
     if args.json:
         args.json.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def figures(folder: Path, truth_folder: Path) -> dict:
+    """What a group claims, and what is true."""
+    group, facts = Group(folder / "pairs.h5"), read_json(folder / "assessment.json", unsealed=True)
+    _, product = read_product(folder / "denoised.fits", "STACK")
+    _, stack = read_product(folder / "stack.fits", "VAR")
+    claim = facts.get("exposure_gain", {})
+    claimed = [claim[key] if is_measured(claim) else None for key in ("value", "standard_error")]
+    told = dict(zip(("claimed", "claimed_error"), claimed, strict=True))
+    found = compare(group, truth_folder, product["IMAGE"], product["STACK"], stack["VAR"])
+    return {"qastat": facts["qastat"], "group": group.identity} | told | found

@@ -12,7 +12,7 @@ from PIL import Image
 from reported import faults
 from scipy import ndimage
 
-from n2n.fidelity import judge as assess
+from n2n.fidelity import claim
 from n2n.fidelity.errors import BEYOND
 from n2n.fidelity.photometry import find_stars
 from n2n.formats import flags as bits
@@ -279,7 +279,7 @@ def test_a_gain_that_only_its_error_lifts_over_the_limit_is_not_proven(night, tm
 )
 def test_a_gain_that_is_no_measurement_claims_nothing(night, tmp_path, monkeypatch, value, error, words):
     """176 +- 344 is what colour mosaics taken for images gave: once "denoised and proven"."""
-    monkeypatch.setattr(assess, "to_full_depth", lambda *given: {"value": value, "standard_error": error})
+    monkeypatch.setattr(claim, "to_full_depth", lambda *given: {"value": value, "standard_error": error})
     facts = night.assess(night.good, tmp_path / "denoised.fits")
     assert (facts["qastat"], facts["product"]) == ("WARN", "STACK") and words in facts["reason"]
     assert "headline" not in facts and faults(facts) == []

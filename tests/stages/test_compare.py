@@ -207,8 +207,9 @@ def test_the_stack_without_held_out_exposures_is_that_of_a_and_b(night):
         seen = np.isfinite(mean)
         np.testing.assert_allclose(hdus[0].data[seen], mean[seen] + night.sky, rtol=1e-6)
         assert len(hdus) == 1 and hdus[0].verify_checksum() == 1
-        kind, _, (factor, offset) = recognised(night.group, hdus[0].data, "it")
-    assert (kind, factor) == ("A and B", pytest.approx(1)) and offset == pytest.approx(-night.sky, rel=1e-4)
+        known = recognised(night.group, hdus[0].data, "it")
+    assert (known.holds, known.factor) == ("A and B", pytest.approx(1))
+    assert known.offset == pytest.approx(-night.sky, rel=1e-4)
 
 
 def test_mistakes_are_told_in_a_line_with_the_remedy(night, judged, tmp_path, capsys):

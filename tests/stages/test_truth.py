@@ -7,7 +7,8 @@ from finished import call, shipped, truths, write_candidate
 from scipy import ndimage
 from test_assess import dimmed
 
-from n2n.fidelity.truth import compare, registration_errors, truth_stack
+from n2n.fidelity.truth import registration_errors, truth_stack
+from n2n.stages.truth import figures
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def test_lost_light_shows(chain, night, tmp_path):
     night.assess(
         tmp_path / "c.h5", folder / "denoised.fits", *(part for name in wide for part in (f"--max-{name}", "1"))
     )
-    row = compare(folder, chain.truth)
+    row = figures(folder, chain.truth)
     assert row["flux_bias"] == pytest.approx(-0.05, abs=0.012)
     assert row["gain"] < 6
 
