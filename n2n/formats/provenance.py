@@ -63,7 +63,7 @@ def versions() -> dict[str, str]:
     return {"n2n": __version__, "python": platform.python_version()} | {name: version(name) for name in packages}
 
 
-def denoise_cards(model: dict, settings: dict, facts: dict) -> dict:
+def denoise_cards(model: dict, settings: dict, group: str, product: str) -> dict:
     """Cards that name the network and how it was applied.
 
     Parameters
@@ -72,16 +72,17 @@ def denoise_cards(model: dict, settings: dict, facts: dict) -> dict:
         ``model.json``, and its ``path``.
     settings : dict
         How the network was applied: device, tile, overlap, orientations.
-    facts : dict
-        Of the assessment: night, group, product.
+    group : str
+        Identity of the group, ``night/group``.
+    product : {"DENOISED", "STACK"}
+        What is shipped.
     """
     recipe, prior = model["recipe"], model.get("prior_sha256")
-    own = any(group == f"{facts['night']}/{facts['group']}" for group in model["groups"])
     return {
         "DNMETHOD": ("N2N-UNET", "Noise2Noise, trained on repeated exposures"),
         "DNARCH": (model["architecture"], "network"),
         "DNTRAIN": (
-            ("finetuned" if prior else "self") if own else "pretrained",
+            ("finetuned" if prior else "self") if group in model["groups"] else "pretrained",
             "on its own exposures (finetuned from DNPRIOR), or others",
         ),
         "DNPRIOR": (f"sha256:{prior}" if prior else None, "digest of the weights training started from"),
@@ -97,7 +98,7 @@ def denoise_cards(model: dict, settings: dict, facts: dict) -> dict:
         "DNTILE": (settings["tile"], "[pix] side of a tile"),
         "DNOVLP": (settings["overlap"], "[pix] overlap of tiles"),
         "DNTTA": (settings["orientations"], "orientations averaged"),
-        "DNBLEND": (1.0 if facts["product"] == "DENOISED" else 0.0, "weight of the denoised image"),
+        "DNBLEND": (1.0 if product == "DENOISED" else 0.0, "weight of the denoised image"),
     }
 
 

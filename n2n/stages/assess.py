@@ -70,7 +70,7 @@ def run(args) -> None:
             facts |= found.facts
             write_changed(args.output.parent, found.changed, found.cut_outs, header)
             header["PROCTYPE"] = found.proctype
-            set_cards(header, denoise_cards(facts["model"], settings, facts))
+            set_cards(header, denoise_cards(facts["model"], settings, group.identity, facts["product"]))
     facts["prov_id"] = provenance_id(facts, {exposure.sha256: not exposure.rejected for exposure in group.everything})
     set_cards(header, quality_cards(facts) | identity_cards(facts))
     header.add_history(

@@ -43,7 +43,6 @@ def run(args) -> None:
     model = prior.network()
     band_noise = measured_band_noise(group)
     settings = {name: getattr(args, name) for name in ("overlap", "orientations")}
-    facts = {"night": group.night, "group": group.name, "product": "DENOISED"}
     names = file_names([exposure.path for exposure in group.exposures])
     unfinished = args.output.with_name(f".{args.output.name}.part")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -60,7 +59,7 @@ def run(args) -> None:
         result, place = within_memory(work, place, args.overlap)
         header = group.header()
         where = {"tile": place.tile, "device": place.name}
-        cards = denoise_cards(prior.description(), settings | where, facts)
+        cards = denoise_cards(prior.description(), settings | where, group.identity, "DENOISED")
         one = group.exposures[index]
         set_cards(header, stack_cards(group.only([index])) | cards | single_cards(one))
         header.add_history(history_line("frames", "one exposure, QASTAT=WARN"))

@@ -9,7 +9,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from n2n.config import add_settings
+from n2n.config import add_settings, settings_of
 from n2n.formats.atomic import write_text
 from n2n.formats.provenance import versions
 from n2n.formats.tables import write_json
@@ -40,7 +40,7 @@ def run(args) -> None:
     from n2n.nets.training import Recipe, train
 
     device = device_of(args)
-    recipe = Recipe(**{key: getattr(args, key) for key in Recipe.__dataclass_fields__ if hasattr(args, key)}).settled()
+    recipe = Recipe(**vars(settings_of(args, "train"))).settled()
     groups = [Group(path) for path in args.pairs]
     names = [group.identity for group in groups]
     reasons = [lacking(group, recipe.crop) for group in groups]
