@@ -20,6 +20,7 @@ def vet(rows: list[dict], lights: list[np.ndarray], masters: Masters) -> dict:
     lights : list of ndarray, shape (h, w)
         Their pixels in ADU, free of any pedestal; without any, only what the masters say themselves counts.
     masters : Masters
+        Gives their images and headers.
 
     Returns
     -------

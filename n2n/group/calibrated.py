@@ -167,6 +167,7 @@ def zero_of(masters: Masters, dark: str | None, bias: str | None, scale: float =
     Parameters
     ----------
     masters : Masters
+        Gives the images, ADU.
     dark, bias : str or None
         Keys of the masters.
     scale : float
@@ -202,9 +203,11 @@ def load_exposure(exposure: Exposure, raw: Path, calibration: Calibration):
     Parameters
     ----------
     exposure : Exposure
+        Says which file, and how it is to be read.
     raw : Path
         Folder of the raw nights.
     calibration : Calibration
+        What is applied to it.
 
     Returns
     -------

@@ -85,6 +85,7 @@ def analyse(source: dict, file: h5py.File, placed: list[Exposure], electrons: bo
     source : dict
         See `store.reading_registered`.
     file : h5py.File
+        The ``pairs.h5`` that is being written.
     placed : list of Exposure
         The accepted exposures, in the order of `source`.
     electrons : bool
@@ -92,6 +93,7 @@ def analyse(source: dict, file: h5py.File, placed: list[Exposure], electrons: bo
     settings : object
         Settings of the section `pairs`.
     resources : Resources
+        What the job may take.
 
     Returns
     -------
@@ -148,7 +150,9 @@ def weighed(placed: list[Exposure], weighing: "Weighing", labels: list[str]) -> 
     Parameters
     ----------
     placed : list of Exposure
+        The accepted exposures.
     weighing : Weighing
+        Of the same exposures.
     labels : list of str
         Their blocks.
     """
@@ -165,7 +169,9 @@ def weigh(pixels, flags, placed: list[Exposure], units, labels, *, electrons: bo
     Parameters
     ----------
     pixels, flags : n2n.formats.store.Samples, shape (n, h, w)
+        Registered exposures, and bits of `n2n.formats.flags`.
     placed : list of Exposure
+        The same exposures.
     units : int ndarray, shape (n,)
         Their pointings.
     labels : list of str
@@ -196,12 +202,16 @@ def strip(values, flags, within, trails, weighing: Weighing, settings) -> tuple[
 
     Parameters
     ----------
-    values, flags : ndarray, shape (n, rows, w)
+    values : float32 ndarray, shape (n, h, w)
+        Registered exposures.
+    flags : uint8 ndarray, shape (n, h, w)
+        Bits of `n2n.formats.flags`.
     within : slice
         Rows that are wanted; the others only tell about them.
     trails : ndarray of bool, shape (n, rows wanted, w), or None
         Samples to reject whatever the others say.
     weighing : Weighing
+        What all strips have in common.
     settings : object
         Settings of the section `pairs`.
 
@@ -254,10 +264,13 @@ def finish(file: h5py.File, maps: dict, weighing: Weighing, processes: int) -> f
     Parameters
     ----------
     file : h5py.File
+        The ``pairs.h5`` that is being written.
     maps : dict of ndarray, shape (h, w)
         From all strips.
     weighing : Weighing
+        What all strips have in common.
     processes : int
+        Most processes at a time.
 
     Returns
     -------

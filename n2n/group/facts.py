@@ -62,8 +62,11 @@ class Facts:
         first, reference : Exposure
             The first one of the chunk, whose row says which group it is of, and the reference.
         header : list of str
+            Of the reference, as `n2n.formats.pixels.header_texts` gives it.
         calibrations : n2n.group.calibrated.Calibrations
+            Tell unit and gain.
         limits : dict
+            Of quality, by `n2n.group.quality.quality_limits`.
         """
         return cls(
             night=first.night,

@@ -41,6 +41,7 @@ def load_regions(group: Group, crop: int, seed: int, memory: float):
     Parameters
     ----------
     group : Group
+        The group to learn from.
     crop : int
         Side of the crops of the training, px; no region is smaller.
     seed : int

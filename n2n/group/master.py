@@ -26,6 +26,7 @@ def combine(kind: str, frames: np.ndarray, zero: np.ndarray | None, processes: i
     zero : ndarray, shape (h, w), or None
         What is subtracted from flats, ADU.
     processes : int
+        Most processes at a time.
     measure_gain : bool
         Whether `zero` holds the flats' bias, so that their signal is known.
 
@@ -76,6 +77,7 @@ def measured(keyword: str, comment: str, found) -> dict:
     keyword, comment : str
         Of the number's card.
     found : n2n.sky.gain.Measured or None
+        The number and its standard error.
     """
     if found is None:
         return {}
@@ -88,13 +90,17 @@ def mean_of(frames, zero=None, scales=None, processes: int = 1, rows: int = 256,
     Parameters
     ----------
     frames : ndarray, shape (n, h, w)
-    zero : ndarray, shape (h, w), or None
+        As of `clipped_mean`.
+    zero : ndarray, shape (h, w), optional
+        As of `clipped_mean`.
     scales : ndarray, shape (n,), or None
         As of `n2n.sky.combine.clipped_mean`.
     processes : int
+        Most processes at a time.
     rows : int
         Of a piece.
-    beside : callable or None
+    beside : callable, optional
+        Called without arguments in a process of its own.
     step : float
         Of the frames' numbers, ADU.
 
@@ -122,9 +128,11 @@ def master_flat(frames: np.ndarray, zero: np.ndarray | None, processes: int = 1,
     Parameters
     ----------
     frames : ndarray, shape (n, h, w)
+        Flats of one set, ADU.
     zero : ndarray, shape (h, w), or None
         Master bias (or dark of the flats) with the flats' pedestal, ADU.
     processes : int
+        Most processes at a time.
     measure_gain : bool
         Whether to measure the gain by photon transfer.
     step : float

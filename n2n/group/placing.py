@@ -45,6 +45,7 @@ def placed_on(reference: Reference, exposure: Exposure, load: Callable, limits):
     Parameters
     ----------
     reference : Reference
+        The exposure whose grid, scale and sky the others get.
     exposure : Exposure
         Measured, with its stars.
     load : callable
@@ -104,7 +105,9 @@ def aligned(reference: Reference, exposure: Exposure, pixels, flags) -> tuple[Pl
     Parameters
     ----------
     reference : Reference
+        The exposure to be aligned with.
     exposure : Exposure
+        As measured.
     pixels, flags : ndarray, shape (h, w)
         As calibrated.
 

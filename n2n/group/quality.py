@@ -20,7 +20,9 @@ def measure(pixels: np.ndarray, flags: np.ndarray, nsigma: float) -> Measured:
     Parameters
     ----------
     pixels : float32 ndarray, shape (h, w)
+        Calibrated exposure.
     flags : uint8 ndarray, shape (h, w)
+        Bits of `n2n.formats.flags`.
     nsigma : float
         How far a star must stand out of the noise.
     """
@@ -64,6 +66,7 @@ def quality_limits(exposures: list[Exposure], settings, stars: bool = True) -> d
     settings : object
         Settings of the section `reference`.
     stars : bool
+        Whether the exposures show the same stars; without any, sharpness and number of stars are not judged.
 
     Returns
     -------

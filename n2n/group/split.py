@@ -78,9 +78,11 @@ def parts_of(group: Group, held_out: np.ndarray, rest: np.ndarray, most: int = 8
     Parameters
     ----------
     group : Group
+        Tells pointings.
     held_out, rest : int ndarray, shape (k,)
         Exposures by their place in the group.
     most : int
+        Parts of either.
 
     Yields
     ------

@@ -23,6 +23,7 @@ def measured_band_noise(group: Group, exposures: int = 8, rows: int = 512):
     Parameters
     ----------
     group : Group
+        The group.
     exposures, rows : int
         So many exposures at most, and rows in the middle of the image.
     """
@@ -40,6 +41,7 @@ def likeness(group: Group, band_noise) -> dict:
     Parameters
     ----------
     group : Group
+        The group.
     band_noise : sequence of float
         From `measured_band_noise`.
 
@@ -82,6 +84,7 @@ def network_for(group: Group, band_noise, told: dict, path: Path | None):
     Parameters
     ----------
     group : Group
+        The group to be denoised.
     band_noise : sequence of float
         From `measured_band_noise`.
     told : dict

@@ -22,6 +22,7 @@ def trails_of(small, training: np.ndarray, sky_sigma: np.ndarray, processes: int
     sky_sigma : ndarray, shape (n,)
         Noise of the exposures.
     processes : int
+        Most processes at a time.
     """
     judges = np.flatnonzero(training)
     if len(judges) < 3:
@@ -58,6 +59,7 @@ def on_rows(trails: dict[int, np.ndarray], rows: slice, shape: tuple[int, int], 
     trails : dict of int to ndarray of bool, shape (h, w)
         From `trails_of`.
     rows : slice
+        Of the full image.
     shape : (int, int)
         Of the whole image.
     n : int

@@ -27,6 +27,7 @@ def noise_for_its_weight(group, chosen: np.ndarray, others=slice(None)) -> float
     Parameters
     ----------
     group : Group
+        Tells weights and noise.
     chosen, others : slice, or int or bool array, shape (k,)
         The exposures, by their place in the group.
     """
