@@ -39,6 +39,13 @@ def names_of(path: Path) -> dict[str, set[str]]:
     return found
 
 
+@functools.cache
+def parts_of(name: str) -> set[str]:
+    """What the classes of this name hold; empty where there is none."""
+    everywhere = (names_of(path) for path in (ROOT / "n2n").rglob("*.py"))
+    return set().union(*(known[name] for known in everywhere if name in known))
+
+
 def exists(dotted: str) -> bool:
     """Whether ``n2n.room.module.Name.part`` is there."""
     parts = dotted.split(".")
@@ -88,6 +95,15 @@ def test_functions_named_after_their_module_are_in_it(document):
         known = names_of(ROOT / path)
         missing = [name for name in re.findall(r"\w+", names) if name not in known]
         assert not missing, f"{path} has no {', '.join(missing)}"
+
+
+@named
+def test_parts_of_classes_are_there(document):
+    """``Class.part``, of whichever module of ours."""
+    for text in quoted(document):
+        if match := re.fullmatch(r"([A-Z][A-Za-z]+)\.([a-z_]+)", text):
+            held = parts_of(match[1])
+            assert not held or match[2] in held, f"{match[1]} has no {match[2]}"
 
 
 def test_the_way_of_an_exposure_is_followed_with_modules():
