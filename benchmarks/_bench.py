@@ -23,6 +23,7 @@ BENCHMARKS = Path(__file__).resolve().parent
 REPOSITORY = BENCHMARKS.parent
 FACTS = ("Question", "Command", "Asked", "Reached", "Date", "Commit", "Machine")
 UNKNOWN = "not recorded"
+EARLIER = "Earlier runs"
 NOTES_BEGIN = "<!-- From here on: "
 NOTES = NOTES_BEGIN + "{}, written by hand. What is above is written anew by the command. -->"
 
@@ -127,7 +128,8 @@ def write_page(
         Sections by heading. Those of the page as it was that are not among them are kept below: a run on other nights,
         or of a part, erases nothing. Every new one tells its date, commit and machine.
     facts : str
-        Other values than those of this moment, for example ``machine`` or ``date`` of what was measured before.
+        Other values than those of this moment, for example ``machine``. A page with a ``date`` of its own is made from
+        a file that keeps every figure (see `measured`); others keep a line of every earlier run.
 
     Returns
     -------
@@ -138,12 +140,16 @@ def write_page(
     here = {"command": f"`{command_line()}`", "date": today(), "commit": commit(), "machine": machine()} | facts
     said = {"Question": UNKNOWN, "Asked": UNKNOWN} | told(Path(program)) | {"Reached": reached}
     said |= {name: here[name.lower()] for name in ("Command", "Date", "Commit", "Machine")}
+    kept = parts_of(path)
+    before = earlier(kept.pop(EARLIER, []), facts_of(path.read_text(encoding="utf-8")) if path.exists() else {}, said)
     lines = [f"# {title}", "", *(f"- {name}: {said[name]}" for name in FACTS), *(["", *body] if body else [])]
     if parts is not None:
         stamp = f"{here['command']}, {here['date']}, commit {here['commit']}, {here['machine']}."
         new = {heading: [stamp, "", *lines_of] for heading, lines_of in parts.items()}
-        for heading, section in (new | {h: s for h, s in parts_of(path).items() if h not in new}).items():
+        for heading, section in (new | {h: s for h, s in kept.items() if h not in new}).items():
             lines += ["", f"## {heading}", "", *section]
+    if before and "date" not in facts:
+        lines += ["", f"## {EARLIER}", "", *before]
     notes = path.with_name("notes.md" if path.name == "README.md" else f"{path.stem}.notes.md")
     if notes.exists():
         lines += ["", NOTES.format(notes.name), "", *notes.read_text(encoding="utf-8").strip().splitlines()]
@@ -159,6 +165,16 @@ def parts_of(path: Path) -> dict[str, list[str]]:
     generated = path.read_text(encoding="utf-8").partition(NOTES_BEGIN)[0]
     sections = re.split(r"^## ", generated, flags=re.MULTILINE)[1:]
     return {head.strip(): body.strip().splitlines() for head, _, body in (s.partition("\n") for s in sections)}
+
+
+def earlier(lines: list[str], old: dict[str, str], new: dict[str, str]) -> list[str]:
+    """The table of earlier runs, with the one that the page told of until now; newest first."""
+    rows = [line for line in lines if line.startswith("| ")][1:]
+    heads = ("Date", "Commit", "Machine", "Command", "Reached")
+    new = new | {"Command": new["Command"].strip("`")}
+    if old and any(old.get(name) != new[name] for name in heads):
+        rows.insert(0, row([old.get(name, UNKNOWN).replace("|", "\\|") for name in heads]))
+    return [*table(list(map(str.lower, heads)), []), *rows] if rows else []
 
 
 def table(heads: list[str], rows: list[list]) -> list[str]:

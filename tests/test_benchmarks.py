@@ -135,6 +135,15 @@ def test_parts_that_were_not_measured_anew_stay_with_their_own_date(program):
     assert dates == {"seed 1": "2022-01-01", "seed 2": "2021-01-01", "real": "2020-01-01"}
 
 
+def test_a_rerun_keeps_a_line_of_what_was_reached_before(program):
+    for figure in ("1 %", "2 %", "2 %", "3 %"):
+        _bench.write_page(program, "Title", ["body"], figure, commit="abc1234", parts={"a": ["x"]})
+    text = _bench.write_page(program, "Title", ["body"], "4 %", commit="def5678")
+    rows = re.findall(r"^\| \d{4}-.* \| (.*) \|$", text, re.MULTILINE)
+    assert rows == ["3 %", "2 %", "1 %"] and text.count("## Earlier runs") == 1
+    assert _bench.facts_of(text)["Reached"] == "4 %"
+
+
 def same(*arguments) -> subprocess.CompletedProcess:
     command = [sys.executable, str(BENCHMARKS / "same/run.py"), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True)
