@@ -65,10 +65,10 @@ def test_what_was_found_until_it_was_left_out_is_kept(reference, exposure, load,
 
 
 def test_another_sky_and_a_bad_file_are_reasons_and_no_crash(reference, exposure):
-    random = np.random.default_rng(1)
-    strange = replace(exposure, measured=replace(exposure.measured, stars=random.uniform(0, 200, (40, 3))))
-    noise = random.normal(100, 10, reference.pixels.shape).astype(np.float32), np.zeros_like(reference.flags)
-    placed, images = placed_on(reference, strange, lambda _: noise, LIMITS)
+    stars = np.random.default_rng(1).uniform(0, 200, (40, 3))
+    strange = replace(exposure, measured=replace(exposure.measured, stars=stars))
+    other_size = np.ones((90, 90), np.float32), np.zeros((90, 90), np.uint8)
+    placed, images = placed_on(reference, strange, lambda _: other_size, LIMITS)
     assert images is None and placed.placement is None and "no match with the reference" in placed.rejected[0]
 
     def broken(_):
