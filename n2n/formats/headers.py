@@ -13,24 +13,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from n2n.errors import BadFrame
 from n2n.formats import done, quantities, readout, times
 from n2n.formats.filters import Filter, canonical_filter, filter_in_path, sanitise
 from n2n.formats.frametable import KINDS
+from n2n.formats.kinds import kind_by_profile, kind_of, likely_kind, stated_kind
 from n2n.formats.optics import field_deg
 from n2n.formats.profiles import Cards, Profile, first_number, first_text, keys_of, profile_of
 from n2n.formats.questions import UNKNOWN, ask
 
-_KIND_WORDS = {
-    "light": "light object expose science standard",
-    "bias": "bias zero offset",
-    "dark": "dark",
-    "flat": "flat skyflat domeflat",
-    "darkflat": "darkflat flatdark",
-    "not_science": "snapshot focus test bpm readnoise experimental",
-}
-_KINDS = {word: kind for kind, words in _KIND_WORDS.items() for word in words.split()}
-_PICTTYPES = {"1": "light", "2": "bias", "3": "dark", "4": "flat"}
 _OPEN = ("", "OPEN", "EMPTY", "NONE", "CLEAR", "AIR", "OUT", "NO FILTER", "NOFILTER")
 _NO_TARGETS = ("none", "n/a", "na", "unknown", "unnamed", "untitled", "undefined", "no target", "no object", "object")
 _NO_TARGETS += ("target", "autosave image", "snapshot", "light", "lights", "light frame", "flatwizard", "-", "--", ".")
@@ -57,7 +47,7 @@ def told_kind(header: Mapping | Cards, path: str) -> str:
     """The kind of frame that the header states, or that its program's frames have; empty where neither tells."""
     cards = header if isinstance(header, Cards) else Cards(header)
     profile = profile_of(cards)
-    return _stated_kind(cards, profile) or _kind_by_profile(cards, profile, path)[0]
+    return stated_kind(cards, profile) or kind_by_profile(cards, profile, path)[0]
 
 
 def told_bayer(header: Mapping | Cards) -> str:
@@ -114,7 +104,7 @@ def normalise(
     evidence: list[str] = []
     exptime = _exposure(cards, profile, notes)
     stage, steps = _stage(cards, profile, path, exptime, override, notes)
-    kind = override.get("kind") or _kind(cards, profile, path, notes)
+    kind = override.get("kind") or kind_of(cards, profile, path, notes)
     open_because = ""
     if not kind and "kind" in inferred:
         kind, open_because = str(inferred["kind"].value), inferred["kind"].why
@@ -216,42 +206,6 @@ def _stage(cards, profile, path, exptime, override, notes) -> tuple[str, str]:
     return stage, ""
 
 
-def _kind(cards: Cards, profile: Profile, path: str, notes: list[str]) -> str:
-    name = PurePosixPath(path).name.lower()
-    if any(word in re.split(r"[^a-z]+", name) for word in profile.not_science_names):
-        raise BadFrame("not_science", "the file name says it is a snapshot")
-    if stated := _stated_kind(cards, profile):
-        if stated == "not_science":
-            key, value = next((key, cards.text(key)) for key in keys_of(profile, "kind") if cards.text(key))
-            raise BadFrame("not_science", f"{key} = {value!r} is not an exposure to work with")
-        return stated
-    kind, why = _kind_by_profile(cards, profile, path)
-    notes += [why] if why else []
-    return kind
-
-
-def _kind_by_profile(cards: Cards, profile: Profile, path: str) -> tuple[str, str]:
-    """Kind that is usual for a program whose header has no card for it, and a remark; empty where nothing tells."""
-    if any(cards.text(key) for key in keys_of(profile, "kind")):
-        return "", ""  # the header says something that nobody knows
-    named = cards.text("OBJECT").lower()
-    if named in profile.kind_by_object:
-        return profile.kind_by_object[named], "kind read from OBJECT"
-    for pattern, kind in profile.kind_by_path:
-        if re.search(pattern, path, re.I):
-            return kind, "kind read from the folder's name"
-    return profile.kind, f"kind assumed by the profile {profile.name}" if profile.kind else ""
-
-
-def _stated_kind(cards: Cards, profile: Profile) -> str:
-    """Kind by the first card that has one; ``not_science`` for snapshots and the like, empty for words nobody knows."""
-    for key in keys_of(profile, "kind"):
-        if value := cards.text(key):
-            word = re.sub(r"frame|field|[\s_-]", "", value.lower())
-            return _PICTTYPES.get(value, "") if key == "PICTTYPE" else _KINDS.get(word, "")
-    return ""
-
-
 def _raw_filter(cards: Cards, profile: Profile) -> str:
     if found := first_text(cards, profile, "filter"):
         return found
@@ -319,7 +273,7 @@ def _ask_for_missing(
         return
     lines, word = dict(override), ""
     if kind not in KINDS:
-        lines["kind"] = _likely_kind(path) or UNKNOWN
+        lines["kind"] = likely_kind(path) or UNKNOWN
     likely = lines.get("kind", kind)
     if likely in ("light", "flat", UNKNOWN):
         found = filter_in_path(path)
@@ -338,15 +292,6 @@ def _ask_for_missing(
     if needs_time:
         raise ask("no_exposure", "the header has no positive exposure time", path, lines, word=word)
     raise ask(chosen.problem, chosen.note, path, lines, word=word)
-
-
-def _likely_kind(path: str) -> str:
-    """Guess a kind from the path's words, for a hint only: a user decides. Empty where no word tells."""
-    for word in reversed(re.split(r"[^a-z]+", path.lower())):
-        kind = _KINDS.get(word) or _KINDS.get(word.removesuffix("s").removesuffix("e"))
-        if kind in ("bias", "dark", "flat", "light"):
-            return kind
-    return ""
 
 
 def _target(cards: Cards, path: str, override: dict) -> str:

@@ -18,11 +18,13 @@ import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-import h5py
+from typing import TYPE_CHECKING
 
 from n2n.errors import UserError
 from n2n.formats.atomic import atomic_path
+
+if TYPE_CHECKING:  # loaded where HDF5 is met: who reads tables alone, as ingest with nothing new, does without numpy
+    import h5py
 
 BLOCK = 512  # bytes; the smallest block that HDF5 leaves to a file's owner
 PIECE = 4 * 2**20  # bytes; larger pieces leave the caches between reading and summing
@@ -51,8 +53,10 @@ def damaged(path: Path, what: str, *beside: Path) -> UserError:
 
 
 @contextlib.contextmanager
-def writing(path: Path) -> Iterator[h5py.File]:
+def writing(path: Path) -> Iterator["h5py.File"]:
     """Write an HDF5 file that is sealed when it is whole, or not there at all."""
+    import h5py
+
     with atomic_path(path) as temporary:
         with h5py.File(temporary, "w", userblock_size=BLOCK) as file:
             yield file
@@ -66,8 +70,10 @@ def seal(path: Path) -> None:
         file.write(text.encode().ljust(BLOCK, b"\0"))
 
 
-def opened(path: Path, *beside: Path) -> h5py.File:
+def opened(path: Path, *beside: Path) -> "h5py.File":
     """Open an HDF5 file of ours for reading once its seal has been checked; errors as of `check`."""
+    import h5py
+
     check(path, *beside)
     try:
         return h5py.File(path, "r")

@@ -132,9 +132,10 @@ def test_a_flat_at_a_ceiling_below_full_scale_is_saturated(chain, tmp_path, caps
 def test_unreadable_frames_are_left_out_by_name_and_only_such_make_no_master(chain, tmp_path, kind, capsys):
     names = write(tmp_path, [500, 502, 501, 500])
     (tmp_path / names[0]).write_bytes(b"x")
-    run(chain, tmp_path, names, kind)
+    run(chain, tmp_path, names, kind, "--log", tmp_path / "m.log")
     assert fits.getheader(tmp_path / "m.fits")["NCOMBINE"] == 3
     assert "left out 0.fits: " in capsys.readouterr().err
+    assert "WARNING left out 0.fits: " in (tmp_path / "m.log").read_text()
     run(chain, tmp_path, ["none.fits", "nor.fits", "neither.fits"], kind)
     assert void(tmp_path).startswith("0 of 3 frames usable: ")
     said = capsys.readouterr().err
