@@ -72,7 +72,7 @@ def facts_of(group, verdict):
         "qastat": verdict,
         "reason": reasons[verdict],
         "gates": [],
-        "prov_id": f"urn:uuid:00000000-0000-5000-8000-{len(verdict + group):012d}",
+        "prov_id": f"urn:uuid:00000000-0000-5000-8000-{list(GROUPS).index(group):012d}",
     }
     if verdict == "WARN":
         return facts

@@ -3,7 +3,8 @@ import copy
 
 import pytest
 
-from n2n.config import add_settings, check_config, load_config, options, schema, settings_of
+from n2n.cli import build_parser
+from n2n.config import acting, add_settings, check_config, load_config, options, schema, settings_of
 from n2n.errors import UserError
 
 # Sections of stages. `photos` names folders; n2n.study.cells makes options of it.
@@ -212,3 +213,32 @@ def test_the_settings_of_a_section_are_those_and_no_more_and_cannot_be_changed()
     with pytest.raises(AttributeError):
         own.nsigma = 9
     assert vars(settings_of(args, "pairs", "inject")).keys() == vars(args).keys() - {"output"}
+
+
+def idle_settings(part=None, place=()):
+    """Places of the settings that change no result."""
+    for key, rule in (part or schema())["properties"].items():
+        if rule.get("idle"):
+            yield (*place, key)
+        elif "properties" in rule:
+            yield from idle_settings(rule, (*place, key))
+
+
+def test_idle_settings_reach_no_command_and_no_list_of_what_shapes_results():
+    config, places = check_config({}), set(idle_settings())
+    assert {("device",), ("gates", "strict"), ("model", "mode"), ("denoise", "products")} < places
+    before = acting(config), [options(config, section) for section in SECTIONS]
+    for *section, key in places:
+        (config[section[0]] if section else config)[key] = "changed"
+    assert (acting(config), [options(config, section) for section in SECTIONS]) == before
+    acts = copy.deepcopy(config)
+    acts["gates"]["min_gain"] = 9.0
+    assert acting(acts) != acting(config) and "9.0" in options(acts, "gates")
+
+
+def test_assess_offers_nothing_that_does_nothing(capsys):
+    with pytest.raises(SystemExit):
+        build_parser("assess").parse_args(["assess", "pairs.h5", "--strict"])
+    with pytest.raises(SystemExit):
+        build_parser("assess").parse_args(["assess", "--help"])
+    assert "--strict" not in capsys.readouterr().out
