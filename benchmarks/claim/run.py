@@ -74,7 +74,9 @@ def of_group(folder: Path, truth_folder: Path) -> tuple[dict, list[str]]:
     of_product = error / (scale * error_over_stack(gains, ratio**DEPTH_EXPONENT))[classes]
     of_stack = (full_mean - full_truth) ** 2 / stack["VAR"]
     by_class = [
-        f"{of_product[chosen].mean():.2f} / {of_stack[chosen].mean():.2f} / {one['value']:.2f}"
+        # A class without enough pixels tells nothing of the held-out exposures.
+        f"{of_product[chosen].mean():.2f} / {of_stack[chosen].mean():.2f} / "
+        + ("-" if one["value"] is None else f"{one['value']:.2f}")
         for one, chosen in zip(
             seen, (ground.usable & (classes == index) for index in range(len(BRIGHTNESSES) + 1)), strict=True
         )
