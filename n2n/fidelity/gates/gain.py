@@ -7,7 +7,7 @@ from n2n.fidelity.images import HELD_OUT, Images
 from n2n.fidelity.proof import ERRORS, stands_out
 from n2n.fidelity.zones import ZONES
 
-_WORDS = {"background": "empty sky", "extended": "nebulae and galaxies", "stars": "stars"}
+WORDS = {"background": "empty sky", "extended": "nebulae and galaxies", "stars": "stars"}
 WHOLE = Check(
     "G1", "Gain", Limit("min_gain"), "x", "at least",
     "How many times the exposures a plain stack would need for the same error. Judged on exposures the "
@@ -16,9 +16,9 @@ WHOLE = Check(
 )  # fmt: skip
 BY_ZONE = tuple(
     Check(
-        "G1", f"Gain in {_WORDS[zone]}", Limit("min_zone_gain"), "x", "at least",
-        f"The same for {_WORDS[zone]} alone: below 1 the denoiser would have done harm there.",
-        says(f"Denoising did harm in {_WORDS[zone]}: worth only {{measured}} the exposures"), against="C",
+        "G1", f"Gain in {WORDS[zone]}", Limit("min_zone_gain"), "x", "at least",
+        f"The same for {WORDS[zone]} alone: below 1 the denoiser would have done harm there.",
+        says(f"Denoising did harm in {WORDS[zone]}: worth only {{measured}} the exposures"), against="C",
     )
     for zone in ZONES
 )  # fmt: skip

@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from observed import SETTINGS, Sky
 
-from n2n.fidelity.gates.gain import BY_ZONE, GAIN, WHOLE, verdict
+from n2n.fidelity.gates.gain import BY_ZONE, GAIN, WHOLE, WORDS, verdict
 from n2n.fidelity.gates.gate import FAIL, INFO, PASS
 from n2n.fidelity.proof import stands_out, unproven
+from n2n.report import words
 
 NAN, INF = float("nan"), float("inf")
 
@@ -87,3 +88,7 @@ def test_the_whole_image_must_be_proven_and_its_zones_measured():
         "Gain in stars",
     ]
     assert [one.verdict for one in found] == [INFO, PASS, PASS, PASS]
+
+
+def test_gate_and_report_call_the_zones_alike():
+    assert WORDS == words.ZONES
