@@ -3,7 +3,7 @@
 import numpy as np
 
 from n2n.fidelity.injection import Objects, Seen
-from n2n.fidelity.psf import moffat_fwhm
+from n2n.sky.psf import moffat_fwhm
 
 SHAPE, HALF_LIGHT, BETA, STEP = (480, 480), 2.0, 3.0, 24
 FWHM = moffat_fwhm(HALF_LIGHT, BETA)

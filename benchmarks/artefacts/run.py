@@ -19,13 +19,13 @@ import numpy as np
 from astropy.io import fits
 from scipy import ndimage
 
-from n2n.fidelity.photometry import aperture_flux, find_stars, robust_mean
 from n2n.fidelity.truth import fitted_truth
 from n2n.fidelity.zones import NEAR_SATURATED
 from n2n.formats.flags import DEFECT, NO_DATA, OUTLIER, SATURATED
 from n2n.group.group import Group
 from n2n.simulate import load_truth, noiseless
 from n2n.simulate.artefacts import ARTEFACTS, planted
+from n2n.sky.photometry import aperture_flux, find_stars, robust_mean
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import _bench

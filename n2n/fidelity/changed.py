@@ -7,7 +7,7 @@ from scipy.spatial import KDTree
 
 from n2n.fidelity.astrometry import centroids
 from n2n.fidelity.filtered import LOST, SEEING, Filtered, peaks
-from n2n.fidelity.psf import forced_error, forced_flux, moffat_beta, moffat_fwhm, star_model
+from n2n.sky.psf import forced_error, forced_flux, moffat_beta, moffat_fwhm, star_model
 
 CHANGED = 3.0  # sigma of the stack
 DECIDED = 1.0  # sigma of the held-out exposures from the middle between both

@@ -5,12 +5,12 @@ from scipy import ndimage
 
 from n2n.fidelity.completeness import DENOISED, Matched, Search, depths, search
 from n2n.fidelity.injection import KINDS, STAMP, TO_SIGMA, Objects, lay_out, observe, scaled
-from n2n.fidelity.psf import moffat_fwhm
 from n2n.fidelity.recovery import extended, shapes, star_photometry
 from n2n.fidelity.window import Window
 from n2n.group.group import Group
 from n2n.log import logger
 from n2n.sky.combine import outliers, weighted_mean
+from n2n.sky.psf import moffat_fwhm
 
 SCHEMA = 1  # of inject.json
 AWAY = 2.0  # FWHM; from stars that the held-out exposures show, and from saturated pixels

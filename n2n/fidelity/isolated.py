@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from n2n.fidelity.photometry import aperture_flux, find_stars, star_variance
+from n2n.sky.photometry import aperture_flux, find_stars, star_variance
 
 BRIGHT, FAINT = (
     50,

@@ -14,8 +14,8 @@ import numpy as np
 from astropy.nddata import Cutout2D
 
 from n2n.fidelity.injection import Objects
-from n2n.fidelity.photometry import aperture_flux, moment_width
-from n2n.fidelity.psf import APERTURE, aperture_share, fit_stars, forced_flux, star_model
+from n2n.sky.photometry import aperture_flux, moment_width
+from n2n.sky.psf import APERTURE, aperture_share, fit_stars, forced_flux, star_model
 
 EDGES = (3.0, 5.0, 10.0, 20.0, 50.0, np.inf)  # S/N of the bins
 FITTED = 30  # stars of a bin that get PSF photometry; of all it would take longer than everything else

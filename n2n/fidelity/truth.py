@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from n2n.fidelity.photometry import aperture_flux, find_stars, robust_mean
 from n2n.fidelity.risk import true_gain
 from n2n.fidelity.zones import NEAR_SATURATED, ZONES, divide
 from n2n.formats.flags import SATURATED
@@ -15,6 +14,7 @@ from n2n.group.placing import displacement
 from n2n.simulate import load_truth, noiseless
 from n2n.simulate.optics import Conditions, to_frame
 from n2n.sky.background import plane
+from n2n.sky.photometry import aperture_flux, find_stars, robust_mean
 from n2n.sky.warp import warp
 
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from n2n.fidelity.injection import Seen
-from n2n.fidelity.psf import moffat_beta
 from n2n.group.group import Group
 from n2n.group.placing import displacement
 from n2n.group.split import second_half
 from n2n.sky.combine import weighted_mean
+from n2n.sky.psf import moffat_beta
 
 SIDE = 1024  # px of the window in the middle of the field: enough for a thousand stars
 SAMPLES = 150_000_000  # of all exposures in the window; with more exposures it is smaller (12 bytes each)

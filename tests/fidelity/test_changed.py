@@ -5,7 +5,7 @@ from scipy import ndimage
 from n2n.fidelity.changed import Changed, changed_sources
 from n2n.fidelity.evidence import evidence
 from n2n.fidelity.filtered import filtered
-from n2n.fidelity.psf import moffat_fwhm, star_model
+from n2n.sky.psf import moffat_fwhm, star_model
 
 SHAPE, HALF_LIGHT, STEP = (300, 300), 2.0, 30
 

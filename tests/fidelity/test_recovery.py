@@ -4,9 +4,9 @@ from planted import BETA, EXPOSURE, FWHM, SHAPE, stars
 from scipy import ndimage
 
 from n2n.fidelity.injection import KINDS, Objects, observe
-from n2n.fidelity.psf import forced_error, star_model
 from n2n.fidelity.recovery import extended, shapes
 from n2n.fidelity.recovery import star_photometry as photometry
+from n2n.sky.psf import forced_error, star_model
 
 
 @pytest.fixture(scope="module")

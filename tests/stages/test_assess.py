@@ -14,10 +14,10 @@ from scipy import ndimage
 
 from n2n.fidelity import claim
 from n2n.fidelity.errors import BEYOND
-from n2n.fidelity.photometry import find_stars
 from n2n.formats import flags as bits
 from n2n.formats import sealed
 from n2n.formats.tables import write_json
+from n2n.sky.photometry import find_stars
 
 HDUS = ["PRIMARY", "MASK", "VAR", "COVERAGE", "STACK", "PROVENANCE"]
 

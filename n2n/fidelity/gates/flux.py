@@ -5,7 +5,7 @@ import numpy as np
 from n2n.fidelity.gates.gate import Check, Gate, Limit, Verdict, judged, says, two_errors
 from n2n.fidelity.images import Images
 from n2n.fidelity.isolated import BRIGHT, FAINT, Stars
-from n2n.fidelity.photometry import BORROWED, robust_mean
+from n2n.sky.photometry import BORROWED, robust_mean
 
 
 def _check(stars: str, times: float) -> Check:

@@ -5,7 +5,7 @@ from scipy import stats
 from n2n.fidelity.astrometry import centroids
 from n2n.fidelity.gates.gate import CHANCE, Check, Gate, Limit, Verdict, judged, says
 from n2n.fidelity.images import Images
-from n2n.fidelity.photometry import BORROWED, robust_mean
+from n2n.sky.photometry import BORROWED, robust_mean
 
 FEWEST = 3  # stars that tell a mean
 SHIFT = Check(

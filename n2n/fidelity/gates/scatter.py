@@ -6,7 +6,7 @@ from n2n.fidelity.astrometry import centroids
 from n2n.fidelity.gates.gate import Check, Gate, Limit, Verdict, judged, says, two_errors
 from n2n.fidelity.gates.places import FEWEST, shift
 from n2n.fidelity.images import HELD_OUT, Images
-from n2n.fidelity.photometry import robust_mean
+from n2n.sky.photometry import robust_mean
 
 ADDED = Check(
     "G7", "Scatter of places", Limit("max_shift_px", times=2), "px", "at most",

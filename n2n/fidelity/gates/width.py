@@ -4,7 +4,7 @@ import numpy as np
 
 from n2n.fidelity.gates.gate import Check, Gate, Limit, Verdict, judged, says, two_errors
 from n2n.fidelity.images import Images
-from n2n.fidelity.photometry import BORROWED, moment_width, robust_mean
+from n2n.sky.photometry import BORROWED, moment_width, robust_mean
 
 WIDTH_OF_STARS = Check(
     "G8", "Width of stars", Limit("max_fwhm_change"), "%", "within",

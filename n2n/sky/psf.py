@@ -7,7 +7,7 @@ from astropy.table import Table
 from photutils.background import LocalBackground, MedianBackground
 from photutils.psf import MoffatPSF, PSFPhotometry
 
-from n2n.fidelity.photometry import aperture_flux, find_stars
+from n2n.sky.photometry import aperture_flux, find_stars
 
 APERTURE = 1.5  # FWHM; radius
 PIECE = 2000  # stars measured at a time

@@ -3,7 +3,7 @@ import pytest
 from planted import BETA, EXPOSURE, FWHM, HALF_LIGHT, SHAPE, stars
 
 from n2n.fidelity.injection import Seen, observe
-from n2n.fidelity.psf import forced_error, forced_flux, moffat_beta, moffat_fwhm, star_model
+from n2n.sky.psf import forced_error, forced_flux, moffat_beta, moffat_fwhm, star_model
 
 
 def test_the_exponent_of_the_profile_is_found():

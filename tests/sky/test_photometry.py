@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from n2n.fidelity.photometry import aperture_flux, find_stars, moment_width, robust_mean, star_variance
+from n2n.sky.photometry import aperture_flux, find_stars, moment_width, robust_mean, star_variance
 
 SHAPE = (240, 260)
 FWHM = 3.5
