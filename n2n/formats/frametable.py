@@ -1,16 +1,19 @@
 """The two tables of a night, ``frames.csv`` and ``quarantine.csv``: rows of text, in a fixed order.
 
-What ``frames.csv`` holds is told by ``frames.schema.json`` beside this file.
+What ``frames.csv`` holds is told by ``frames.schema.json`` beside this file. People and programs read the tables, so
+that a table bears no seal: a hidden copy beside it does, and a table that is not like its copy is put back.
 """
 
 import csv
+import hashlib
 import io
 import json
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
 from n2n.errors import UserError
-from n2n.formats.atomic import write_text_if_changed
+from n2n.formats.atomic import write_text, write_text_if_changed
 from n2n.formats.tables import number
 
 # Columns, types and allowed values stand in one place; rows are checked against it in the tests.
@@ -40,6 +43,48 @@ def read_table(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     if "batch" in columns and not all((row.get("batch") or "").isdecimal() for row in rows):
         raise UserError(f"{path} is damaged (a row has no batch); delete it to have the night read anew")
     return [{column: row.get(column) or "" for column in columns} for row in rows]
+
+
+def keep_copy(path: Path) -> None:
+    """Keep a sealed copy of a table beside it, hidden; for `put_back`."""
+    text = path.read_text(encoding="utf-8")
+    write_text_if_changed(_copy_of(path), f"{text}{hashlib.sha256(text.encode()).hexdigest()}\n")
+
+
+def put_back(path: Path) -> str:
+    """Put a table back as it was written, where its copy tells that it was damaged or edited; what to say of it.
+
+    Without a copy, as an older n2n left it, a table is taken as it is; one that was deleted stays away.
+
+    Returns
+    -------
+    str
+        Empty where nothing was done.
+
+    Raises
+    ------
+    UserError
+        When the copy is damaged, too.
+    """
+    copy = _copy_of(path)
+    if not path.is_file() or not copy.is_file():
+        return ""
+    found, kept = path.read_bytes(), copy.read_bytes()
+    whole, digest = kept[:-65], kept[-65:-1]
+    if hashlib.sha256(found).hexdigest().encode() == digest:
+        return ""  # also where the copy alone is damaged: it is written anew with the table
+    if hashlib.sha256(whole).hexdigest().encode() != digest:
+        command = f"rm {shlex.join([str(path.absolute()), str(copy.absolute())])}"
+        raise UserError(f"{path} and its copy are damaged; delete both to have the night read anew: {command}")
+    write_text(path, whole.decode())
+    return (
+        f"{path} was not as n2n wrote it (damaged, or edited) and was put back; what a frame is can be stated in the "
+        "settings, under overrides"
+    )
+
+
+def _copy_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}")
 
 
 def write_table(path: Path, columns: tuple[str, ...], rows: Iterable[dict[str, str]]) -> bool:

@@ -1,11 +1,11 @@
 """The files of a plan: which raw frames are there, and the small files that jobs depend on."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
 
 from n2n.config import acting
-from n2n.errors import UserError
 from n2n.formats.atomic import write_text_if_changed
 from n2n.formats.frametable import FRAME_COLUMNS
 from n2n.formats.sealed import with_seal
@@ -64,7 +64,9 @@ def _write_group(folder: Path, group: Group) -> list[str]:
     for name, rows in group.vetted.items():
         path = folder / "vetting" / f"{name}.csv"
         if not _still_good(path, planned):
-            write_text_if_changed(path, csv_text(rows, COLUMNS))
+            text = csv_text(rows, COLUMNS)
+            write_text_if_changed(path, text)
+            write_text_if_changed(_seal_of(path), _seal(path, text.encode()))
     if write_text_if_changed(folder / "calibration.json", with_seal(json.dumps(group.calibration, indent=1) + "\n")):
         notes.append(f"{group.night}/{group.name}: {group.choice}")
     return notes
@@ -72,9 +74,19 @@ def _write_group(folder: Path, group: Group) -> list[str]:
 
 def _still_good(path: Path, planned: dict[str, dict]) -> bool:
     """Whether the exposures that masters were looked at on say the same as ever; some may have gone since."""
-    try:
-        before = read_csv(path) if path.is_file() else []
-    except UserError:  # damaged: written anew
-        return False
+    seal = _seal_of(path)
+    if not path.is_file() or not seal.is_file() or seal.read_bytes() != _seal(path, path.read_bytes()).encode():
+        return False  # damaged, or of an older n2n: written anew
+    before = read_csv(path)
     left = [row for row in before if row["path"] in planned]
     return bool(left) and all(row == {key: planned[row["path"]].get(key, "") for key in row} for row in left)
+
+
+def _seal_of(path: Path) -> Path:
+    """The file beside a table that proves it; a row of an exposure that is gone can be compared with nothing else."""
+    return path.with_suffix(".sha256")
+
+
+def _seal(path: Path, data: bytes) -> str:
+    """As `sha256sum` writes it, and reads it."""
+    return f"{hashlib.sha256(data).hexdigest()}  {path.name}\n"

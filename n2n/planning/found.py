@@ -5,7 +5,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Container
+from collections.abc import Callable, Container
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 from n2n.errors import BadFrame, UserError
 from n2n.formats import overrides as user
 from n2n.formats.atomic import write_text_if_changed
-from n2n.formats.frametable import FRAME_COLUMNS, QUARANTINE_COLUMNS, read_table, write_table
+from n2n.formats.frametable import FRAME_COLUMNS, QUARANTINE_COLUMNS, keep_copy, put_back, read_table, write_table
 
 _NAME = re.compile(r".+\.(fits?|fts)(\.(gz|fz))?$", re.I | re.S)
 # Files that hold pictures too, each with what to do about it. None is passed over without a word.
@@ -42,6 +42,7 @@ _NO_PICTURES = (
     ".tmp",
     ".xmp",
 )
+TABLES = ("frames.csv", "quarantine.csv")
 MOSAIC_FRAMES = 8  # a folder
 VERSION = 2  # of what is found out about a file; raised when more is
 
@@ -56,8 +57,18 @@ class NightTables:
     cache: dict[str, list] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, folder: Path) -> "NightTables":
-        """Read what earlier calls found; a folder without tables is a night not seen before."""
+    def load(cls, folder: Path, report: Callable[[str], None]) -> "NightTables":
+        """Read what earlier calls found; a folder without tables is a night not seen before.
+
+        Parameters
+        ----------
+        folder : Path
+            The night's folder below the results.
+        report : callable
+            Receives a line where a table had to be put back.
+        """
+        for line in filter(None, [put_back(folder / name) for name in TABLES]):
+            report(line)
         frames = read_table(folder / "frames.csv", FRAME_COLUMNS)
         quarantine = read_table(folder / "quarantine.csv", QUARANTINE_COLUMNS)
         try:
@@ -74,6 +85,8 @@ class NightTables:
         """Write the tables, each only where it has changed."""
         write_table(self.folder / "frames.csv", FRAME_COLUMNS, self.frames.values())
         write_table(self.folder / "quarantine.csv", QUARANTINE_COLUMNS, self.quarantine.values())
+        for name in TABLES:
+            keep_copy(self.folder / name)
         cache = {"": [VERSION], **self.cache}
         lines = [f"{json.dumps(path)}: {json.dumps(cache[path])}" for path in sorted(cache)]
         write_text_if_changed(self.folder / ".ingest-cache.json", "{\n" + ",\n".join(lines) + "\n}\n")

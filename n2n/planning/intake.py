@@ -52,7 +52,7 @@ def ingest(
         from n2n.config import check_overrides  # a run without does without
 
         overrides = check_overrides(overrides)
-    state = NightTables.load(Path(results) / night)
+    state = NightTables.load(Path(results) / night, report)
     found = scan(Path(raw), night)
     new = changed(state, found, overrides)
     if new:

@@ -8,6 +8,7 @@ that a new night or a late frame sets off its own jobs and no others.
 from pathlib import Path
 
 from n2n.errors import UserError
+from n2n.formats.frametable import put_back
 from n2n.formats.palettes import composites, wanted_palettes
 from n2n.formats.tables import number, read_csv
 from n2n.formats.treatment import set_of
@@ -32,7 +33,10 @@ def make_plan(config: dict, nights: list[str]) -> Plan:
     """
     results = Path(config["results"])
     plan, there = Plan(nights), RawFiles(Path(config["raw"]))
-    everything = {path.parent.name: read_csv(path) for path in sorted(results.glob("*/frames.csv"))}
+    tables = sorted(results.glob("*/frames.csv"))
+    # Those of the chosen nights ingest has looked at; masters may come from all others.
+    plan.notes += filter(None, [put_back(path) for path in tables if path.parent.name not in nights])
+    everything = {path.parent.name: read_csv(path) for path in tables}
     library = Library(everything, there.has, lambda key: (results / "masters" / f"{key}.fits").is_file())
     all_archived = True
     for night in nights:

@@ -6,7 +6,7 @@ import pytest
 
 from n2n.config import check_config
 from n2n.errors import UserError
-from n2n.formats.frametable import FRAME_COLUMNS, QUARANTINE_COLUMNS, write_table
+from n2n.formats.frametable import FRAME_COLUMNS, QUARANTINE_COLUMNS, keep_copy, write_table
 from n2n.formats.overrides import matches
 from n2n.formats.tables import read_csv
 from n2n.planning.files import write_plan
@@ -461,6 +461,29 @@ def test_every_exposure_names_its_own_masters_and_the_group_those_of_most(librar
     for name, exposures in group.vetted.items():
         table = read_csv(library.file(NIGHT, group.name, "vetting", f"{name}.csv"))
         assert [row["path"] for row in table] == [row["path"] for row in exposures]
+
+
+def test_a_damaged_list_of_a_night_that_only_gives_masters_is_put_back(library):
+    library.calibrated("2026-01-01").add(number=5)
+    table = library.file("2026-01-01", "frames.csv")
+    keep_copy(table)
+    before, chosen = table.read_bytes(), library.plan(NIGHT).groups[NIGHT, "M-42_Ha"].calibration
+    table.write_bytes(before.replace(b",-10,", b",-90,"))
+    plan = library.plan(NIGHT)
+    assert any("frames.csv was not as n2n wrote it" in note for note in plan.notes)
+    assert plan.groups[NIGHT, "M-42_Ha"].calibration == chosen and table.read_bytes() == before
+
+
+def test_the_list_of_exposures_that_masters_are_looked_at_on_is_kept_unless_damaged(library):
+    library.add(number=5).calibrated().plan(write=True)
+    table = next(library.file(NIGHT, "M-42_Ha", "vetting").glob("*.csv"))
+    before, first = table.read_bytes(), read_csv(table)[0]
+    table.write_bytes(before.replace(first["path"].encode(), b"2026-01-02/light9999.fits"))
+    library.plan(write=True)
+    assert table.read_bytes() == before
+    lose(library, first)
+    library.plan(write=True)
+    assert table.read_bytes() == before
 
 
 def test_exposures_left_out_for_their_masters_are_told_when_that_is_new(library):

@@ -442,9 +442,52 @@ def test_a_name_no_table_can_hold(night):
     assert night.quarantine() == {"b\\udcff.fits": "unreadable", "new\\nline.fits": "unreadable"}
 
 
-def test_a_damaged_table_is_named(night):
+@pytest.mark.parametrize("name", ["frames.csv", "quarantine.csv"])
+@pytest.mark.parametrize("archived", [False, True])
+def test_an_edited_or_damaged_table_is_put_back(night, name, archived):
+    paths = [night.add("a.fits"), night.add("b.fits"), night.add("c.fits", FILTER="?")]
+    night.ingest()
+    if archived:
+        for path in paths[:2]:
+            path.unlink()
+    table = night.file(name)
+    before = table.read_bytes()
+    for damaged in (before.replace(b".fits", b".fitz", 1), before + before[-40:], b"", b"\xff\xfe\x00"):
+        table.write_bytes(damaged)
+        night.said.clear()
+        night.ingest()
+        assert table.read_bytes() == before
+        assert len(night.said) == 1 and f"{name} was not as n2n wrote it" in night.said[0]
+    night.said.clear()
+    night.ingest()
+    assert night.said == []
+
+
+def test_a_damaged_copy_of_a_table_is_mended_and_a_deleted_table_is_made_anew(night):
+    night.add("a.fits")
+    rows, copy = night.ingest(), night.file(".frames.csv")
+    before = copy.read_bytes()
+    copy.write_bytes(before.replace(b"a.fits", b"b.fits"))
+    assert night.ingest() == rows and copy.read_bytes() == before
+    night.file("frames.csv").unlink()
+    assert night.ingest() == rows and night.said[-1:] != []
+
+
+def test_a_table_and_its_copy_damaged_are_read_anew_by_the_command_in_the_message(night):
+    night.add("a.fits")
+    rows = night.ingest()
+    for name in ("frames.csv", ".frames.csv"):
+        night.file(name).write_bytes(night.file(name).read_bytes().replace(b"a.fits", b"b.fits"))
+    with pytest.raises(UserError, match=r"frames\.csv and its copy are damaged") as error:
+        night.ingest()
+    subprocess.run(str(error.value).partition("anew: ")[2], shell=True, check=True)
+    assert night.ingest() == rows
+
+
+def test_a_damaged_table_of_an_older_n2n_is_named(night):
     night.add("a.fits")
     night.ingest()
+    night.file(".frames.csv").unlink()
     night.file("frames.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match=r"frames\.csv is damaged"):
         night.ingest()

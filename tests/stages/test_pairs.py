@@ -123,7 +123,7 @@ def test_a_late_frame_leaves_every_earlier_result_as_it_was(chain, group, tmp_pa
     copy.prepare()
     after = {path: path.stat().st_mtime_ns for path in copy.results.rglob("*") if path.is_file()}
     changed = {path.name for path, time in after.items() if before.get(path) != time}
-    assert changed == {"frames.csv", ".ingest-cache.json", "002.csv"}
+    assert changed == {"frames.csv", ".frames.csv", ".ingest-cache.json", "002.csv"}
     copy.measure("002")
     copy.register("002")
     copy.pairs()
