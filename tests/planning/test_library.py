@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import yaml
 from astropy.io import fits
-from frames import row_of
+from frames import NIGHT, frames
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,30 +14,6 @@ from n2n.group.calibrated import load_calibration
 from n2n.planning.library import MAX_DARK_SCALE, Library
 from n2n.planning.masters import MAX_TURN, chains, masters_of, split, turn_between, typical
 from n2n.planning.remedies import telling_settings
-
-NIGHT = "2026-01-05"
-FACTS = {
-    "camera": "Cam",
-    "width": "80",
-    "height": "70",
-    "binning": "1x1",
-    "gain_setting": "100",
-    "offset": "50",
-    "filter": "",
-    "filter_bw_nm": "",
-    "temperature_c": "-10",
-    "rotator_deg": "",
-}
-EXPOSURES = {"bias": "0", "dark": "60", "flat": "2", "darkflat": "2", "light": "60"}
-
-
-def frames(kind, number=4, **facts):
-    """Rows of a kind; every call's frames differ from all others'."""
-    through = {"filter": "Ha"} if kind in ("flat", "light") else {}
-    row = FACTS | {"kind": kind, "exptime_s": EXPOSURES[kind]} | through | facts
-    frames.count = getattr(frames, "count", 0) + number
-    names = [f"{frames.count - index:06d}" for index in range(number)]
-    return [row_of(**row, path=f"{kind}{name}", sha256=name.zfill(64)) for name in names]
 
 
 def choose(light=None, nights=None, **facts):

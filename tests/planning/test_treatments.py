@@ -1,5 +1,5 @@
 import pytest
-from test_library import NIGHT, frames
+from frames import NIGHT, frames
 
 from n2n.formats.treatment import set_of
 from n2n.planning.library import Library

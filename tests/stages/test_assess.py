@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from chain import rewriting
-from finished import finished, shipped, truths, write_candidate
+from finished import dimmed, finished, shipped, truths, write_candidate
 from PIL import Image
 from reported import faults
 from scipy import ndimage
@@ -155,12 +155,6 @@ def test_a_network_hardly_trained_gains_and_is_judged_like_any_other(chain, tmp_
 
 def blurred(image, part):
     return ndimage.gaussian_filter(np.nan_to_num(image), 0.8)
-
-
-def dimmed(image, part):
-    """Stars lose 5 % of their light."""
-    truth = np.nan_to_num(part.truth)
-    return image - 0.05 * np.maximum(truth - ndimage.median_filter(truth, 15), 0)
 
 
 def lifted(image, part):

@@ -3,9 +3,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from finished import call, shipped, truths, write_candidate
+from finished import call, dimmed, shipped, truths, write_candidate
 from scipy import ndimage
-from test_assess import dimmed
 
 from n2n.fidelity.truth import registration_errors, truth_stack
 from n2n.stages.truth import figures
