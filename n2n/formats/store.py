@@ -129,8 +129,10 @@ def in_blocks(image: np.ndarray, step: int) -> np.ndarray:
 
 
 def read_attributes(path: Path) -> tuple[list[dict], dict]:
-    """Return (exposures, facts) of a registered chunk or a pairs file that has been checked."""
+    """Return (exposures, facts) of a registered chunk that has been checked; UserError where it is none."""
     with open_store(path) as file:
+        if "registered" in file.attrs or not {"exposures", "facts"} <= set(file.attrs):
+            raise sealed.damaged(path, "another file is in its place, no registered exposures")
         return json.loads(file.attrs["exposures"]), json.loads(file.attrs["facts"])
 
 

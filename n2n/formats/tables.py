@@ -29,20 +29,22 @@ def csv_text(rows: list[dict], columns: list[str]) -> str:
     return buffer.getvalue()
 
 
-def read_json(path: Path, *, unsealed: bool = False) -> dict:
+def read_json(path: Path, *fields: str, unsealed: bool = False) -> dict:
     """Read a JSON file that `write_json` wrote.
 
     Parameters
     ----------
     path : Path
         The file.
+    fields : str
+        What it must hold: a file that lacks one of them is of another kind.
     unsealed : bool
         Whether a file without a seal will do: one that an older n2n wrote, and that is not made again.
 
     Raises
     ------
     UserError
-        When the file is missing, or is not as it was written.
+        When the file is missing, is not as it was written, or is another one.
     """
     try:
         data = Path(path).read_bytes()
@@ -52,9 +54,14 @@ def read_json(path: Path, *, unsealed: bool = False) -> dict:
     if text is None and (not unsealed or sealed.had_seal(data)):
         raise sealed.damaged(path, "its SHA-256 does not fit, or an older n2n wrote it")
     try:
-        return json.loads(data if text is None else text)
+        content = json.loads(data if text is None else text)
     except ValueError as error:
         raise sealed.damaged(path, str(error)) from error
+    if not isinstance(content, dict):
+        raise sealed.damaged(path, "another file is in its place")
+    if lacking := [field for field in fields if field not in content]:
+        raise sealed.damaged(path, f"another file is in its place, without {lacking[0]!r}")
+    return content
 
 
 def write_json(path: Path, content: dict, *, seal: bool = True) -> None:

@@ -4,6 +4,7 @@ Calibrated frames never hit the disk; the raw frame is read again instead. Every
 What `vet` found about a set of masters is obeyed here, so that all stages treat an exposure alike.
 """
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from n2n.log import logger
 from n2n.sky.calibrate import Calibration, calibrate, fill_flagged
 from n2n.sky.gain import Measured, settle
 
+_KEY = re.compile("[0-9a-f]{10}")  # how the names of masters in the results end
+
 
 class Masters:
     """Masters in the folder of the results, each read when it is first wanted and kept while one set is in use."""
@@ -31,7 +34,7 @@ class Masters:
     def header(self, key: str) -> dict:
         """Cards of a master; empty without a key."""
         if key and key not in self.headers:
-            self.headers[key], _ = self._read(key)
+            self.headers[key], _ = read_master(self.folder / f"{key}.fits")
         return self.headers.get(key, {})
 
     def void(self, key: str) -> str:
@@ -41,19 +44,24 @@ class Masters:
     def image(self, key: str, plane: str = "IMAGE") -> np.ndarray:
         """A plane of a master."""
         if key not in self.planes:
-            self.headers[key], self.planes[key] = self._read(key, "IMAGE", "DEFECTS")
+            self.headers[key], self.planes[key] = read_master(self.folder / f"{key}.fits", "IMAGE", "DEFECTS")
         return self.planes[key][plane]
-
-    def _read(self, key: str, *planes: str) -> tuple[dict, dict]:
-        path = self.folder / f"{key}.fits"
-        header, images = read_planes(path, *planes)
-        if header.get("MASTERID", key[-10:]) != key[-10:]:  # masters of before have none
-            raise sealed.damaged(path, f"it is the master {header['MASTERID']}")
-        return header, images
 
     def forget(self, but: set[str]) -> None:
         """Free the memory of all masters but some."""
         self.planes = {key: planes for key, planes in self.planes.items() if key in but}
+
+
+def read_master(path: Path, *planes: str) -> tuple[dict, dict]:
+    """Cards and planes of a master; UserError where the file is damaged, or not the one that its name says."""
+    header, images = read_planes(path, *planes)
+    key = path.stem[-10:]
+    # Masters of before have no card; a copy that a person gave a name of their own says nothing by it.
+    if header.get("MASTERID", key) != key and _KEY.fullmatch(key):
+        raise sealed.damaged(path, f"it is the master {header['MASTERID']}")
+    if "PROCTYPE" in header:
+        raise sealed.damaged(path, "it is no master")
+    return header, images
 
 
 class Calibrations:

@@ -151,6 +151,11 @@ class Exposure:
     placement: Placement | None = None
     weighed: Weight | None = None
 
+    @property
+    def of_group(self) -> str:
+        """``night/group``."""
+        return f"{self.night}/{self.group}"
+
     @classmethod
     def from_row(cls, row: dict) -> "Exposure":
         """An exposure of which only its row is known."""

@@ -83,6 +83,18 @@ class Facts:
             limits=limits,
         )
 
+    @property
+    def identity(self) -> str:
+        """``night/group``."""
+        return f"{self.night}/{self.group}"
+
+    def shared(self) -> dict:
+        """What all chunks of a group must agree on, by what it is called."""
+        return {
+            "group": self.identity, "grid": self.reference, "limits of quality": self.limits,
+            "unit": self.unit, "gain": self.gain,
+        }  # fmt: skip
+
     @classmethod
     def from_json(cls, content: dict) -> "Facts":
         """Facts as `to_json` wrote them."""

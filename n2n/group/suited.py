@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from n2n.formats.tables import read_json
 from n2n.group.group import Group
 from n2n.log import logger
 
+NETWORK = ("recipe", "weights_sha256", "frames", "groups")  # what model.json says of a network
 # Beyond these the network that comes with n2n, which was trained on stars of many widths, is used instead: stars that
 # are narrower than those it knows a network widens, and loses more by it. docs/decisions/0011-other-nights.md.
 NARROWER, WIDER = 0.05, 0.15  # change of the width of stars, as a share
@@ -78,6 +80,12 @@ def _difference(trained: dict, own: dict) -> str:
     return ""
 
 
+def described(path: Path) -> dict:
+    """What model.json says of a network, or why none was trained; UserError where the file is damaged, or no such."""
+    told = read_json(path, unsealed=True)
+    return told if "refused" in told and "groups" in told else read_json(path, *NETWORK, unsealed=True)
+
+
 def network_for(group: Group, band_noise, told: dict, path: Path | None):
     """The network to denoise a group with: that of model.json, or the one that comes with n2n.
 
@@ -111,5 +119,5 @@ def network_for(group: Group, band_noise, told: dict, path: Path | None):
         return prior.description() | {"unsuited": unsuited}, prior.network()
     if unsuited:
         logger.warning("%s; model.mode: retrain trains anew", unsuited)
-    facts = told | {"path": path.as_posix()}
+    facts = {name: value for name, value in told.items() if name != "model"} | {"path": path.as_posix()}
     return facts, load_model(path.parent, facts)

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from n2n.errors import UserError
+from n2n.formats.sealed import damaged
 from n2n.formats.tables import read_json
 from n2n.nets.recipe import Recipe
 from n2n.planning import setups
@@ -46,11 +47,15 @@ def model_file(config: dict, model: str) -> Path:
 
 
 def model_state(config: dict, model: str) -> str:
-    """``ready``, ``refused`` (training was tried and had too little) or ``missing``."""
+    """``ready``, ``refused`` (training had too little) or ``missing``; UserError where it is another model's."""
     path = model_file(config, model)
     if not path.is_file():
         return "missing"
-    return "refused" if read_json(path, unsealed=True).get("refused") else "ready"
+    told = read_json(path, unsealed=True)
+    if told.get("model", model) != model:
+        weights = path.with_name("model.safetensors")
+        raise damaged(path, f"it is the model {told['model']}", *([weights] if weights.exists() else []))
+    return "refused" if told.get("refused") else "ready"
 
 
 def assign_training(config: dict, groups: list[Group]) -> dict[str, list[tuple[str, str]]]:

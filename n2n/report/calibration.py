@@ -21,10 +21,12 @@ def calibration_of(calibration: Path | None, vetted: list[Path], frames: list[di
     """
     if calibration is None:
         return []
-    group = read_json(calibration)
+    group = read_json(calibration, "reasons")
     usual, said = set_of(group), list(group["reasons"])
     others = Counter(set_of(frame) for frame in frames) if usual else Counter()
-    for found in sorted((read_json(path) for path in vetted), key=lambda found: found["set"] != usual):
+    for found in sorted(
+        (read_json(path, "set", "refused", "notes") for path in vetted), key=lambda found: found["set"] != usual
+    ):
         sentences = [*found["refused"], *found["notes"]]
         if found["set"] == usual:
             refused = {sentence.partition(":")[0] for sentence in found["refused"]}

@@ -3,8 +3,12 @@
 from pathlib import Path
 
 from n2n.formats import sealed
-from n2n.formats.tables import read_json
+from n2n.formats.tables import read_csv, read_json
+from n2n.formats.treatment import MASTER_KINDS
 from n2n.group.calibrated import Calibrations
+from n2n.group.exposure import Exposure
+
+MEASURED = ("frames", "unit", "gain")  # what a table of `n2n measure` holds
 
 
 def add_calibration(parser) -> None:
@@ -18,14 +22,20 @@ def add_calibration(parser) -> None:
 
 def calibrations_of(args) -> Calibrations:
     """The calibrations that `add_calibration`'s arguments name."""
-    return Calibrations(read_json(args.calibration), args.results, [vetted(path) for path in args.vetted])
+    rows = read_csv(args.frames)
+    group = Exposure.from_row(rows[0]).of_group if rows else ""
+    return Calibrations(
+        read_json(args.calibration, *MASTER_KINDS), args.results, [vetted(path, group) for path in args.vetted]
+    )
 
 
-def vetted(path: Path) -> dict:
-    """What `vet` found about the set of masters that the file is named after."""
-    found = read_json(path)
+def vetted(path: Path, group: str) -> dict:
+    """What `vet` found about the set of masters that the file is named after, on exposures of `group`."""
+    found = read_json(path, "set", "group", "accepted", "refused")
     if path.stem.removeprefix("vetted-") != found["set"]:
         raise sealed.damaged(path, f"it is about the set {found['set']}")
+    if found["group"] != group:
+        raise sealed.damaged(path, f"it is about exposures of {found['group']}")
     return found
 
 

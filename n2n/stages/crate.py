@@ -33,7 +33,7 @@ def run(args) -> None:
     root = args.output.parent
     crate = Crate(partial(look, root))
     digests = {row["path"]: row["sha256"] for row in read_csv(args.frames)}
-    groups = [made(path.parent, read_json(path)) for path in sorted(args.assessments)]
+    groups = [made(path.parent, read_json(path, "schema", "group", "product")) for path in sorted(args.assessments)]
     for name, words in OF_NIGHT.items():
         crate.file(name, words)
     for group in groups:

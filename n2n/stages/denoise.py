@@ -13,10 +13,9 @@ import numpy as np
 
 from n2n.config import add_settings
 from n2n.formats import sealed
-from n2n.formats.tables import read_json
 from n2n.group.group import Group
 from n2n.group.split import held_out_exposures
-from n2n.group.suited import measured_band_noise, network_for
+from n2n.group.suited import described, measured_band_noise, network_for
 from n2n.log import logger
 from n2n.nets.tiles import check_tiles
 from n2n.stages.args import add_device, device_of
@@ -36,7 +35,7 @@ def run(args) -> None:
     check_tiles(args.tile, args.overlap)
     group = Group(args.pairs)
     few = {"refused": f"only {len(group.everything)} exposures"}
-    told = read_json(args.model, unsealed=True) if args.model else few
+    told = described(args.model) if args.model else few
     untrained = told.get("refused")
     held_out = held_out_exposures(group, set() if untrained else {frame["sha256"] for frame in told["frames"]})
     if len(held_out) < 2:

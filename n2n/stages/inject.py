@@ -20,9 +20,9 @@ from n2n.config import add_settings, settings_of
 from n2n.fidelity.injected import SCHEMA, inject
 from n2n.fidelity.window import cut
 from n2n.formats import sealed
-from n2n.formats.tables import read_json, write_json
+from n2n.formats.tables import write_json
 from n2n.group.group import Group
-from n2n.group.suited import measured_band_noise, network_for
+from n2n.group.suited import described, measured_band_noise, network_for
 from n2n.log import logger
 from n2n.stages.args import add_device, device_of
 
@@ -52,7 +52,7 @@ def run(args) -> None:
     from n2n.nets.inference import denoise
 
     untrained = json.loads(attributes["model"]).get("untrained")
-    told = {"refused": untrained} if untrained else read_json(args.model, unsealed=True)
+    told = {"refused": untrained} if untrained else described(args.model)
     device, band_noise = device_of(args), measured_band_noise(group)
     _, model = network_for(group, band_noise, told, args.model)
     model.to(device)

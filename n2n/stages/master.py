@@ -14,9 +14,9 @@ import numpy as np
 from astropy.io import fits
 
 from n2n.formats.frametable import pedestal_of
-from n2n.formats.pixels import read_planes
 from n2n.formats.products import set_cards, write_fits
 from n2n.formats.tables import number, read_csv
+from n2n.group.calibrated import read_master
 from n2n.group.master import combine
 from n2n.group.members import members, read_frames
 from n2n.log import logger
@@ -104,7 +104,7 @@ def zero_of(path: Path | None, pedestal: float, shape: tuple[int, int]) -> tuple
     """What is subtracted from flats, their bias or dark and their own pedestal; whether there is such a master."""
     zero = None
     if path:
-        header, planes = read_planes(path, "IMAGE")
+        header, planes = read_master(path, "IMAGE")
         if void := str(header.get("VOID") or "").strip():
             logger.warning("flats are combined without a bias: %s", void)
         elif planes["IMAGE"].shape != shape:

@@ -22,6 +22,7 @@ from n2n.stages.args import add_resources
 def add_arguments(parser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("registered", type=Path, nargs="+", help="chunks of `n2n register`, in order")
+    parser.add_argument("--group", metavar="NIGHT/GROUP", help="refuse chunks of any other group")
     parser.add_argument("-o", "--output", type=Path, required=True, help="pairs.h5 to write")
     add_resources(parser, 2)
     add_settings(parser, "pairs")
@@ -35,9 +36,12 @@ def run(args) -> None:
         sealed.check(path)
     chunks = [read_attributes(path) for path in args.registered]
     facts, *others = (Facts.from_json(content) for _, content in chunks)
-    for path, other in zip(args.registered[1:], others, strict=True):
-        if other.reference != facts.reference:
-            raise sealed.damaged(path, f"it is not on the grid of {args.registered[0]}", args.registered[0])
+    for path, other in zip(args.registered, [facts, *others], strict=True):
+        if args.group and other.identity != args.group:
+            raise sealed.damaged(path, f"it is of another group: {other.identity}")
+        for what, value in other.shared().items():
+            if value != facts.shared()[what]:
+                raise sealed.damaged(path, f"its {what} is not that of {args.registered[0]}", args.registered[0])
     seen: set[str] = set()
     for path, (contents, _) in zip(args.registered, chunks, strict=True):
         names = {content["path"] for content in contents}

@@ -5,14 +5,17 @@ the same limits and changes no earlier result. Where no stars are, as in a nebul
 have widths that tell nothing: sharpness and number of stars count only where exposures show the same stars.
 """
 
+from collections import Counter
 from pathlib import Path
 
 from n2n.config import add_settings, settings_of
 from n2n.errors import UserError
+from n2n.formats.sealed import damaged
 from n2n.formats.tables import read_json, write_json
 from n2n.group.exposure import Exposure
 from n2n.group.quality import choose, quality_limits, reasons, stars_are_real, typical
 from n2n.log import logger
+from n2n.stages.args import MEASURED
 
 
 def add_arguments(parser) -> None:
@@ -24,8 +27,13 @@ def add_arguments(parser) -> None:
 
 def run(args) -> None:
     """Execute the stage."""
-    tables = [read_json(path) for path in args.measured]
+    tables = [read_json(path, *MEASURED) for path in args.measured]
     exposures = [Exposure.from_json(content) for table in tables for content in table["frames"]]
+    groups = Counter(exposure.of_group for exposure in exposures)
+    twice = max(Counter(exposure.path for exposure in exposures).values(), default=0) > 1
+    if twice or len(groups) > 1:
+        what = "they are of several groups" if len(groups) > 1 else "exposures are in two of them"
+        raise damaged(args.measured[0], f"or one beside it: {what}", *args.measured[1:])
     readable = [exposure for exposure in exposures if not exposure.rejected]
     if not readable:
         raise UserError(f"none of the {len(exposures)} exposures can be read: {exposures[0].rejected[0]}")

@@ -22,7 +22,7 @@ from n2n.group.facts import Facts
 from n2n.group.placing import Reference, placed_on
 from n2n.group.quality import reasons
 from n2n.log import Progress, logger
-from n2n.stages.args import add_calibration, calibrations_of
+from n2n.stages.args import MEASURED, add_calibration, calibrations_of
 
 
 def add_arguments(parser) -> None:
@@ -37,14 +37,16 @@ def add_arguments(parser) -> None:
 def run(args) -> None:
     """Execute the stage."""
     cv2.setNumThreads(1)  # chunks run side by side, in jobs of their own
-    paths = [row["path"] for row in read_csv(args.frames)]
-    measured = {content["path"]: content for content in read_json(args.measured)["frames"]}
-    if lacking := [path for path in paths if path not in measured]:
+    rows = read_csv(args.frames)
+    measured = {content.get("path"): content for content in read_json(args.measured, *MEASURED)["frames"]}
+    if lacking := [row["path"] for row in rows if row["path"] not in measured]:
         raise damaged(args.measured, f"{lacking[0]} is not in it")
-    exposures = [Exposure.from_json(measured[path]) for path in paths]
-    chosen = read_json(args.reference)
+    exposures = [Exposure.from_json(measured[row["path"]]) for row in rows]
+    if other := [one.path for one, row in zip(exposures, rows, strict=True) if one.row != row]:
+        raise damaged(args.measured, f"{other[0]} was measured when {args.frames} said something else of it")
+    chosen = read_json(args.reference, "reference", "limits", "unit", "gain")
     first, itself = exposures[0], Exposure.from_json(chosen["reference"])
-    if itself.filter != first.filter:
+    if itself.of_group != first.of_group:
         raise damaged(args.reference, f"it is of another group: {itself.path}")
     calibrations = calibrations_of(args)
 

@@ -31,7 +31,7 @@ def add_arguments(parser) -> None:
 
 def run(args) -> None:
     """Execute the stage."""
-    groups = [(path, read_json(path)) for path in args.assessments]
+    groups = [(path, read_json(path, "schema", "group", "product")) for path in args.assessments]
     if args.strict:
         check([facts for _, facts in groups])
         return

@@ -27,6 +27,7 @@ def add_arguments(parser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("pairs", type=Path, nargs="+", help="pairs.h5 of the groups to train on")
     parser.add_argument("-o", "--output", type=Path, required=True, help="model.json to write, weights beside it")
+    parser.add_argument("--name", help="folders of the model, NAME/ID: a copy in another's place is found")
     add_device(parser)
     add_settings(parser, "train")
 
@@ -45,11 +46,11 @@ def run(args) -> None:
     names = [group.identity for group in groups]
     reasons = [lacking(group, recipe.crop) for group in groups]
     enough = [group for group, reason in zip(groups, reasons, strict=True) if not reason]
-    folder = args.output.parent
+    folder, known_as = args.output.parent, {"model": args.name} if args.name else {}
     if not enough:
         reason = "; ".join(dict.fromkeys(reasons))
         logger.warning("no training: %s", reason)
-        write_json(args.output, {"refused": reason, "groups": names})
+        write_json(args.output, {"refused": reason, "groups": names} | known_as)
         return
     regions = [
         Region.from_arrays(*arrays, device=device)
@@ -83,6 +84,7 @@ def run(args) -> None:
             "final_validation_loss": curves.rows[-1][2],
             "seconds": curves.rows[-1][4],
             "versions": versions(),
-        },
+        }
+        | known_as,
     )
     logger.info("trained %d steps in %.0f s", recipe.steps, curves.rows[-1][4])

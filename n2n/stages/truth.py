@@ -51,7 +51,7 @@ def run(args) -> None:
 
 def figures(folder: Path, truth_folder: Path) -> dict:
     """What a group claims, and what is true."""
-    group, facts = Group(folder / "pairs.h5"), read_json(folder / "assessment.json", unsealed=True)
+    group, facts = Group(folder / "pairs.h5"), read_json(folder / "assessment.json", "qastat", unsealed=True)
     _, product = read_product(folder / "denoised.fits", "STACK")
     _, stack = read_product(folder / "stack.fits", "VAR")
     claim = facts.get("exposure_gain", {})

@@ -15,6 +15,7 @@ from n2n.formats.tables import read_csv, write_json
 from n2n.formats.treatment import set_of
 from n2n.group.accepting import vet
 from n2n.group.calibrated import Masters
+from n2n.group.exposure import Exposure
 from n2n.log import logger
 
 
@@ -32,7 +33,8 @@ def run(args) -> None:
     found = vet(rows, lights_of(rows, args.raw), Masters(args.results))
     for sentence in [*found["refused"], *found["notes"]]:
         logger.warning("%s", sentence)
-    write_json(args.output, {"set": set_of(rows[0]), **found, "exposures": [row["path"] for row in rows]})
+    about = {"set": set_of(rows[0]), "group": Exposure.from_row(rows[0]).of_group}
+    write_json(args.output, {**about, **found, "exposures": [row["path"] for row in rows]})
 
 
 def lights_of(rows: list[dict], raw: Path) -> list[np.ndarray]:

@@ -5,6 +5,7 @@ import pytest
 
 from n2n.config import check_config
 from n2n.errors import UserError
+from n2n.formats.tables import write_json
 from n2n.nets.recipe import ACTIVATION, FROM_PRIOR, FROM_RANDOM, WIDTH
 from n2n.planning import models
 from n2n.planning.models import model_id
@@ -89,3 +90,15 @@ def test_planning_needs_no_torch():
 def test_a_start_that_does_not_suit_the_network_is_refused_with_the_remedy():
     with pytest.raises(UserError, match=r"set train\.start: random"):
         name({"start": "prior", "width": 8})
+
+
+def test_a_model_in_the_place_of_another_is_named_with_its_remedy(tmp_path):
+    config, model = check_config({"models": str(tmp_path)}), name()
+    file = models.model_file(config, model)
+    for content in ({"recipe": {}}, {"model": model}):  # an older n2n wrote no name
+        write_json(file, content)
+        assert models.model_state(config, model) == "ready"
+    file.with_name("model.safetensors").touch()
+    write_json(file, {"model": "Cam_Ha/000000000000"})
+    with pytest.raises(UserError, match=r"it is the model Cam_Ha/000000000000.*rm \S+model.json \S+safetensors$"):
+        models.model_state(config, model)

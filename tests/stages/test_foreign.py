@@ -1,5 +1,6 @@
 """Whole files in the wrong place: of other exposures, of another set of masters, of another run. None is used."""
 
+import json
 import re
 import shutil
 
@@ -7,6 +8,7 @@ import pytest
 from chain import rewriting
 from finished import finished
 
+from n2n.formats.sealed import seal_of
 from n2n.formats.tables import read_json, write_json
 
 
@@ -95,3 +97,99 @@ def test_files_of_another_kind_are_refused(chain, tmp_path, refused):
     assert refused(*assess, "--candidate", copy.folder / "registered-000.h5") == "registered-000.h5"
     shutil.copy(night.candidate, copy.folder / "pairs.h5")
     assert refused(*stack(copy)) == "pairs.h5"
+
+
+OTHER = {"group": "M33_L"}  # of the same night and filter
+
+
+def renamed(table):
+    return table | {"frames": [frame | OTHER for frame in table["frames"]]}
+
+
+def test_a_chunk_of_another_group_is_refused(chain, tmp_path, refused):
+    copy = chain.copy(tmp_path / "copy")
+    chunks = [copy.folder / f"registered-{chunk}.h5" for chunk in ("000", "001")]
+    pairs = [copy.call, "pairs", "-o", copy.folder / "again.h5"]
+    assert refused(*pairs, "--group", "2026-10-03/M33_L", chunks[0]) == "registered-000.h5"
+    with rewriting(chunks[1]) as file:
+        file.attrs["facts"] = json.dumps(json.loads(file.attrs["facts"]) | OTHER)
+    assert refused(*pairs, *chunks) == "registered-001.h5"
+    assert refused(*pairs, "--group", "2026-10-03/M31_L", *chunks) == "registered-001.h5"
+
+
+def test_the_reference_of_another_group_is_refused(chain, tmp_path, refused):
+    copy = chain.copy(tmp_path / "copy")
+    path = copy.folder / "reference.json"
+    content = read_json(path)
+    write_json(path, content | {"reference": content["reference"] | OTHER})
+    assert refused(*register(copy)) == "reference.json"
+
+
+def test_tables_of_the_same_exposures_as_another_run_saw_them_are_refused(chain, tmp_path, refused):
+    copy = chain.copy(tmp_path / "copy")
+    write_json(copy.folder / "000.json", renamed(read_json(copy.folder / "000.json")))
+    assert refused(*register(copy)) == "000.json"
+
+
+def test_a_reference_is_not_chosen_among_exposures_of_two_groups_or_one_chunk_twice(chain, tmp_path, refused):
+    first, second = chain.folder / "000.json", tmp_path / "001.json"
+    for content in (read_json(first), renamed(read_json(chain.folder / "001.json"))):
+        write_json(second, content)
+        assert refused(chain.call, "reference", first, second, "-o", tmp_path / "reference.json") == "000.json"
+
+
+def test_what_was_found_on_exposures_of_another_group_is_refused(chain, tmp_path, refused):
+    copy = chain.copy(tmp_path / "copy")
+    write_json(copy.vetted[0], read_json(copy.vetted[0]) | {"group": "2026-10-03/M33_L"})
+    assert refused(*measure(copy)) == copy.vetted[0].name
+
+
+def test_a_master_to_subtract_from_flats_is_the_one_of_its_name(chain, tmp_path, refused):
+    copy = chain.copy(tmp_path / "copy")
+    frames, zero = copy.master("flat").with_suffix(".csv"), copy.master("bias")
+    flats = [copy.call, "master", frames, "--raw", copy.raw, "--zero", zero, "-o", tmp_path / "flat.fits"]
+    for other in (copy.master("dark"), copy.folder / "stack.fits"):
+        shutil.copy(other, zero)
+        assert refused(*flats) == zero.name
+
+
+def everything(copy, night):
+    """For every file between the stages: its name, and the commands that read it."""
+    folder, model, candidate = copy.folder, copy.folder / "model.json", copy.folder / "candidate.h5"
+    for name, path in (("model.json", night.model), ("candidate.h5", night.candidate)):
+        shutil.copy(path, folder / name)
+    shutil.copy(night.model.with_name("model.safetensors"), folder)
+    pairs = folder / "pairs.h5"
+    assess = ["assess", pairs, "--stack", folder / "stack.fits", "--candidate", candidate, "-o", folder / "d.fits"]
+    write_json(folder / "inject.json", {"schema": 1, "refused": "no", "pairs": seal_of(pairs)})
+    write_json(folder / "assessment.json", {"schema": 1})
+    return {
+        "000.json": (register(copy)[1:], ["reference", folder / "000.json", "-o", folder / "r.json"]),
+        "reference.json": (register(copy)[1:],),
+        copy.vetted[0].name: (measure(copy)[1:],),
+        "calibration.json": (measure(copy)[1:],),
+        "registered-000.h5": (["pairs", folder / "registered-000.h5", "-o", folder / "again.h5"],),
+        "pairs.h5": (stack(copy)[1:], ["denoise", pairs, "-o", folder / "c.h5"], assess),
+        "stack.fits": (assess,),
+        "candidate.h5": (assess, ["inject", pairs, "--candidate", candidate, "-o", folder / "i.json"]),
+        "inject.json": ([*assess, "--injected", folder / "inject.json"],),
+        "model.json": (["denoise", pairs, "--model", model, "-o", folder / "c.h5", "--gpus", "0"],),
+        "assessment.json": (["report", folder / "assessment.json", "-o", folder / "report.html"],),
+    }
+
+
+def test_a_whole_file_of_any_other_kind_is_named_in_one_line(chain, tmp_path, refused):
+    copy = chain.copy(tmp_path / "copy")
+    commands = everything(copy, finished(chain))
+    whole = {name: (copy.folder / name).read_bytes() for name in commands}
+
+    def put(name, content):
+        (copy.folder / name).unlink()  # a file that is still open would be seen as it was
+        (copy.folder / name).write_bytes(whole[content])
+
+    for name, readers in commands.items():
+        for other in [other for other in commands if other != name]:
+            put(name, other)
+            for reader in readers:
+                assert refused(copy.call, *reader) == name, (name, other, reader[0])
+        put(name, name)

@@ -28,11 +28,13 @@ def test_nothing_readable_is_one_clear_line(chain, tmp_path, capsys):
 
 def test_the_reference_of_a_field_without_stars_is_a_typical_exposure(chain, tmp_path):
     frames = [one.to_json(stars=True) for one in looked_at(SCENES["faint nebula"], 9)]
+    for number, frame in enumerate(frames):
+        frame["path"] = f"night/{number}.fits"
     frames[3]["background_rms"] *= 3
     write_json(tmp_path / "m.json", {"unit": "adu", "gain": 1, "frames": frames})
     chain.call("reference", tmp_path / "m.json", "-o", tmp_path / "r.json")
     chosen = read_json(tmp_path / "r.json")
-    assert chosen["no_stars"] and chosen["reference"]["path"] != "3.fits"
+    assert chosen["no_stars"] and chosen["reference"]["path"] != "night/3.fits"
 
 
 def test_the_choice_is_told_in_the_log_and_not_printed(chain, tmp_path, capsys):

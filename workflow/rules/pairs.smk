@@ -15,5 +15,6 @@ rule pairs:
         environment=KEEP_PAGES,
         options=options(CONFIG, "pairs"),
         recipe=RECIPES["pairs"],
+        group=lambda wildcards: f"{wildcards.night}/{wildcards.group}",
     shell:
-        "{params.environment} n2n pairs {input:q} {params.options} --threads {threads} --memory-mb {resources.mem_mb} --output {output:q} --log {log:q}"
+        "{params.environment} n2n pairs {input:q} --group {params.group:q} {params.options} --threads {threads} --memory-mb {resources.mem_mb} --output {output:q} --log {log:q}"

@@ -23,6 +23,7 @@ rule train:
     params:
         options=options(CONFIG, "train"),
         recipe=RECIPES["train"],
+        name=lambda wildcards: f"{wildcards.model}/{wildcards.id}",
     shell:
-        "n2n train {input:q} {params.options} --device {resources.device} --gpus {resources.gpu} --threads {threads}"
+        "n2n train {input:q} {params.options} --name {params.name:q} --device {resources.device} --gpus {resources.gpu} --threads {threads}"
         " --output {output:q} --log {log:q}"
