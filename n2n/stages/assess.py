@@ -30,6 +30,7 @@ from n2n.log import logger
 from n2n.report.calibration import calibration_of
 from n2n.report.changed import write_changed, write_nothing
 from n2n.report.images import before_after_png, preview_png
+from n2n.stages.args import vetted
 
 SCHEMA = 1  # of assessment.json; raised when a key changes its meaning or goes
 
@@ -50,6 +51,8 @@ def run(args) -> None:
     """Execute the stage."""
     group = Group(args.pairs)
     header, stack = read_product(args.stack, "VAR", "MASK", "COVERAGE")
+    for path in args.vetted:
+        vetted(path, group.identity)
     facts = describe(group, args)
     group.check_stack(args.stack, stack["IMAGE"])
     with sealed.opened(args.candidate) as candidate:

@@ -141,7 +141,10 @@ def test_a_reference_is_not_chosen_among_exposures_of_two_groups_or_one_chunk_tw
 def test_what_was_found_on_exposures_of_another_group_is_refused(chain, tmp_path, refused):
     copy = chain.copy(tmp_path / "copy")
     write_json(copy.vetted[0], read_json(copy.vetted[0]) | {"group": "2026-10-03/M33_L"})
-    assert refused(*measure(copy)) == copy.vetted[0].name
+    stack, candidate = copy.folder / "stack.fits", finished(chain).candidate
+    assess = ["assess", copy.folder / "pairs.h5", "--stack", stack, "--candidate", candidate, "-o", tmp_path / "d.fits"]
+    for reader in (measure(copy), [copy.call, *assess, "--vetted", copy.vetted[0]]):
+        assert refused(*reader) == copy.vetted[0].name
 
 
 def test_a_master_to_subtract_from_flats_is_the_one_of_its_name(chain, tmp_path, refused):
