@@ -31,11 +31,17 @@ PIECE = 4 * 2**20  # bytes; larger pieces leave the caches between reading and s
 READERS = 4  # threads; more do not read faster
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _SEAL = re.compile(rb"n2n seal 1 size (\d{1,19}) crc32 ([0-9a-f]{8})\n\0*")
+# Files that the next run makes again; of FITS files only those that bear a name which n2n gives.
+_MADE_AGAIN = re.compile(
+    r".*\.(h5|json|csv|safetensors|pt|bin)|(stack|denoised)\.fits|(bias|dark|flat|defects)-.*-[0-9a-f]{10}\.fits"
+)
 _LAST_FIELD = re.compile(rb',\n "sha256": "([0-9a-f]{64})"\n}\n\Z')
 
 
 def damaged(path: Path, what: str, *beside: Path) -> UserError:
     """The error for a damaged file: its name, what is wrong, and a command that makes the next run mend it.
+
+    A file that is not one of n2n's own, by its name, is only refused.
 
     Parameters
     ----------
@@ -46,6 +52,9 @@ def damaged(path: Path, what: str, *beside: Path) -> UserError:
     beside : Path
         Files that have to be made again, too.
     """
+    # A wrong argument may be a raw frame or a photograph: what n2n cannot make again, nobody is told to delete.
+    if not Path(path).is_dir() and not _MADE_AGAIN.fullmatch(Path(path).name):
+        return UserError(f"{path} cannot be used ({what}); give a file that n2n wrote, as it wrote it")
     # As a person may paste it: the workflow can have run in another folder than they are in.
     names = shlex.join(dict.fromkeys(str(Path(file).absolute()) for file in (path, *beside)))
     command = f"rm -r {names}" if Path(path).is_dir() else f"rm {names}"

@@ -11,13 +11,34 @@ from n2n.formats import sealed
 from n2n.formats.atomic import write_text
 
 
-def read_csv(path: Path) -> list[dict[str, str]]:
-    """Read a CSV table as one dict of text a row."""
+def read_csv(path: Path, *columns: str, filled: bool = False) -> list[dict[str, str]]:
+    """Read a CSV table as one dict of text a row.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    columns : str
+        What it must have: a file that lacks one of them is of another kind.
+    filled : bool
+        Whether a table without rows will not do.
+
+    Raises
+    ------
+    UserError
+        When the file cannot be read, or is another one.
+    """
     try:
         with open(path, encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
+            reader = csv.DictReader(file)
+            found, rows = reader.fieldnames or (), list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"cannot read the table {path}: {error}") from error
+    if lacking := [column for column in columns if column not in found]:
+        raise UserError(f"{path} is not the table that is asked for here: it has no column {lacking[0]!r}")
+    if filled and not rows:
+        raise UserError(f"the table {path} has no rows")
+    return rows
 
 
 def csv_text(rows: list[dict], columns: list[str]) -> str:

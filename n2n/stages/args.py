@@ -8,6 +8,7 @@ from n2n.formats.treatment import MASTER_KINDS
 from n2n.group.calibrated import Calibrations
 from n2n.group.exposure import Exposure
 
+LIGHTS = ("path", "kind", "group", *MASTER_KINDS)  # columns of a table of exposures with their masters
 MEASURED = ("frames", "unit", "gain")  # what a table of `n2n measure` holds
 
 
@@ -22,8 +23,8 @@ def add_calibration(parser) -> None:
 
 def calibrations_of(args) -> Calibrations:
     """The calibrations that `add_calibration`'s arguments name."""
-    rows = read_csv(args.frames)
-    group = Exposure.from_row(rows[0]).of_group if rows else ""
+    rows = read_csv(args.frames, *LIGHTS, filled=True)
+    group = Exposure.from_row(rows[0]).of_group
     return Calibrations(
         read_json(args.calibration, *MASTER_KINDS), args.results, [vetted(path, group) for path in args.vetted]
     )

@@ -32,7 +32,7 @@ def run(args) -> None:
     """Execute the stage."""
     root = args.output.parent
     crate = Crate(partial(look, root))
-    digests = {row["path"]: row["sha256"] for row in read_csv(args.frames)}
+    digests = {row["path"]: row["sha256"] for row in read_csv(args.frames, "path", "sha256")}
     groups = [made(path.parent, read_json(path, "schema", "group", "product")) for path in sorted(args.assessments)]
     for name, words in OF_NIGHT.items():
         crate.file(name, words)

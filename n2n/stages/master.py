@@ -39,7 +39,7 @@ def add_arguments(parser) -> None:
 def run(args) -> None:
     """Execute the stage."""
     cv2.setNumThreads(args.threads)
-    rows = read_csv(args.frames)
+    rows = read_csv(args.frames, "path", "kind")
     kind = rows[0]["kind"] if rows else ""
     if kind == "light":
         rows = [rows[i] for i in np.unique(np.linspace(0, len(rows) - 1, MAX_DEFECT_FRAMES).astype(int))]

@@ -15,7 +15,7 @@ from n2n.group.calibrated import Calibrations, load_exposure
 from n2n.group.exposure import Exposure
 from n2n.group.quality import measure
 from n2n.log import Progress
-from n2n.stages.args import add_calibration, calibrations_of
+from n2n.stages.args import LIGHTS, add_calibration, calibrations_of
 
 
 def add_arguments(parser) -> None:
@@ -28,7 +28,7 @@ def add_arguments(parser) -> None:
 def run(args) -> None:
     """Execute the stage."""
     cv2.setNumThreads(1)  # chunks run side by side, in jobs of their own
-    exposures = [Exposure.from_row(row) for row in read_csv(args.frames)]
+    exposures = [Exposure.from_row(row) for row in read_csv(args.frames, *LIGHTS, filled=True)]
     calibrations = calibrations_of(args)
     found = [measured(one, args.raw, calibrations, args.nsigma) for one in Progress(exposures, "measure")]
     content = {"unit": calibrations.unit, "gain": calibrations.gain or 1.0}

@@ -22,7 +22,7 @@ from n2n.group.facts import Facts
 from n2n.group.placing import Reference, placed_on
 from n2n.group.quality import reasons
 from n2n.log import Progress, logger
-from n2n.stages.args import MEASURED, add_calibration, calibrations_of
+from n2n.stages.args import LIGHTS, MEASURED, add_calibration, calibrations_of
 
 
 def add_arguments(parser) -> None:
@@ -37,7 +37,7 @@ def add_arguments(parser) -> None:
 def run(args) -> None:
     """Execute the stage."""
     cv2.setNumThreads(1)  # chunks run side by side, in jobs of their own
-    rows = read_csv(args.frames)
+    rows = read_csv(args.frames, *LIGHTS, filled=True)
     measured = {content.get("path"): content for content in read_json(args.measured, *MEASURED)["frames"]}
     if lacking := [row["path"] for row in rows if row["path"] not in measured]:
         raise damaged(args.measured, f"{lacking[0]} is not in it")

@@ -37,8 +37,8 @@ def run(args) -> None:
         return
     if args.output is None:
         raise UserError("say where the report is to be written: --output report.html")
-    frames = read_csv(args.frames) if args.frames else []
-    quarantined = read_csv(args.quarantine) if args.quarantine else []
+    frames = read_csv(args.frames, "path", "kind") if args.frames else []
+    quarantined = read_csv(args.quarantine, "path", "reason_code", "reason") if args.quarantine else []
     views = [group_view(path, facts, args, frames) for path, facts in groups]
     composites = [illustrations.composite_of(path, args.output.parent) for path in args.colour]
     summary = link(args.summary, args.output.parent)["href"] if args.summary else ""

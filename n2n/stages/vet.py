@@ -17,6 +17,7 @@ from n2n.group.accepting import vet
 from n2n.group.calibrated import Masters
 from n2n.group.exposure import Exposure
 from n2n.log import logger
+from n2n.stages.args import LIGHTS
 
 
 def add_arguments(parser) -> None:
@@ -29,7 +30,7 @@ def add_arguments(parser) -> None:
 
 def run(args) -> None:
     """Execute the stage."""
-    rows = read_csv(args.frames)
+    rows = read_csv(args.frames, *LIGHTS, filled=True)
     found = vet(rows, lights_of(rows, args.raw), Masters(args.results))
     for sentence in [*found["refused"], *found["notes"]]:
         logger.warning("%s", sentence)

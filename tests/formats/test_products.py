@@ -185,7 +185,7 @@ def test_reading_gives_native_arrays_and_skips_what_is_not_there(tmp_path):
 
 @pytest.mark.parametrize("content", [None, b"", b"no fits file at all", "truncated"])
 def test_a_missing_or_damaged_product_is_named_with_the_remedy(tmp_path, content):
-    path = tmp_path / "p.fits"
+    path = tmp_path / "stack.fits"
     if content == "truncated":
         write_fits(path, product()[1])
         path.write_bytes(path.read_bytes()[:4000])
@@ -194,7 +194,8 @@ def test_a_missing_or_damaged_product_is_named_with_the_remedy(tmp_path, content
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AstropyUserWarning)
         with pytest.raises(
-            UserError, match=r"p\.fits (is missing; run snakemake again|is damaged .*delete it .*: rm .*p\.fits)"
+            UserError,
+            match=r"stack\.fits (is missing; run snakemake again|is damaged .*delete it .*: rm .*stack\.fits)",
         ):
             read_product(path, "VAR")
 

@@ -44,8 +44,8 @@ KINDS = {
     "a.h5": (store, sealed.check),
     "b.json": (table, read_json),
     "c.json": (table, lambda path: read_json(path, unsealed=True)),
-    "d.fits": (product, lambda path: read_planes(path, "IMAGE", "DEFECTS")),
-    "e.fits": (product, lambda path: read_product(path, "DEFECTS")),
+    "stack.fits": (product, lambda path: read_planes(path, "IMAGE", "DEFECTS")),
+    "denoised.fits": (product, lambda path: read_product(path, "DEFECTS")),
     "f.pt": (state, sealed.read_bytes),
 }
 
@@ -165,3 +165,14 @@ def test_cards_that_another_program_changed_are_no_damage_where_that_is_allowed(
     with pytest.raises(UserError, match="CHECKSUM differs"):
         checksum.check(tmp_path / "p.fits")
     read_product(tmp_path / "p.fits", edited=True)
+
+
+@pytest.mark.parametrize("name", ["light_001.fits", "dark-60s.fits", "IMG 1.fit.fz", "photo.png", "notes"])
+def test_nobody_is_told_to_delete_what_cannot_be_made_again(tmp_path, name):
+    said = str(sealed.damaged(tmp_path / name, "no seal"))
+    assert name in said and ": rm " not in said and "delete it" not in said
+
+
+@pytest.mark.parametrize("name", ["stack.fits", "pairs.h5", "dark-A-2026-10-03-0123456789.fits", "model.json"])
+def test_what_the_next_run_makes_again_may_be_deleted(tmp_path, name):
+    assert str(sealed.damaged(tmp_path / name, "no seal")).endswith(f": rm {tmp_path / name}")

@@ -82,3 +82,17 @@ def test_json_holds_plain_finite_numbers(tmp_path):
 def test_a_cell_is_a_finite_number_or_nothing(text, value):
     assert number(text) == value
     assert number(text, 7.0) == (7.0 if value is None else value)
+
+
+def test_a_table_of_another_kind_is_named(tmp_path):
+    path = tmp_path / "quarantine.csv"
+    path.write_text("path,reason\n")
+    assert read_csv(path, "path", "reason") == []
+    for columns in (["kind"], ["path", "kind"]):
+        with pytest.raises(UserError, match=r"quarantine\.csv is not the table .* no column 'kind'"):
+            read_csv(path, *columns)
+    with pytest.raises(UserError, match=r"quarantine\.csv has no rows"):
+        read_csv(path, "path", filled=True)
+    path.write_text("")
+    with pytest.raises(UserError, match=r"no column 'path'"):
+        read_csv(path, "path")

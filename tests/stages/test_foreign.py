@@ -4,7 +4,9 @@ import json
 import re
 import shutil
 
+import numpy as np
 import pytest
+from astropy.io import fits
 from chain import rewriting
 from finished import finished
 
@@ -196,3 +198,24 @@ def test_a_whole_file_of_any_other_kind_is_named_in_one_line(chain, tmp_path, re
             for reader in readers:
                 assert refused(copy.call, *reader) == name, (name, other, reader[0])
         put(name, name)
+
+
+@pytest.mark.parametrize("verb", ["master", "vet", "measure", "register"])
+def test_a_table_of_another_kind_is_no_fault_of_n2n(chain, tmp_path, capsys, verb):
+    copy = chain.copy(tmp_path / "copy")
+    other = copy.folder / "other.csv"
+    other.write_text('{\n "schema": "x"\n}\n')
+    where = copy.where if verb in ("measure", "register") else []
+    tables = ["--measured", copy.folder / "000.json", "--reference", copy.folder / "reference.json"]
+    copy.call(verb, other, *where, *(tables if verb == "register" else []), "-o", copy.folder / "x", expect=1)
+    said = capsys.readouterr().err
+    assert "other.csv is not the table that is asked for" in said and "Traceback" not in said
+
+
+def test_a_raw_frame_in_the_place_of_a_stack_is_not_to_be_deleted(chain, tmp_path, capsys):
+    copy = chain.copy(tmp_path / "copy")
+    raw = tmp_path / "light_001.fits"
+    fits.PrimaryHDU(np.ones((8, 8), np.float32)).writeto(raw)
+    copy.call("colour", raw, "--palette", "HOO", "-o", tmp_path / "a.png", expect=1)
+    said = capsys.readouterr().err
+    assert "light_001.fits cannot be used" in said and "rm " not in said

@@ -1,5 +1,6 @@
 """The night's page: whole, self-contained, honest, and the worst news first."""
 
+import argparse
 import csv
 import io
 import re
@@ -19,6 +20,7 @@ from n2n.report.frames import calibration_rows
 from n2n.report.page import check
 from n2n.report.terminal import terminal_summary
 from n2n.report.words import equal_exposures, failure, headline, needs, zones_sentence
+from n2n.stages.report import run
 
 ROOT = Path(__file__).parents[2]
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
@@ -381,3 +383,15 @@ def test_what_was_inferred_is_said():
 @pytest.mark.parametrize(("group", "verdict"), GROUPS.items())
 def test_assessments_of_these_tests_are_as_assess_writes_them(group, verdict):
     assert faults(facts_of(group, verdict)) == []
+
+
+@pytest.mark.parametrize("option", ["--frames", "--quarantine"])
+def test_a_table_of_another_kind_is_named(tmp_path, option):
+    one = tmp_path / "other.csv"
+    one.write_text("a,b\n1,2\n")
+    args = argparse.Namespace(
+        assessments=[], strict=False, output=tmp_path / "r.html", frames=None, quarantine=None, colour=[], summary=None
+    )
+    setattr(args, option[2:], one)
+    with pytest.raises(UserError, match=r"other\.csv is not the table"):
+        run(args)
