@@ -29,11 +29,21 @@ def model_id(config: dict, light: dict) -> str:
     setup = {column.name: light.get(column.name, "") for column in setups.columns("model")}
     camera, band, width = (setup.pop(name) for name in ("camera", "filter", "filter_bw_nm"))
     band += f"{width}nm" if width else ""
-    recipe = asdict(Recipe(**config["train"]).shortest())
-    train = {key: _plain(recipe[key]) for key in config["train"]}
-    content = {"setup": [camera, band, *setup.values()], "train": train, "recipe": RECIPES["train"]}
+    content = {"setup": [camera, band, *setup.values()], "train": training(config), "recipe": RECIPES["train"]}
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
     return f"{shortened(safe(camera), 100) or 'camera'}_{shortened(safe(band), 60)}/{digest}"
+
+
+def training(config: dict) -> dict:
+    """The settings of `train`, with everything left open that would be decided as it is written.
+
+    Raises
+    ------
+    UserError
+        Where they contradict each other.
+    """
+    recipe = asdict(Recipe(**config["train"]).shortest())
+    return {key: _plain(recipe[key]) for key in config["train"]}
 
 
 def _plain(value):

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from n2n.config import check_config
+from n2n.config import check_config, options
 from n2n.errors import UserError
 from n2n.formats.tables import write_json
 from n2n.nets.recipe import ACTIVATION, FROM_PRIOR, FROM_RANDOM, WIDTH
@@ -102,3 +102,14 @@ def test_a_model_in_the_place_of_another_is_named_with_its_remedy(tmp_path):
     write_json(file, {"model": "Cam_Ha/000000000000"})
     with pytest.raises(UserError, match=r"it is the model Cam_Ha/000000000000.*rm \S+model.json \S+safetensors$"):
         models.model_state(config, model)
+
+
+@pytest.mark.parametrize("written", [{"start": "prior"}, {"steps": FROM_PRIOR[0]}, {"learning_rate": FROM_PRIOR[1]}])
+def test_a_default_that_is_written_out_changes_no_command(written):
+    config = check_config({"train": written})
+    assert options({"train": models.training(config)}, "train") == options(check_config({}), "train")
+
+
+def test_another_training_changes_the_command():
+    train = models.training(check_config({"train": {"steps": 500}}))
+    assert train["steps"] == 500 and train["start"] == "auto"

@@ -172,6 +172,9 @@ def test_reuse_with_a_model_never_trains(workspace):
 def test_retrain_needs_forcerun_and_then_trains(workspace):
     change_config(workspace, model={"mode": "retrain"})
     assert workspace.jobs() == {}
+    change_config(workspace, model={"mode": "retrain"}, train={"start": "random", "learning_rate": 0.002})
+    assert workspace.jobs() == {"crate": 1}  # defaults written out: only the settings that the crate names changed
+    change_config(workspace, model={"mode": "retrain"})
     assert workspace.jobs("--forcerun", "train") == {
         "train": 1,
         "denoise": 1,

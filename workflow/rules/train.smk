@@ -21,7 +21,8 @@ rule train:
         device=CONFIG["device"],
         mem_mb=3000,
     params:
-        options=options(CONFIG, "train"),
+        # Where models are trained again (model.mode: retrain) a default that is written out must not set one off.
+        options=options({"train": models.training(CONFIG)}, "train"),
         recipe=RECIPES["train"],
         name=lambda wildcards: f"{wildcards.model}/{wildcards.id}",
     shell:
