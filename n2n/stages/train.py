@@ -6,6 +6,7 @@ command goes on where it was, and ends with the same network.
 
 import hashlib
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -27,7 +28,6 @@ def add_arguments(parser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("pairs", type=Path, nargs="+", help="pairs.h5 of the groups to train on")
     parser.add_argument("-o", "--output", type=Path, required=True, help="model.json to write, weights beside it")
-    parser.add_argument("--name", help="folders of the model, NAME/ID: a copy in another's place is found")
     add_device(parser)
     add_settings(parser, "train")
 
@@ -46,7 +46,7 @@ def run(args) -> None:
     names = [group.identity for group in groups]
     reasons = [lacking(group, recipe.crop) for group in groups]
     enough = [group for group, reason in zip(groups, reasons, strict=True) if not reason]
-    folder, known_as = args.output.parent, {"model": args.name} if args.name else {}
+    folder, known_as = args.output.parent, named(args.output)
     if not enough:
         reason = "; ".join(dict.fromkeys(reasons))
         logger.warning("no training: %s", reason)
@@ -88,3 +88,9 @@ def run(args) -> None:
         | known_as,
     )
     logger.info("trained %d steps in %.0f s", recipe.steps, curves.rows[-1][4])
+
+
+def named(path: Path) -> dict:
+    """Name and id of a model that the workflow trains, by its folders, so that a copy in another's place is found."""
+    folder = path.absolute().parent
+    return {"model": f"{folder.parent.name}/{folder.name}"} if re.fullmatch("[0-9a-f]{12}", folder.name) else {}

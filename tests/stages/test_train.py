@@ -1,6 +1,7 @@
 import csv
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -143,3 +144,8 @@ def test_large_groups_are_trained_on_in_regions(night, monkeypatch):
         assert variance.shape == saturated.shape and variance.shape[1] == 64 and variance.shape[0] in (64, 48)
     again = list(load_regions(group, 32, 1, memory=1e9))
     assert len(again) == 1 and again[0][0].shape == (11, 240, 256)
+
+
+def test_a_model_of_the_workflow_knows_its_name_and_one_made_by_hand_has_none():
+    assert stage.named(Path("models/Cam_Ha/ceb11dada7a8/model.json")) == {"model": "Cam_Ha/ceb11dada7a8"}
+    assert stage.named(Path("mine/model.json")) == {}

@@ -24,7 +24,6 @@ rule train:
         # Where models are trained again (model.mode: retrain) a default that is written out must not set one off.
         options=options({"train": models.training(CONFIG)}, "train"),
         recipe=RECIPES["train"],
-        name=lambda wildcards: f"{wildcards.model}/{wildcards.id}",
     shell:
-        "n2n train {input:q} {params.options} --name {params.name:q} --device {resources.device} --gpus {resources.gpu} --threads {threads}"
+        "n2n train {input:q} {params.options} --device {resources.device} --gpus {resources.gpu} --threads {threads}"
         " --output {output:q} --log {log:q}"
