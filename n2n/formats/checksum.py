@@ -59,8 +59,10 @@ def check(path: Path, *, edited: bool = False) -> list[Hdu]:
         hdus = walk(path, max_bytes=1 << 62)
         found = problems(path, hdus, edited=edited)
     except (OSError, BadFrame) as error:
-        if not Path(path).is_file():
-            raise UserError(f"{path} is missing; run snakemake again") from error
+        if Path(path).is_dir():
+            raise UserError(f"{path} is a folder; give a file") from error
+        if not Path(path).exists():
+            raise sealed.missing(path) from error
         raise sealed.damaged(path, str(error)) from error
     if found:
         raise sealed.damaged(path, "; ".join(found))

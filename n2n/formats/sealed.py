@@ -61,6 +61,21 @@ def damaged(path: Path, what: str, *beside: Path) -> UserError:
     return UserError(f"{path} is damaged ({what}); delete it and run the same command again: {command}")
 
 
+def missing(path: Path) -> UserError:
+    """The error for a file that is not there, with the command that makes it.
+
+    Snakemake is told the file's name: of what lies between the stages it makes nothing anew that no product needs.
+    """
+    return UserError(f"{path} is missing; run snakemake again, with its name: {making(path)}")
+
+
+def making(path: Path) -> str:
+    """The command that makes a file; `--resources` would take a name behind it for one of its own."""
+    path, here = Path(path), Path.cwd()
+    name = path.relative_to(here) if path.is_relative_to(here) else path
+    return f"snakemake {shlex.quote(str(name))} --cores 2 --resources gpu=0"
+
+
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator["h5py.File"]:
     """Write an HDF5 file that is sealed when it is whole, or not there at all."""
@@ -116,7 +131,7 @@ def seal_of(path: Path, *beside: Path) -> str:
         with open(path, "rb") as file:
             block, size = file.read(BLOCK), os.fstat(file.fileno()).st_size
     except FileNotFoundError as error:
-        raise UserError(f"{path} is missing; run snakemake again") from error
+        raise missing(path) from error
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
     found = _SEAL.fullmatch(block)

@@ -50,7 +50,7 @@ class Group:
             if not source.exists():
                 raise UserError(
                     f"{source} is missing, and {path} only points to its exposures; delete {self.path.name}, too, "
-                    "and run snakemake again"
+                    f"and run snakemake again, with its name: {sealed.making(path)}"
                 )
             if sealed.seal_of(source, self.path) != seal:
                 raise sealed.damaged(source, f"it is not the file that {self.path} was made of", self.path)

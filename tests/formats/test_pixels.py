@@ -14,8 +14,8 @@ IMAGE = np.linspace(-5, 70000, 96 * 128, dtype=np.float32).reshape(96, 128)
 def master(tmp_path):
     header = fits.Header([("NOISEADU", 3.25, "noise"), ("MASTER", "dark", "kind")])
     planes = [fits.PrimaryHDU(IMAGE, header), fits.ImageHDU((IMAGE > 100).astype(np.uint8), name="DEFECTS")]
-    write_fits(tmp_path / "dark.fits", planes)
-    return tmp_path / "dark.fits"
+    write_fits(tmp_path / "dark-A-2026-10-03-0123456789.fits", planes)
+    return tmp_path / "dark-A-2026-10-03-0123456789.fits"
 
 
 def test_planes_are_what_was_written(master):
@@ -30,7 +30,7 @@ def test_a_missing_or_shortened_file_is_named_with_a_remedy(master):
     with pytest.raises(UserError, match=r"gone\.fits is missing; run snakemake again"):
         read_planes(master.with_name("gone.fits"), "IMAGE")
     master.write_bytes(master.read_bytes()[:-6000])
-    with pytest.raises(UserError, match=r"dark\.fits.*delete it"):
+    with pytest.raises(UserError, match=r"dark-A-.*\.fits is damaged .*delete it"):
         read_planes(master, "IMAGE")
 
 

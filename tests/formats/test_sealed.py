@@ -176,3 +176,16 @@ def test_nobody_is_told_to_delete_what_cannot_be_made_again(tmp_path, name):
 @pytest.mark.parametrize("name", ["stack.fits", "pairs.h5", "dark-A-2026-10-03-0123456789.fits", "model.json"])
 def test_what_the_next_run_makes_again_may_be_deleted(tmp_path, name):
     assert str(sealed.damaged(tmp_path / name, "no seal")).endswith(f": rm {tmp_path / name}")
+
+
+def test_a_missing_file_comes_with_the_command_that_makes_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in ("results/n/M 31/pairs.h5", tmp_path / "results/n/M 31/pairs.h5"):
+        with pytest.raises(UserError) as caught:
+            sealed.check(path)
+        assert str(caught.value).endswith(": snakemake 'results/n/M 31/pairs.h5' --cores 2 --resources gpu=0")
+
+
+def test_a_folder_is_not_said_to_be_missing(tmp_path):
+    with pytest.raises(UserError, match="is a folder"):
+        read_product(tmp_path)
