@@ -81,6 +81,8 @@ def read_json(path: Path, *fields: str, unsealed: bool = False) -> dict:
     if not isinstance(content, dict):
         raise sealed.damaged(path, "another file is in its place")
     if lacking := [field for field in fields if field not in content]:
+        if Path(path).name == "model.json" and "weights_sha256" in content:  # whole, and dear: a training made it
+            raise UserError(f"{path} describes a network, not what is asked for here: it has no {lacking[0]!r}")
         raise sealed.damaged(path, f"another file is in its place, without {lacking[0]!r}")
     return content
 

@@ -96,3 +96,13 @@ def test_a_table_of_another_kind_is_named(tmp_path):
     path.write_text("")
     with pytest.raises(UserError, match=r"no column 'path'"):
         read_csv(path, "path")
+
+
+def test_nobody_is_told_to_delete_a_network_that_is_whole(tmp_path):
+    write_json(tmp_path / "model.json", {"weights_sha256": "0" * 64, "recipe": {}})
+    with pytest.raises(UserError, match=r"model.json describes a network, not what is asked for here") as error:
+        read_json(tmp_path / "model.json", "reasons")
+    assert "rm " not in str(error.value)
+    write_json(tmp_path / "reference.json", {"weights_sha256": "0" * 64, "recipe": {}})
+    with pytest.raises(UserError, match="rm .*reference.json"):
+        read_json(tmp_path / "reference.json", "limits")
