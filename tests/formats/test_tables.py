@@ -104,5 +104,5 @@ def test_nobody_is_told_to_delete_a_network_that_is_whole(tmp_path):
         read_json(tmp_path / "model.json", "reasons")
     assert "rm " not in str(error.value)
     write_json(tmp_path / "reference.json", {"weights_sha256": "0" * 64, "recipe": {}})
-    with pytest.raises(UserError, match="rm .*reference.json"):
+    with pytest.raises(UserError, match=r"rm .*reference.json"):
         read_json(tmp_path / "reference.json", "limits")
