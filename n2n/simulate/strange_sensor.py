@@ -65,7 +65,17 @@ def oddities(
 
 
 def phase(start_s: float, seed: int, night: str, *names: str) -> float:
-    """Where something that swings over a night stands, -1 to 1."""
+    """Where something that swings over a night stands, -1 to 1.
+
+    Parameters
+    ----------
+    start_s : float
+        Time in s since the night began.
+    seed, night : int, str
+        Of the night.
+    names : str
+        What it is.
+    """
     start = generator(seed, night, *names).uniform(0, 2 * np.pi)
     return float(np.sin(2 * np.pi * start_s / PERIOD_S + start))
 
