@@ -31,7 +31,8 @@ FAULTS = {
     "drifting-bias": "an offset that drifts by some ADU over the night, and tilts",
     # Seen by the eye from about a tenth of the read noise on (EMVA 1288); some cameras have twice that.
     "banding": "rows and columns with offsets of their own, new in every frame, and a fixed part",
-    # Light of a town and the Moon: 15 % over a field, and alt-azimuth directions turn by the parallactic angle.
+    # Light of a town and the Moon: a user measured 29 to 47 % from end to end. It turns by the parallactic angle, fast
+    # near the zenith.
     "turning-gradient": "a curved gradient of the sky that turns by 40 degrees an hour",
     # Tubes shrink as they cool: a focus set at dusk is off by a third of the width an hour later.
     "drifting-focus": "stars that widen by a third until the focus is set again",

@@ -17,7 +17,7 @@ REFOCUS = 16  # exposures from one setting to the next
 WIDENING = 0.28  # share by which stars are wider in the corners
 ELONGATION = 1.0  # radial smear in the corners, in units of the FWHM
 LEVELS = 3  # widths between which those of the field are interpolated
-SLOPE, CURVE = 0.15, 0.06  # of the sky, from the middle to the edge
+SLOPE, CURVE = 0.15, 0.04  # of the sky, from the middle to the edge
 TURN = np.radians(40.0)  # an hour
 HALO_SHARE = 0.01  # of a star's light
 HALO_RADIUS = 36.0  # px
@@ -101,7 +101,7 @@ def gradient(shape: tuple[int, int], angle: float) -> NDArray[np.float64]:
     """Brightness of the sky over the field against its mean: a slope towards `angle` and a curve along it."""
     y, x = np.ogrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j]
     along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
-    field = SLOPE * along + CURVE * (along**2 + 0.5 * along**3 - 0.4 * across**2)
+    field = SLOPE * along + CURVE * (along**2 + 0.3 * along**3 - 0.4 * across**2)
     return 1 + field - field.mean()
 
 
