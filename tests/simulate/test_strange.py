@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from astropy.io import fits
+from chain import Chain
 
 from n2n.errors import UserError
 from n2n.simulate import (
@@ -20,7 +21,6 @@ from n2n.simulate import (
 from n2n.simulate.frames import Job, Sky, flat_of, light_of_sky, make_frame, plan_jobs, relative_path
 from n2n.simulate.readout import Oddities, bled
 from n2n.simulate.scene import Scene, canvas_shape
-from tests.chain import Chain
 
 SHAPE = (240, 256)
 L, HA = recipe.PRESETS["strange"].targets
