@@ -176,7 +176,8 @@ def test_figures_of_strange_nights_survive_their_file_and_make_a_page(tmp_path, 
 
     row = {"date": "2026-11-30", "commit": "1234567", "size": "384x384", "group": "M31_L", "seed": "1"}
     told = {"qastat": "PASS", "claimed": "41.59", "claimed_error": "7.5", "true": "34.6", "true_error": "2.7"}
-    told |= {"off": "0.2", "pull": "0.98", "chi2_b0": "0.96", "robust_b0": "0.17", "flux_faint": "nan"}
+    told |= {"off": "0.2", "pull": "0.98", "off_fine": "0.1", "pull_fine": "0.4"}
+    told |= {"chi2_b0_fine": "0.96", "robust_b0_fine": "0.17", "flux_faint": "nan"}
     rows = [row | {"case": "none"} | told, row | {"case": "banding", "qastat": "no product"}]
     rows.append(rows[0] | {"seed": "2", "off": "0.1", "pull": "0.5", "qastat": "FAIL", "failed": "G9 G11"})
     pages.write(tmp_path / "results.csv", rows)

@@ -1,5 +1,11 @@
-"""What a group of a simulated night says of itself, and what is true: a row of figures."""
+"""What a group of a simulated night says of itself, and what is true: a row of figures.
 
+Flats of another colour, glow and gradients leave errors in the stack that are smooth and large. The denoised image
+takes them over, no held-out exposure can see them, and beside them all other errors vanish. So every figure is there
+twice: against the truth, and against the truth plus what is smooth in the stack's error (``fine``).
+"""
+
+import dataclasses
 from pathlib import Path
 
 import h5py
@@ -45,17 +51,47 @@ def of_group(folder: Path, truth_folder: Path) -> dict:
             return row
         product = file["full"][:]
     _, content = read_product(folder / "stack.fits", "VAR")
-    known = known_truth(group, truth_folder, content["IMAGE"] - np.float32(group.facts.sky))
-    if is_measured(claim := facts.get("exposure_gain", {})):
-        row |= claims(claim, product, known)
-    row |= sky_of(product, known) | stars_of(product, known, max(1.5 * group.facts.fwhm_px, 3.0))
-    if by_brightness := facts.get("error_by_brightness"):
-        row |= variances(product, content["VAR"], by_brightness, known)
-    return row
+    plain, fine = on_one_scale(known_truth(group, truth_folder, content["IMAGE"] - np.float32(group.facts.sky)))
+    told = is_measured(facts.get("exposure_gain", {}))
+    for name, known in (("", plain), ("_fine", fine)):
+        if told:
+            row |= claims(facts["exposure_gain"], product, known, name)
+            row |= variances(product, content["VAR"], error_over_stack(facts), known, name)
+        row |= sky_of(product, known, name)
+    return row | stars_of(product, fine, max(1.5 * group.facts.fwhm_px, 3.0))
 
 
-def claims(claim: dict, product, known: Known) -> dict:
-    """The claim against the truth, of all scales and without the smooth part of the stack's error.
+def on_one_scale(known: Known) -> tuple[Known, Known]:
+    """The truth on the scale of the stack's stars, plain and with the smooth part of the stack's error.
+
+    `known_truth` finds the scale from all light, in which a gradient is light, too.
+    """
+    truth, stack = (image - smooth(image, known) for image in (known.truth, np.nan_to_num(known.stack)))
+    weight = np.where(known.usable, known.weight, 0)
+    truth = known.truth * np.sum(weight * truth * stack) / np.sum(weight * truth**2)
+    truth = truth + np.sum((weight * (known.stack - truth))[known.usable]) / np.sum(weight)
+    plain = dataclasses.replace(known, truth=truth)
+    return plain, dataclasses.replace(known, truth=truth + smooth(np.nan_to_num(known.stack) - truth, known))
+
+
+def smooth(image, known: Known) -> np.ndarray:
+    """What of an image is wider than `SMOOTH`, beside stars; shape (h, w)."""
+    share = (known.usable & (known.zones != ZONES.index("stars"))).astype(np.float32)
+    around = np.maximum(ndimage.gaussian_filter(share, SMOOTH), 1e-3)
+    return ndimage.gaussian_filter(np.where(share > 0, image, 0).astype(np.float32), SMOOTH) / around
+
+
+def error_over_stack(facts: dict) -> np.ndarray:
+    """VAR of the denoised image over that of the stack by brightness, of refused images, too; shape (classes,)."""
+    if told := facts.get("error_by_brightness"):
+        return np.multiply(told["error_over_stack"], told["scatter_over_variance"])
+    deeper = facts["exposure_gain"]["value"] / facts["exposure_gain_measured"]["value"]
+    gains = [one["value"] for one in facts["gain_by_brightness"]["classes"]]
+    return np.clip([1.0 if gain is None else 1 / (gain * deeper) for gain in gains], 0.01, 2)
+
+
+def claims(claim: dict, product, known: Known, name: str) -> dict:
+    """The claim against the truth.
 
     Parameters
     ----------
@@ -65,30 +101,23 @@ def claims(claim: dict, product, known: Known) -> dict:
         The denoised image, sky subtracted.
     known : Known
         The truth.
+    name : str
+        What the figures' names end in.
     """
-    row = {"claimed": claim["value"], "claimed_error": claim["standard_error"]}
-    for name, truth in (("", known.truth), ("_fine", known.truth + smooth_error(known))):
-        gain = true_gain(product, known.stack, truth, known.weight, known.usable)
-        spread = np.hypot(claim["standard_error"] / claim["value"] ** 2, gain.error / gain.value**2)
-        row |= {
-            f"true{name}": gain.value,
-            f"true{name}_error": gain.error,
-            f"off{name}": claim["value"] / gain.value - 1,
-            # Positive where too much is claimed.
-            f"pull{name}": (1 / gain.value - 1 / claim["value"]) / spread,
-        }
-    return row
+    gain = true_gain(product, known.stack, known.truth, known.weight, known.usable)
+    spread = np.hypot(claim["standard_error"] / claim["value"] ** 2, gain.error / gain.value**2)
+    return {
+        "claimed": claim["value"],
+        "claimed_error": claim["standard_error"],
+        f"true{name}": gain.value,
+        f"true{name}_error": gain.error,
+        f"off{name}": claim["value"] / gain.value - 1,
+        # Positive where too much is claimed.
+        f"pull{name}": (1 / gain.value - 1 / claim["value"]) / spread,
+    }
 
 
-def smooth_error(known: Known) -> np.ndarray:
-    """Error of the stack on scales beyond `SMOOTH`, found beside stars; shape (h, w)."""
-    share = (known.usable & (known.zones != ZONES.index("stars"))).astype(np.float32)
-    error = np.where(share > 0, known.stack - known.truth, 0).astype(np.float32)
-    around = np.maximum(ndimage.gaussian_filter(share, SMOOTH), 1e-3)
-    return ndimage.gaussian_filter(error, SMOOTH) / around
-
-
-def sky_of(product, known: Known) -> dict:
+def sky_of(product, known: Known, name: str) -> dict:
     """Level of the empty sky above the truth in sigma of the stack, in denoised image and stack.
 
     Parameters
@@ -97,10 +126,12 @@ def sky_of(product, known: Known) -> dict:
         The denoised image, sky subtracted.
     known : Known
         The truth, whose constant was fitted to the stack.
+    name : str
+        What the figures' names end in.
     """
     empty = known.zones == ZONES.index("background")
-    images = {"sky": product, "sky_stack": known.stack}
-    return {name: float(np.mean(((image - known.truth) / known.sigma)[empty])) for name, image in images.items()}
+    images = {f"sky{name}": product, f"sky_stack{name}": known.stack}
+    return {key: float(np.mean(((image - known.truth) / known.sigma)[empty])) for key, image in images.items()}
 
 
 def stars_of(product, known: Known, radius: float) -> dict:
@@ -127,7 +158,7 @@ def stars_of(product, known: Known, radius: float) -> dict:
     return row
 
 
-def variances(product, stack_variance, by_brightness: dict, known: Known) -> dict:
+def variances(product, stack_variance, share, known: Known, name: str) -> dict:
     """Squared error over VAR, mean and of the typical pixel, by brightness and by distance to structure.
 
     Parameters
@@ -136,21 +167,23 @@ def variances(product, stack_variance, by_brightness: dict, known: Known) -> dic
         The denoised image, sky subtracted.
     stack_variance : ndarray, shape (h, w)
         VAR of stack.fits.
-    by_brightness : dict
-        ``error_by_brightness`` of assessment.json; denoised.fits of a refused image has VAR of the stack.
+    share : ndarray, shape (classes,)
+        `error_over_stack`.
     known : Known
         The truth.
+    name : str
+        What the figures' names end in.
     """
     classes = brightness_class(product, known.sigma)
-    share = np.multiply(by_brightness["error_over_stack"], by_brightness["scatter_over_variance"])
     distance = ndimage.distance_transform_edt(known.truth < STRUCTURE * known.sigma)
     places = np.digitize(distance, DISTANCES)
     error, stack_error = (product - known.truth) ** 2, (known.stack - known.truth) ** 2
     row = {}
     for prefix, chi2 in (("", error / (stack_variance * share[classes])), ("stack_", stack_error / stack_variance)):
         for names, cells in ((CLASSES, classes), (PLACES, places)):
-            for index, name in enumerate(names):
+            for index, cell in enumerate(names):
                 inside = chi2[known.usable & (cells == index) & np.isfinite(chi2)]
                 if inside.size >= FEWEST:
-                    row |= {f"{prefix}chi2_{name}": inside.mean(), f"{prefix}robust_{name}": np.median(inside) / MEDIAN}
+                    row[f"{prefix}chi2_{cell}{name}"] = inside.mean()
+                    row[f"{prefix}robust_{cell}{name}"] = np.median(inside) / MEDIAN
     return row
