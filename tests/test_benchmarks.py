@@ -168,3 +168,23 @@ def test_same_compares_images_and_where_asked_tables_and_assessments(tmp_path):
         file[0].data[0, 0] += 1
     assert same(before, after).returncode == 1
     assert same(before, tmp_path / "nothing").returncode == 1
+
+
+def test_figures_of_strange_nights_survive_their_file_and_make_a_page(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS / "strange")
+    import pages
+
+    row = {"date": "2026-11-30", "commit": "1234567", "size": "384x384", "group": "M31_L", "seed": "1"}
+    told = {"qastat": "PASS", "claimed": "41.59", "claimed_error": "7.5", "true": "34.6", "true_error": "2.7"}
+    told |= {"off": "0.2", "pull": "0.98", "off_fine": "0.1", "pull_fine": "0.4"}
+    told |= {"chi2_b0_fine": "0.96", "robust_b0_fine": "0.17", "flux_faint": "nan"}
+    rows = [row | {"case": "none"} | told, row | {"case": "banding", "qastat": "no product"}]
+    rows.append(rows[0] | {"seed": "2", "off": "0.1", "pull": "0.5", "qastat": "FAIL", "failed": "G9 G11"})
+    pages.write(tmp_path / "results.csv", rows)
+    text, reached = pages.page(pages.numbers(pages.read(tmp_path / "results.csv")), ["none", "banding"])
+    assert reached.startswith("claims within 10 % or two errors in 2 of 2 groups, off by +15 ± 5 %")
+    page = "\n".join(text)
+    assert "| none | M31_L | 384x384 | 2 | +15 ± 5 % | +0.7 ± 0.2 |" in page
+    assert "41.6 ± 7.5 | 34.6 ± 2.7 | +20 %" in page and "0.96 (0.17)" in page
+    assert "no product" in page and "G9 G11" in page
+    assert "nan" not in page

@@ -18,6 +18,64 @@ from n2n.sky.photometry import aperture_flux, find_stars, robust_mean
 from n2n.sky.warp import warp
 
 
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """A simulated group with its truth; arrays of shape (h, w), the sky subtracted.
+
+    Attributes
+    ----------
+    truth : ndarray
+        From `fitted_truth`, e-.
+    stack : ndarray
+        Of stack.fits.
+    weight : ndarray
+        Inverse variance of the stack.
+    usable : ndarray of bool
+        Pixels that count.
+    sigma : ndarray
+        Noise of the sky in the stack.
+    zones : ndarray of int
+        From `divide`, told by the truth.
+    """
+
+    truth: np.ndarray
+    stack: np.ndarray
+    weight: np.ndarray
+    usable: np.ndarray
+    sigma: np.ndarray
+    zones: np.ndarray
+
+    def stars(self, radius: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Isolated stars: places (n, 2) in px, true flux in e-, and its S/N in the stack, within `radius` px."""
+        points = find_stars(self.truth, self.sigma, ~self.usable)
+        flux = aperture_flux(self.truth, points, radius)
+        noise = np.sqrt(np.abs(aperture_flux(1 / np.where(self.usable, self.weight, 1), points, radius)))
+        area = np.sqrt(np.median(self.sigma[self.usable]) ** 2 * np.pi * radius**2)
+        return points, flux, flux / np.maximum(noise, area)
+
+
+def known_truth(group: Group, truth_folder: Path, stack) -> Known:
+    """The truth of a group on the grid and the scale of its stack.
+
+    Parameters
+    ----------
+    group : Group
+        The exposures and what is known of them.
+    truth_folder : Path
+        Where `n2n simulate` put the truth of the night.
+    stack : ndarray, shape (h, w)
+        Of stack.fits, the sky subtracted.
+    """
+    depth = group.depth()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        weight = depth / group.variance
+    near = ndimage.binary_dilation(group.saturated, iterations=NEAR_SATURATED)
+    usable = np.isfinite(stack) & ~near & (depth > 0)
+    truth = fitted_truth(group, truth_folder, stack, weight, usable)
+    sigma = np.sqrt(group.facts.sky_variance / np.maximum(depth, 1e-6))
+    return Known(truth, stack, weight, usable, sigma, divide(truth, sigma, usable))
+
+
 def compare(group: Group, truth_folder: Path, product, stack, variance) -> dict:
     """Figures for one group: true gain, gain by zone, flux of stars above S/N 50.
 
@@ -40,21 +98,12 @@ def compare(group: Group, truth_folder: Path, product, stack, variance) -> dict:
     """
     sky = np.float32(group.facts.sky)
     stack, product = stack - sky, product - sky
-    depth = group.depth()
-    with np.errstate(invalid="ignore", divide="ignore"):
-        weight = depth / group.variance
-    near = ndimage.binary_dilation(group.saturated, iterations=NEAR_SATURATED)
-    usable = np.isfinite(stack) & np.isfinite(product) & ~near & (depth > 0)
-    truth = fitted_truth(group, truth_folder, stack, weight, usable)
-    sigma = np.sqrt(group.facts.sky_variance / np.maximum(depth, 1e-6))
-    zones = divide(truth, sigma, usable)
+    known = known_truth(group, truth_folder, np.where(np.isfinite(product), stack, np.nan))
+    truth, weight, usable, zones = known.truth, known.weight, known.usable, known.zones
     gain = true_gain(product, stack, truth, weight, usable)
     radius = max(1.5 * group.facts.fwhm_px, 3.0)
-    points = find_stars(truth, sigma, ~usable)
-    flux = aperture_flux(truth, points, radius)
-    noise = np.sqrt(np.abs(aperture_flux(1 / np.where(usable, weight, 1), points, radius)))
-    area = np.sqrt(np.median(sigma[usable]) ** 2 * np.pi * radius**2)
-    bright = flux / np.maximum(noise, area) > 50
+    points, flux, strength = known.stars(radius)
+    bright = strength > 50
     ratio = aperture_flux(np.nan_to_num(product) - truth, points[bright], radius, ring="mean") / flux[bright]
     bias, error, stars = robust_mean(ratio)
     errors = registration_errors(group, truth_folder)

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from n2n.simulate.readout import FULL_WELL, PLAIN, Oddities, bled
+
 SATURATION_ADU = 65535
 OFFSET_ADU = 500.0
 DARK_CURRENT = 0.01
@@ -227,6 +229,7 @@ def expose(
     gain: Gain,
     rng: np.random.Generator,
     hits: tuple[NDArray, NDArray] | None = None,
+    odd: Oddities = PLAIN,
 ) -> NDArray[np.uint16]:
     """Take one exposure.
 
@@ -246,16 +249,22 @@ def expose(
         Source of all randomness.
     hits : (places, charge), optional
         Charge in e- that is no light: `cosmic_rays`, telegraph pixels at their upper level.
+    odd : Oddities
+        What is strange about the sensor.
 
     Returns
     -------
     uint16 array, shape (height, width), ADU.
     """
-    expected = light * flat + detector.dark_rate(gain) * exptime
+    expected = light * flat + (detector.dark_rate(gain) + odd.dark) * exptime + odd.glow
     electrons = rng.poisson(expected).astype(np.float64)
     if hits is not None:
         places, charge = hits
         np.add.at(electrons, (places[:, 1], places[:, 0]), charge)
-    electrons += gain.read_noise * rng.standard_normal(detector.shape)
-    adu = electrons / gain.e_per_adu + OFFSET_ADU + detector.columns
+    if odd.bleeding:
+        electrons = bled(electrons, FULL_WELL * gain.saturation)
+    if odd.bend:
+        electrons *= 1 - odd.bend * (np.minimum(electrons, gain.saturation) / gain.saturation) ** 2
+    electrons += gain.read_noise * odd.noise * rng.standard_normal(detector.shape)
+    adu = electrons / gain.e_per_adu + OFFSET_ADU + detector.columns + odd.offset
     return np.clip(np.rint(adu), 0, SATURATION_ADU).astype(np.uint16)

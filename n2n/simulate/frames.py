@@ -6,11 +6,10 @@ import functools
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
 from numpy.typing import NDArray
 
 from n2n.formats.atomic import atomic_path
-from n2n.simulate import recipe
+from n2n.simulate import recipe, strange_sensor, strange_sky
 from n2n.simulate.camera import (
     DARK_CURRENT,
     Detector,
@@ -21,7 +20,7 @@ from n2n.simulate.camera import (
     telegraph_pixels,
 )
 from n2n.simulate.dialects import DIALECTS, Facts, header
-from n2n.simulate.optics import render
+from n2n.simulate.rawfile import write_raw
 from n2n.simulate.recipe import CADENCE_S, Preset, Target, generator
 from n2n.simulate.scene import Scene
 from n2n.simulate.trails import KINDS, Trail, draw_trail, trail_light
@@ -50,6 +49,8 @@ class Sky:
     dialect : str
     telegraph : float
         Telegraph pixels per million pixels.
+    faults : tuple of str
+        Names of `n2n.simulate.strange.FAULTS`.
     """
 
     seed: int
@@ -58,6 +59,7 @@ class Sky:
     night: str
     dialect: str
     telegraph: float = 0.0
+    faults: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,8 +208,10 @@ def plan_jobs(plan: Preset, frames: int | None, start_index: int, only_lights: b
 
 def light_of_sky(job: Job, sky: Sky) -> tuple[NDArray[np.float32], dict]:
     """Noiseless light frame and its entry in the truth (neither holds trails or charge that is no light)."""
-    now = recipe.conditions(job.target, sky.seed, sky.night, job.number, job.mishap)
-    noiseless = render(scene_of(job.target, sky.shape, sky.scene_seed), sky.shape, now)
+    night = job.target, sky.seed, sky.night
+    now = strange_sky.weather(recipe.conditions(*night, job.number, job.mishap), *night, job.number, sky.faults)
+    scene = scene_of(job.target, sky.shape, sky.scene_seed)
+    noiseless = strange_sky.seen(scene, sky.shape, now, strange_sky.direction(*night, job.start_s), sky.faults)
     entry = {
         "file": f"{job.stem}.{DIALECTS[sky.dialect].extension}",
         "group": job.target.group,
@@ -246,6 +250,7 @@ def make_frame(job: Job, sky: Sky, raw: Path, truth: Path) -> dict:
     elif job.kind == "flat":
         light = 0.5 * target.gain.saturation * rng.uniform(0.97, 1.03)
         flat = flat_of(target.filter, shape, sky.scene_seed)
+        flat = strange_sensor.seen_by_flats(flat, detector, sky.scene_seed, target.filter, sky.faults)
     if job.exptime >= 1 and job.kind != "flat":
         # A small frame would hardly ever be hit; tests need at least a few.
         rate = max(3.0, COSMIC_RAYS_PER_MPX * shape[0] * shape[1] / 983_040 * job.exptime / 60)
@@ -255,7 +260,11 @@ def make_frame(job: Job, sky: Sky, raw: Path, truth: Path) -> dict:
         high = _telegraph_charge(job, sky)
         entry["telegraph"] = np.column_stack([*high[0].T, high[1]]).tolist()
         hits = high if hits is None else tuple(map(np.concatenate, zip(hits, high, strict=True)))
-    pixels = expose(light, flat, job.exptime, detector, target.gain, rng, hits)
+    name = sky.scene_seed, sky.seed, sky.night, job.stem
+    if jumped := strange_sensor.jumped(name, detector, target.gain, sky.faults):
+        hits = jumped if hits is None else tuple(map(np.concatenate, zip(hits, jumped, strict=True)))
+    odd = strange_sensor.oddities(name, detector, target.gain, job.exptime, job.start_s, sky.faults)
+    pixels = expose(light, flat, job.exptime, detector, target.gain, rng, hits, odd)
     share = TRUNCATED_SHARE if job.mishap == "truncated" else 1.0
     facts = _facts(job, sky, rng)
     write_raw(raw / relative_path(job, sky.dialect), pixels, header(facts, sky.dialect, shape), share)
@@ -276,29 +285,6 @@ def _telegraph_charge(job: Job, sky: Sky) -> tuple[NDArray[np.int64], NDArray[np
     places, jump = telegraph_of(sky.shape, sky.scene_seed, sky.telegraph)
     high = generator(sky.seed, sky.night, job.stem, "telegraph").random(len(places)) < 0.5
     return places[high], np.round(jump[high] * job.target.gain.read_noise, 3)
-
-
-def write_raw(path: Path, pixels: NDArray[np.uint16], cards: fits.Header, share: float = 1.0) -> None:
-    """Write an unsigned 16-bit frame byte by byte as cameras do; only the first `share` of its bytes.
-
-    astropy would rewrite values in its own style and insert BSCALE.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    pixels : uint16 ndarray, shape (h, w)
-        ADU.
-    cards : Header
-        All of the header.
-    share : float
-        Of the bytes that are written, from 0 to 1.
-    """
-    shifted = (pixels.astype(np.int32) - 32768).astype(">i2")
-    content = cards.tostring().encode("ascii") + shifted.tobytes()
-    content += bytes(-len(content) % 2880)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content[: int(share * len(content))])
 
 
 def _facts(job: Job, sky: Sky, rng: np.random.Generator) -> Facts:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from n2n.errors import UserError
 from n2n.formats.atomic import write_text
-from n2n.simulate import recipe
+from n2n.simulate import recipe, strange
 from n2n.simulate.camera import DARK_CURRENT, OFFSET_ADU
 from n2n.simulate.dialects import DIALECTS
 from n2n.simulate.frames import Job, Sky, detector_of, make_frame, plan_jobs, relative_path, scene_of, telegraph_of
@@ -35,6 +35,7 @@ def simulate_night(
     scene_seed: int | None = None,
     start_index: int = 1,
     only_lights: bool = False,
+    faults: str | Iterable[str] | None = None,
     processes: int = 2,
     report: Callable[[str], None] = print,
 ) -> Path:
@@ -66,6 +67,9 @@ def simulate_night(
         Number of the first light.
     only_lights : bool
         Leave out the calibration frames and the truncated light.
+    faults : str or iterable of str, optional
+        What is strange about the night: names of `n2n.simulate.strange.FAULTS`, ``all`` or ``none``; by default all
+        for the preset ``strange``, which alone has any.
     processes : int
         1 works in this process.
     report : callable
@@ -76,7 +80,8 @@ def simulate_night(
     Path
         The night's folder.
     """
-    plan = recipe.preset_named(preset)
+    names = strange.faults_named(faults, preset)
+    plan = strange.numbered(recipe.preset_named(preset), names)
     if dialect not in DIALECTS:
         raise UserError(f"no dialect {dialect!r}; choose one of {', '.join(DIALECTS)}")
     width, height = size or plan.size
@@ -84,7 +89,8 @@ def simulate_night(
         raise UserError(f"size {width}x{height} is too small; use at least 64x64")
     raw = Path(out) / night
     truth = Path(out).parent / "truth" / night if truth is None else Path(truth)
-    sky = Sky(seed, seed if scene_seed is None else scene_seed, (height, width), night, dialect, plan.telegraph)
+    scene_seed = seed if scene_seed is None else scene_seed
+    sky = Sky(seed, scene_seed, (height, width), night, dialect, plan.telegraph, names)
     jobs = plan_jobs(plan, frames, start_index, only_lights)
     account = {
         "night": {
@@ -96,7 +102,9 @@ def simulate_night(
             "only_lights": only_lights,
         },
     }
-    del account["night"]["shape"], account["night"]["telegraph"]
+    del account["night"]["shape"], account["night"]["telegraph"], account["night"]["faults"]
+    if names:
+        account["night"]["faults"] = list(names)
     if _is_there(raw, truth, jobs, account["night"]):
         report(f"simulate: {raw} is there already, nothing to do")
         return raw
@@ -136,7 +144,8 @@ def simulate_late_frame(raw_night_dir: str | Path, truth_dir: str | Path, group:
     targets = {target.group: target for target in plan.targets}
     if group not in targets:
         raise UserError(f"no group {group!r} in {truth_dir}; there are {', '.join(targets)}")
-    sky = Sky(how["seed"], how["scene_seed"], tuple(how["size"][::-1]), how["night"], how["dialect"], plan.telegraph)
+    own = how["seed"], how["scene_seed"], tuple(how["size"][::-1]), how["night"], how["dialect"]
+    sky = Sky(*own, plan.telegraph, tuple(how.get("faults", ())))
     last = max(entry["number"] for entry in account["lights"] if entry["group"] == group)
     start_s = 3600 * 11 + CADENCE_S * (index - last)
     job = Job("light", targets[group], index, start_s)
@@ -240,7 +249,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=PRESETS,
         help="demo: two targets, 1536x1440 px, about a gigabyte with its truth; "
         "tiny: one target, 256x240; pair: two targets, 256x240; artefacts: two targets, 768x720, with every artefact "
-        "that has to be masked; stack: 16 Mpx (default: demo)",
+        "that has to be masked; strange: two targets, 1024x960 px, imperfect as real nights are (see --faults); "
+        "stack: 16 Mpx (default: demo)",
     )
     parser.add_argument(
         "--seed",
@@ -274,6 +284,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="make no new night: add N more lights to each target of a night made before",
     )
+    parser.add_argument(
+        "--faults",
+        metavar="NAME,...",
+        help="what is strange about a night of the preset strange: all (as without this option), none, or some of "
+        + "; ".join(f"{name}: {text}" for name, text in strange.FAULTS.items()).replace("%", "%%"),
+    )
     parser.add_argument("--processes", type=int, default=2, help="frames made at once (default: 2)")
 
 
@@ -298,6 +314,7 @@ def run(args: argparse.Namespace) -> None:
         truth=args.truth,
         scene_seed=args.scene_seed,
         only_lights=args.only_lights,
+        faults=args.faults,
         processes=args.processes,
     )
 

@@ -170,6 +170,23 @@ def render_diffuse(diffuse: NDArray[np.float32], shape: tuple[int, int], conditi
     return ndimage.affine_transform(blurred, back, offset, output_shape=shape, order=3, mode="nearest")
 
 
+def light_of(scene: Scene, shape: tuple[int, int], conditions: Conditions) -> NDArray[np.float64]:
+    """Stars and diffuse light of a scene on the sensor through clear air, without the sky; e-/px.
+
+    Parameters
+    ----------
+    scene : Scene
+        Stars and diffuse light.
+    shape : (int, int)
+        Height and width of the detector, px.
+    conditions : Conditions
+        Weather and pointing.
+    """
+    light = render_diffuse(scene.diffuse, shape, conditions)
+    light += render_stars(scene.x, scene.y, scene.flux, shape, conditions)
+    return light
+
+
 def render(scene: Scene, shape: tuple[int, int], conditions: Conditions) -> NDArray[np.float32]:
     """Noiseless expectation of one exposure, in e-/px, sky included, before the flat field.
 
@@ -186,6 +203,5 @@ def render(scene: Scene, shape: tuple[int, int], conditions: Conditions) -> NDAr
     -------
     float32 array, shape `shape`.
     """
-    light = render_diffuse(scene.diffuse, shape, conditions)
-    light += render_stars(scene.x, scene.y, scene.flux, shape, conditions)
+    light = light_of(scene, shape, conditions)
     return (conditions.transparency * light + conditions.sky).astype(np.float32)

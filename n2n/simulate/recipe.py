@@ -150,6 +150,8 @@ PRESETS = {
         ("trail", "faint_trail", "cloudy", "aircraft", "elongated", "faint_trail"),
         telegraph=60.0,
     ),
+    # What benchmarks/strange measures. Nothing flies through: faults and artefacts are measured apart.
+    "strange": Preset((1024, 960), (LUM, HA_CROWDED), (24, 24), 24, 24, 24, ()),
     "pair": Preset((256, 240), (HA_CROWDED, LUM), (14, 14), 4, 4, 4, ("cloudy", "trail")),
 }
 

@@ -22,7 +22,8 @@ def load_truth(truth_dir: str | Path) -> dict:
     dict with
 
     ``night``
-        How the night was made: name, seed, scene_seed, size (width, height), dialect, preset.
+        How the night was made: name, seed, scene_seed, size (width, height), dialect, preset, and where there are any
+        the ``faults`` (`n2n.simulate.strange.FAULTS`).
     ``lights``
         One dict per light: ``file, group, number``, the state of mount and sky (``dx, dy`` px, ``rotation``
         and ``track_angle`` in degrees, ``transparency``, ``fwhm`` px, ``sky`` e-/px, ``track_px``), the
@@ -32,7 +33,7 @@ def load_truth(truth_dir: str | Path) -> dict:
     ``calibration``
         One dict per dark: ``file, kind, cosmic_rays``; for the other frames file and kind.
     ``groups``
-        By name: ``target, filter, exptime`` s, ``sky`` e-/px, ``gain_setting, e_per_adu, read_noise`` e-,
+        By name: ``target, filter, exptime`` s, ``sky`` e-/px, ``gain_setting, e_per_adu, read_noise`` e- (typical),
         ``saturation`` e-, ``stars``: rows of x, y (reference coordinates, px) and flux (e- per exposure at
         transparency 1), ``hot_pixels``: rows of column, row, excess e- per exposure, ``telegraph_pixels``: rows
         of column, row, jump e-.
@@ -47,6 +48,10 @@ def load_truth(truth_dir: str | Path) -> dict:
 
 def noiseless(truth_dir: str | Path, light_file_name: str) -> NDArray[np.float32]:
     """Expected e-/px of one light with its sky, before flat field, dark signal and noise.
+
+    It is what a perfect calibration of this exposure gives: the sky as the telescope saw it, in the seeing, focus and
+    place of that moment, with gradients and halos. What the camera adds, bends or spills is not in it, nor is what
+    masters do not know.
 
     Parameters
     ----------

@@ -1,0 +1,189 @@
+"""What a group of a simulated night says of itself, and what is true: a row of figures.
+
+Flats of another colour, glow and gradients leave errors in the stack that are smooth and large. The denoised image
+takes them over, no held-out exposure can see them, and beside them all other errors vanish. So every figure is there
+twice: against the truth, and against the truth plus what is smooth in the stack's error (``fine``).
+"""
+
+import dataclasses
+from pathlib import Path
+
+import h5py
+import numpy as np
+from scipy import ndimage
+
+from n2n.fidelity.proof import is_measured
+from n2n.fidelity.risk import true_gain
+from n2n.fidelity.truth import Known, known_truth
+from n2n.fidelity.zones import BRIGHTNESSES, ZONES, brightness_class
+from n2n.formats.products import read_product
+from n2n.formats.tables import read_json
+from n2n.group.group import Group
+from n2n.sky.photometry import aperture_flux, moment_width, robust_mean
+
+FEWEST = 2000  # pixels of a cell that tell a chi2
+SMOOTH = 32.0  # px, sigma: what is smoother the denoised image takes from the stack as it is
+STRUCTURE = 3.0  # sigma of the stack from which light is structure
+DISTANCES = (0.5, 3.5, 8.5)  # px from structure; edges of the classes: on it, beside it, near it, away
+CLASSES = [f"b{index}" for index in range(len(BRIGHTNESSES) + 1)]
+PLACES = [f"d{index}" for index in range(len(DISTANCES) + 1)]
+MEDIAN = 0.4549  # of chi2 with one degree of freedom
+
+
+def of_group(folder: Path, truth_folder: Path) -> dict:
+    """Figures of one group; those that there are none of are missing.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the group, with pairs.h5, candidate.h5, stack.fits and assessment.json.
+    truth_folder : Path
+        Where `n2n simulate` put the truth of the night.
+    """
+    if not (folder / "assessment.json").exists():
+        return {"group": folder.name, "qastat": "no product"}
+    group, facts = Group(folder / "pairs.h5"), read_json(folder / "assessment.json", unsealed=True)
+    row = {"group": group.name, "qastat": facts["qastat"]}
+    row |= {"failed": " ".join(gate["name"] for gate in facts["gates"] if gate["verdict"] == "FAIL")}
+    row |= {"used": facts["exposures"]["used"]}
+    with h5py.File(folder / "candidate.h5") as file:
+        if "full" not in file:
+            return row
+        product = file["full"][:]
+    _, content = read_product(folder / "stack.fits", "VAR")
+    plain, fine = on_one_scale(known_truth(group, truth_folder, content["IMAGE"] - np.float32(group.facts.sky)))
+    told = is_measured(facts.get("exposure_gain", {}))
+    for name, known in (("", plain), ("_fine", fine)):
+        if told:
+            row |= claims(facts["exposure_gain"], product, known, name)
+            row |= variances(product, content["VAR"], error_over_stack(facts), known, name)
+        row |= sky_of(product, known, name)
+    return row | stars_of(product, fine, max(1.5 * group.facts.fwhm_px, 3.0))
+
+
+def on_one_scale(known: Known) -> tuple[Known, Known]:
+    """The truth on the scale of the stack's stars, plain and with the smooth part of the stack's error.
+
+    `known_truth` finds the scale from all light, in which a gradient is light, too.
+    """
+    truth, stack = (image - smooth(image, known) for image in (known.truth, np.nan_to_num(known.stack)))
+    weight = np.where(known.usable, known.weight, 0)
+    truth = known.truth * np.sum(weight * truth * stack) / np.sum(weight * truth**2)
+    truth = truth + np.sum((weight * (known.stack - truth))[known.usable]) / np.sum(weight)
+    plain = dataclasses.replace(known, truth=truth)
+    return plain, dataclasses.replace(known, truth=truth + smooth(np.nan_to_num(known.stack) - truth, known))
+
+
+def smooth(image, known: Known) -> np.ndarray:
+    """What of an image is wider than `SMOOTH`, beside stars; shape (h, w)."""
+    share = (known.usable & (known.zones != ZONES.index("stars"))).astype(np.float32)
+    around = np.maximum(ndimage.gaussian_filter(share, SMOOTH), 1e-3)
+    return ndimage.gaussian_filter(np.where(share > 0, image, 0).astype(np.float32), SMOOTH) / around
+
+
+def error_over_stack(facts: dict) -> np.ndarray:
+    """VAR of the denoised image over that of the stack by brightness, of refused images, too; shape (classes,)."""
+    if told := facts.get("error_by_brightness"):
+        return np.multiply(told["error_over_stack"], told["scatter_over_variance"])
+    deeper = facts["exposure_gain"]["value"] / facts["exposure_gain_measured"]["value"]
+    gains = [one["value"] for one in facts["gain_by_brightness"]["classes"]]
+    return np.clip([1.0 if gain is None else 1 / (gain * deeper) for gain in gains], 0.01, 2)
+
+
+def claims(claim: dict, product, known: Known, name: str) -> dict:
+    """The claim against the truth.
+
+    Parameters
+    ----------
+    claim : dict
+        ``exposure_gain`` of assessment.json.
+    product : ndarray, shape (h, w)
+        The denoised image, sky subtracted.
+    known : Known
+        The truth.
+    name : str
+        What the figures' names end in.
+    """
+    gain = true_gain(product, known.stack, known.truth, known.weight, known.usable)
+    spread = np.hypot(claim["standard_error"] / claim["value"] ** 2, gain.error / gain.value**2)
+    return {
+        "claimed": claim["value"],
+        "claimed_error": claim["standard_error"],
+        f"true{name}": gain.value,
+        f"true{name}_error": gain.error,
+        f"off{name}": claim["value"] / gain.value - 1,
+        # Positive where too much is claimed.
+        f"pull{name}": (1 / gain.value - 1 / claim["value"]) / spread,
+    }
+
+
+def sky_of(product, known: Known, name: str) -> dict:
+    """Level of the empty sky above the truth in sigma of the stack, in denoised image and stack.
+
+    Parameters
+    ----------
+    product : ndarray, shape (h, w)
+        The denoised image, sky subtracted.
+    known : Known
+        The truth, whose constant was fitted to the stack.
+    name : str
+        What the figures' names end in.
+    """
+    empty = known.zones == ZONES.index("background")
+    images = {f"sky{name}": product, f"sky_stack{name}": known.stack}
+    return {key: float(np.mean(((image - known.truth) / known.sigma)[empty])) for key, image in images.items()}
+
+
+def stars_of(product, known: Known, radius: float) -> dict:
+    """Change of flux (mmag) and of width (percent) of isolated stars against the truth, by S/N in the stack.
+
+    Parameters
+    ----------
+    product : ndarray, shape (h, w)
+        The denoised image, sky subtracted.
+    known : Known
+        The truth.
+    radius : float
+        Of the aperture, px.
+    """
+    points, flux, strength = known.stars(radius)
+    difference, row = np.nan_to_num(product - known.truth), {}
+    for name, chosen in (("faint", (strength > 20) & (strength <= 50)), ("bright", strength > 50)):
+        change = aperture_flux(difference, points[chosen], radius, ring="mean") / flux[chosen]
+        bias, error, count = robust_mean(1085.7 * change)
+        widths = [moment_width(np.nan_to_num(image), points[chosen], radius) for image in (product, known.truth)]
+        wider, wider_error, _ = robust_mean(100 * (widths[0] / widths[1] - 1))
+        row |= {f"flux_{name}": bias, f"flux_{name}_error": error, f"stars_{name}": count}
+        row |= {f"width_{name}": wider, f"width_{name}_error": wider_error}
+    return row
+
+
+def variances(product, stack_variance, share, known: Known, name: str) -> dict:
+    """Squared error over VAR, mean and of the typical pixel, by brightness and by distance to structure.
+
+    Parameters
+    ----------
+    product : ndarray, shape (h, w)
+        The denoised image, sky subtracted.
+    stack_variance : ndarray, shape (h, w)
+        VAR of stack.fits.
+    share : ndarray, shape (classes,)
+        `error_over_stack`.
+    known : Known
+        The truth.
+    name : str
+        What the figures' names end in.
+    """
+    classes = brightness_class(product, known.sigma)
+    distance = ndimage.distance_transform_edt(known.truth < STRUCTURE * known.sigma)
+    places = np.digitize(distance, DISTANCES)
+    error, stack_error = (product - known.truth) ** 2, (known.stack - known.truth) ** 2
+    row = {}
+    for prefix, chi2 in (("", error / (stack_variance * share[classes])), ("stack_", stack_error / stack_variance)):
+        for names, cells in ((CLASSES, classes), (PLACES, places)):
+            for index, cell in enumerate(names):
+                inside = chi2[known.usable & (cells == index) & np.isfinite(chi2)]
+                if inside.size >= FEWEST:
+                    row[f"{prefix}chi2_{cell}{name}"] = inside.mean()
+                    row[f"{prefix}robust_{cell}{name}"] = np.median(inside) / MEDIAN
+    return row
