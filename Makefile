@@ -42,7 +42,7 @@ demo: setup  ## simulate a night, denoise it, compare the result with the truth
 # Two tests at a time, each with one thread: their images are small, and snakemake starts several jobs at a time.
 test: lint  ## lint, then all tests; PYTEST_ARGS="-k stack" chooses
 	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} OPENBLAS_NUM_THREADS=$${OPENBLAS_NUM_THREADS:-1} MPLBACKEND=agg \
-	python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder \
+	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
 	    --durations=15 --durations-min=1 $(PYTEST_ARGS)
 
 lint: setup  ## check style, layers and the workflow

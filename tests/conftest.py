@@ -26,16 +26,11 @@ def real_data() -> Path:
 LONGEST = ("workflow", "real", "notebooks", "stages", "study", "nets")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """With several workers (pytest-xdist) a file stays with one, and so do all files that use one finished night."""
+    """What takes longest begins first; with several workers a file stays with one (`--dist loadfile`)."""
 
     def place(item):
-        room, *rest = Path(item.path).relative_to(Path(__file__).parent).parts
-        return room, rest[0] if rest else ""
+        room = Path(item.path).relative_to(Path(__file__).parent).parts[0]
+        return LONGEST.index(room) if room in LONGEST else len(LONGEST)
 
-    items.sort(key=lambda item: LONGEST.index(place(item)[0]) if place(item)[0] in LONGEST else len(LONGEST))
-    for item in items:
-        room, name = place(item)
-        shared = room == "workflow" and name not in ("test_colours.py", "test_study.py")
-        item.add_marker(pytest.mark.xdist_group(room if shared else f"{room}/{name}"))
+    items.sort(key=place)
