@@ -128,7 +128,7 @@ def parts_of_a_night(seed):
 
 
 def light_of(parts):
-    """Mean of all exposures, smoothed: `_assess_ground.light_of_all`."""
+    """Mean of all exposures, smoothed: `n2n.fidelity.ground.light_of_all`."""
     total, depth = (sum(of) for of in zip(*((np.nan_to_num(mean) * d, d) for mean, d, _ in parts), strict=True))
     return ndimage.gaussian_filter(total / np.maximum(depth, 1e-6), 1.4)
 

@@ -129,7 +129,7 @@ def test_saturated_and_uncovered_pixels_are_never_in_the_loss(small, crops):
 
 
 def test_what_lies_under_a_mask_does_not_matter(small):
-    """Only `valid` decides, as long as unusable values are 0 (which Pairs.load sees to)."""
+    """Only `valid` decides, as long as unusable values are 0 (which `Group.load` sees to)."""
     tops, lefts = torch.tensor([3]), torch.tensor([4])
     subset = torch.tensor([[True, False, True, False, False]])
     before = cut(small.exposures, tops, lefts, 32, subset)

@@ -1,4 +1,4 @@
-"""What runs again after what: the table of the project's reference, row by row."""
+"""What runs again after what: each change of files or settings, and the jobs it may set off."""
 
 import os
 import shutil
