@@ -26,9 +26,9 @@ from .conftest import new_workspace
 FILE = Path(__file__).with_name("kept.json")
 GRID = 4  # blocks a side
 PIXELS = 16  # single pixels of an image, spread over it
-# Share of the scatter of an image, or of a number, by which another machine may differ. A network that was trained
-# there has gone another way in its last digits, and all that rests on it.
-NEAR, TRAINED = 1e-3, 0.1
+# Share of a number by which another machine may differ. With numpy, OpenCV and torch kept from AVX2 and AVX-512 numbers
+# differed by 1e-6, of injected objects by 2e-3 where one of them was found or not; an ARM processor may differ by more.
+NEAR, TRAINED = 1e-4, 0.03
 RESTS_ON_TRAINING = ("train", "denoise", "inject", "assess")
 
 
