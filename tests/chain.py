@@ -13,6 +13,7 @@ from n2n.cli import main
 from n2n.config import check_config
 from n2n.formats import sealed
 from n2n.formats.tables import read_json
+from n2n.group.calibrated import Calibration, Calibrations
 from n2n.group.group import Group
 from n2n.planning.files import write_plan
 from n2n.planning.intake import ingest_nights
@@ -145,6 +146,12 @@ def rewriting(path):
     with h5py.File(path, "r+") as file:
         yield file
     sealed.seal(path)
+
+
+def load_calibration(path: Path, results: Path) -> Calibration:
+    """Calibration of most exposures of a group: of the masters that `calibration.json` names."""
+    group = read_json(path)
+    return Calibrations(group, results).of(group)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,6 @@ import shlex
 import struct
 import zlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -198,6 +197,8 @@ def had_seal(data: bytes) -> bool:
 
 def _of_content(path: Path) -> str:
     """The seal that fits the bytes behind the first `BLOCK` ones."""
+    from concurrent.futures import ThreadPoolExecutor  # reading a table or a plan does without
+
     size = os.path.getsize(path)
     tops = range(BLOCK, size, PIECE)
     with open(path, "rb", buffering=0) as file:

@@ -13,7 +13,7 @@ from n2n.errors import BadFrame
 from n2n.formats import sealed
 from n2n.formats.pixels import read_planes
 from n2n.formats.rawframe import read_frame
-from n2n.formats.tables import number, read_json
+from n2n.formats.tables import number
 from n2n.formats.treatment import MASTER_KINDS, set_of
 from n2n.group.exposure import Exposure
 from n2n.log import logger
@@ -191,12 +191,6 @@ def zero_of(masters: Masters, dark: str | None, bias: str | None, scale: float =
     if scale == 1:
         return masters.image(dark)
     return masters.image(bias) + np.float32(scale) * (masters.image(dark) - masters.image(bias))
-
-
-def load_calibration(path: Path, results: Path) -> Calibration:
-    """Calibration of most exposures of a group: of the masters that `calibration.json` names."""
-    group = read_json(path)
-    return Calibrations(group, results).of(group)
 
 
 def _measured(header) -> Measured | None:

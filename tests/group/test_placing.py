@@ -3,11 +3,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from chain import load_calibration
 
 from n2n.config import check_config
 from n2n.errors import BadFrame
 from n2n.formats.tables import read_json
-from n2n.group.calibrated import load_calibration, load_exposure
+from n2n.group.calibrated import load_exposure
 from n2n.group.exposure import Exposure
 from n2n.group.placing import Reference, placed_on
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import yaml
 from astropy.io import fits
+from chain import load_calibration
 from frames import NIGHT, frames
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +11,6 @@ from n2n.config import check_overrides
 from n2n.formats.overrides import applying
 from n2n.formats.products import write_fits
 from n2n.formats.tables import write_json
-from n2n.group.calibrated import load_calibration
 from n2n.planning.library import MAX_DARK_SCALE, Library
 from n2n.planning.masters import MAX_TURN, chains, masters_of, split, turn_between, typical
 from n2n.planning.remedies import telling_settings

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
+from chain import load_calibration
 
 from n2n.formats.flags import DEFECT, NO_DATA, SATURATED
 from n2n.formats.tables import read_csv, read_json
-from n2n.group.calibrated import load_calibration, load_exposure
+from n2n.group.calibrated import load_exposure
 from n2n.group.exposure import Exposure
 
 
