@@ -70,7 +70,7 @@ def check(path: Path, *, edited: bool = False) -> list[Hdu]:
 
 
 def problems(path: Path, hdus: list[Hdu], *, edited: bool = False) -> list[str]:
-    """HDUs whose CHECKSUM or DATASUM is missing or wrong, byte by byte, and anything behind the last of them.
+    """HDUs that are missing or whose CHECKSUM or DATASUM is missing or wrong, and anything behind the last of them.
 
     Parameters
     ----------
@@ -98,6 +98,9 @@ def problems(path: Path, hdus: list[Hdu], *, edited: bool = False) -> list[str]:
             elif not edited and not is_zero(of_bytes(hdu.raw, total)):
                 found.append(f"the header of {name} was changed (CHECKSUM differs)")
         size = file.seek(0, 2)
+    extensions, told = len(hdus) - 1, hdus[0].cards.get("NEXTEND", "")
+    if told.isdigit() and int(told) > extensions:
+        found.append(f"{int(told) - extensions} of {told} extensions are missing")
     if size != end:
         found.append(f"{abs(size - end)} bytes too {'many' if size > end else 'few'}")
     return found

@@ -62,13 +62,15 @@ def set_cards(header: fits.Header, cards: dict) -> None:
 
 
 def write_fits(path: Path, hdus: list) -> None:
-    """Write HDUs atomically, with CHECKSUM and DATASUM in every one."""
+    """Write HDUs atomically, with CHECKSUM and DATASUM in every one, and the number of extensions in the first."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AstropyWarning)
         for hdu in hdus:
             # A string longer than a card; fitsverify wants the convention named.
             if any(len(card.image) > 80 and card.keyword not in ("HISTORY", "COMMENT") for card in hdu.header.cards):
                 hdu.header["LONGSTRN"] = ("OGIP 1.0", "long strings are continued in CONTINUE cards")
+        # A file that ends behind one of its HDUs is whole to every checksum.
+        hdus[0].header["NEXTEND"] = (len(hdus) - 1, "number of extensions")
         with atomic_path(path) as temporary:
             fits.HDUList(hdus).writeto(temporary, overwrite=True, checksum=True, output_verify="silentfix")
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from n2n.errors import UserError
 from n2n.formats import checksum, sealed
+from n2n.formats.hdus import BLOCK
 from n2n.formats.pixels import read_planes
 from n2n.formats.products import read_product, write_fits
 from n2n.formats.store import writing_registered
@@ -84,6 +85,15 @@ def test_one_changed_bit_is_found(whole, place, bit):
 def test_a_lost_end_is_found(whole, place):
     path, data, read = whole
     refused(path, data[: int(place * len(data))], read)
+
+
+@pytest.mark.parametrize("block", range(1, 6))
+def test_a_fits_file_that_ends_with_a_whole_block_is_found(tmp_path, block):
+    for name in ("stack.fits", "denoised.fits"):
+        product(tmp_path / name)
+        data = (tmp_path / name).read_bytes()
+        assert len(data) == 6 * BLOCK
+        refused(tmp_path / name, data[: block * BLOCK], KINDS[name][1])
 
 
 @pytest.mark.parametrize(
