@@ -27,6 +27,8 @@ STRUCTURE = 3.0  # sigma of the stack from which light is structure
 DISTANCES = (0.5, 3.5, 8.5)  # px from structure; edges of the classes: on it, beside it, near it, away
 CLASSES = [f"b{index}" for index in range(len(BRIGHTNESSES) + 1)]
 PLACES = [f"d{index}" for index in range(len(DISTANCES) + 1)]
+FINEST = 1.0  # px, sigma: a Gaussian star of FWHM 3 px has 38 % of its peak in what this takes out
+BRIGHT = {"faint": (10, 30), "bright": (30, np.inf)}  # sigma of the stack: where finest detail is looked at
 MEDIAN = 0.4549  # of chi2 with one degree of freedom
 
 
@@ -58,7 +60,7 @@ def of_group(folder: Path, truth_folder: Path) -> dict:
             row |= claims(facts["exposure_gain"], product, known, name)
             row |= variances(product, content["VAR"], error_over_stack(facts), known, name)
         row |= sky_of(product, known, name)
-    return row | stars_of(product, fine, max(1.5 * group.facts.fwhm_px, 3.0))
+    return row | detail_of(product, fine) | stars_of(product, fine, max(1.5 * group.facts.fwhm_px, 3.0))
 
 
 def on_one_scale(known: Known) -> tuple[Known, Known]:
@@ -132,6 +134,34 @@ def sky_of(product, known: Known, name: str) -> dict:
     empty = known.zones == ZONES.index("background")
     images = {f"sky{name}": product, f"sky_stack{name}": known.stack}
     return {key: float(np.mean(((image - known.truth) / known.sigma)[empty])) for key, image in images.items()}
+
+
+def detail_of(product, known: Known) -> dict:
+    """Share of the finest bright detail that is kept, in denoised image and stack, by the truth's brightness.
+
+    Parameters
+    ----------
+    product : ndarray, shape (h, w)
+        The denoised image, sky subtracted.
+    known : Known
+        The truth.
+    """
+    whole = ndimage.binary_erosion(known.usable, iterations=3)
+    bands = [finest(np.where(known.usable, image, known.truth)) for image in (known.truth, product, known.stack)]
+    row = {}
+    for name, (low, high) in BRIGHT.items():
+        chosen = whole & (known.truth > low * known.sigma) & (known.truth <= high * known.sigma)
+        if chosen.sum() >= FEWEST:
+            truth, *kept = (band[chosen] for band in bands)
+            weight = truth * known.weight[chosen]
+            for image, band in zip(("", "_stack"), kept, strict=True):
+                row[f"detail_{name}{image}"] = float(np.sum(weight * band) / np.sum(weight * truth))
+    return row
+
+
+def finest(image) -> np.ndarray:
+    """What of an image is finer than the narrowest stars; shape (h, w)."""
+    return image - ndimage.gaussian_filter(image, FINEST)
 
 
 def stars_of(product, known: Known, radius: float) -> dict:

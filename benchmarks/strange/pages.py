@@ -11,7 +11,7 @@ from figures import CLASSES, DISTANCES, PLACES
 from n2n.fidelity.zones import BRIGHTNESSES
 
 HEADS = ["case", "group", "size", "seed", "claimed", "true", "off", "pull", "true, fine", "off", "pull", "sky", "stack"]
-HEADS += ["flux 20-50", "above 50", "width 20-50", "above 50", "verdict", "failed", "s"]
+HEADS += ["flux 20-50", "above 50", "width 20-50", "above 50", "detail", "verdict", "failed", "s"]
 TEXT = ("date", "commit", "case", "size", "group", "qastat", "failed")
 
 
@@ -82,7 +82,8 @@ def page(rows: list[dict], order: list[str]) -> tuple[list[str], str]:
         "Fine: without what is smoother than some 100 px in the stack's error (flats of another colour, glow): the",
         "denoised image takes it over and no held-out exposure shows it. Sky: its level in denoised image and stack",
         "against the truth, in sigma of the stack. Stars: flux in mmag (positive is too bright) and width in percent",
-        "against the truth, on the scale of the stack's stars, by S/N in the stack. Failed: gates. s: seconds it ran.",
+        "against the truth, on the scale of the stack's stars, by S/N in the stack. Detail: what is kept of light",
+        "finer than 1 px, in percent, at 10-30 sigma and above. Failed: gates. s: seconds it ran.",
         "",
         *_bench.table(
             ["case", "group", "size", "nights", "off", "pull", "off, fine", "sky", "stars 20-50", "above 50"],
@@ -150,7 +151,9 @@ def line(row: dict) -> list[str]:
         gains += [f"{of(row, f'off{name}', '+.0f', 100)} %", of(row, f"pull{name}", "+.1f")]
     stars = [with_error(row, key, "+.1f") for key in ("flux_faint", "flux_bright", "width_faint", "width_bright")]
     sky = [of(row, key, "+.3f") for key in ("sky", "sky_stack")]
-    return [*named(row), *gains, *sky, *stars, row["qastat"], row.get("failed") or "none", of(row, "seconds", ".0f")]
+    end = [row["qastat"], row.get("failed") or "none", of(row, "seconds", ".0f")]
+    detail = ", ".join(of(row, f"detail_{name}", ".0f", 100) for name in ("faint", "bright"))
+    return [*named(row), *gains, *sky, *stars, detail, *end]
 
 
 def reached(rows: list[dict]) -> str:

@@ -69,7 +69,7 @@ def simulate_night(
         Leave out the calibration frames and the truncated light.
     faults : str or iterable of str, optional
         What is strange about the night: names of `n2n.simulate.strange.FAULTS`, ``all`` or ``none``; by default all
-        for the preset ``strange``, which alone has any.
+        for the preset ``strange`` and none for ``crowded``; the other presets have no faults.
     processes : int
         1 works in this process.
     report : callable
@@ -250,6 +250,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="demo: two targets, 1536x1440 px, about a gigabyte with its truth; "
         "tiny: one target, 256x240; pair: two targets, 256x240; artefacts: two targets, 768x720, with every artefact "
         "that has to be masked; strange: two targets, 1024x960 px, imperfect as real nights are (see --faults); "
+        "crowded: one target, 1024x960 px, a field full of blended stars, which takes --faults, too; "
         "stack: 16 Mpx (default: demo)",
     )
     parser.add_argument(
@@ -287,7 +288,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--faults",
         metavar="NAME,...",
-        help="what is strange about a night of the preset strange: all (as without this option), none, or some of "
+        help="what is strange about a night of the preset strange (without this option: all) or crowded (none): "
+        "all, none, or some of "
         + "; ".join(f"{name}: {text}" for name, text in strange.FAULTS.items()).replace("%", "%%"),
     )
     parser.add_argument("--processes", type=int, default=2, help="frames made at once (default: 2)")

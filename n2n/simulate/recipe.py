@@ -34,11 +34,13 @@ class Target:
     sky : float
         e-/px per exposure.
     diffuse : str
-        ``nebula`` or ``galaxies``.
+        ``nebula``, ``galaxies`` or ``none``.
     star_density : float
         Stars per 512 x 512 px.
     star_flux, bright_flux : (float, float)
         e- per exposure; the bright ones saturate.
+    star_slope : float
+        The number of stars above a flux falls as flux**-star_slope.
     bright : float
         Number of bright stars per million pixels.
     trail_peak : float
@@ -63,6 +65,7 @@ class Target:
     trail_peak: float
     flat_exptime: float
     exptime: float = 60.0
+    star_slope: float = 0.6
 
     @property
     def group(self) -> str:
@@ -99,6 +102,25 @@ LUM = Target(
     bright_flux=(8e5, 2e6),
     trail_peak=900.0,
     flat_exptime=1.5,
+)
+
+# A field of the Milky Way with a CCD of high read noise: in a stack of 24 exposures a star of S/N 5 has some 50 e-, and
+# there is one for every 90 px: what looks like sky between them is full of fainter ones.
+CROWDED = Target(
+    name="NGC7789",
+    filter="R",
+    ra=359.35,
+    dec=56.71,
+    gain=Gain(setting=30, e_per_adu=0.9, read_noise=8.0, hot_mean=15.0),
+    sky=40.0,
+    diffuse="none",
+    star_density=6000,
+    star_flux=(20.0, 1e5),
+    bright=4.0,
+    bright_flux=(8e5, 2e6),
+    trail_peak=600.0,
+    flat_exptime=2.5,
+    star_slope=0.8,
 )
 
 
@@ -152,6 +174,7 @@ PRESETS = {
     ),
     # What benchmarks/strange measures. Nothing flies through: faults and artefacts are measured apart.
     "strange": Preset((1024, 960), (LUM, HA_CROWDED), (24, 24), 24, 24, 24, ()),
+    "crowded": Preset((1024, 960), (CROWDED,), (24,), 10, 10, 10, ()),
     "pair": Preset((256, 240), (HA_CROWDED, LUM), (14, 14), 4, 4, 4, ("cloudy", "trail")),
 }
 
@@ -185,10 +208,13 @@ def make_scene(target: Target, shape: tuple[int, int], scene_seed: int) -> Scene
     canvas = canvas_shape(shape)
     if target.diffuse == "nebula":
         diffuse = nebula(canvas, rng)
-    else:
+    elif target.diffuse == "galaxies":
         diffuse = galaxies(canvas, rng, max(3, round(20 * canvas[0] * canvas[1] / 512**2)))
+    else:
+        diffuse = np.zeros(canvas, np.float32)
     bright = max(1, round(target.bright * shape[0] * shape[1] / 1e6))
-    return Scene(diffuse, *stars(shape, rng, target.star_density, target.star_flux, bright, target.bright_flux))
+    numbers = target.star_density, target.star_flux, bright, target.bright_flux, target.star_slope
+    return Scene(diffuse, *stars(shape, rng, *numbers))
 
 
 def plan_mishaps(number: int, mishaps: tuple[str, ...]) -> dict[int, str]:

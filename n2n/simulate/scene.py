@@ -182,6 +182,7 @@ def stars(
     flux_range: tuple[float, float],
     bright: int,
     bright_range: tuple[float, float],
+    slope: float = 0.6,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Star field over the canvas of a detector.
 
@@ -197,6 +198,8 @@ def stars(
         In e- per exposure.
     bright, bright_range : int, (float, float)
         Extra stars well inside the detector, meant to saturate, evenly spread in log flux.
+    slope : float
+        Of the power law, see `power_law`.
 
     Returns
     -------
@@ -206,7 +209,7 @@ def stars(
     number = round(density * height * width / 512**2)
     x = rng.uniform(0, width, number) - MARGIN - 0.5
     y = rng.uniform(0, height, number) - MARGIN - 0.5
-    flux = power_law(rng, number, flux_range)
+    flux = power_law(rng, number, flux_range, slope)
     x = np.append(x, rng.uniform(0.15, 0.85, bright) * shape[1])
     y = np.append(y, rng.uniform(0.15, 0.85, bright) * shape[0])
     flux = np.append(flux, np.exp(rng.uniform(*np.log(bright_range), bright)))

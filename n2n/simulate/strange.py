@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from n2n.errors import UserError
 from n2n.simulate.recipe import Preset
 
-PRESET = "strange"
+# Presets that know faults, and those a night has where none are named: a crowded field is hard enough by itself.
+PRESETS = {"strange": "all", "crowded": "none"}
 
 # Magnitudes are those of cameras and skies as they are; the reason stands beside each.
 FAULTS = {
@@ -56,8 +57,8 @@ def faults_named(text: str | Iterable[str] | None, preset: str) -> tuple[str, ..
     Parameters
     ----------
     text : str, iterable of str or None
-        Names, separated by commas when in one text; ``all`` and ``none`` are names, too. None is all of them for the
-        preset that is made for them, and none for the others.
+        Names, separated by commas when in one text; ``all`` and ``none`` are names, too. None is what `PRESETS` says:
+        all of them for the preset that is made for them, and none for the others.
     preset : str
         The night's preset.
 
@@ -67,11 +68,12 @@ def faults_named(text: str | Iterable[str] | None, preset: str) -> tuple[str, ..
         When a name is unknown, or the preset knows no faults.
     """
     if text is None:
-        return tuple(FAULTS) if preset == PRESET else ()
+        return tuple(FAULTS) if PRESETS.get(preset) == "all" else ()
     names = [name.strip() for name in text.split(",")] if isinstance(text, str) else list(text)
     names = [name for name in names if name]
-    if preset != PRESET:
-        raise UserError(f"only the preset {PRESET!r} has faults; add --preset {PRESET}, or leave --faults out")
+    if preset not in PRESETS:
+        known = " and ".join(PRESETS)
+        raise UserError(f"only the presets {known} have faults; add --preset strange, or leave --faults out")
     if wrong := [name for name in names if name not in FAULTS and name not in ("all", "none")]:
         raise UserError(f"no fault {wrong[0]!r}; choose from all, none, {', '.join(FAULTS)}")
     if "none" in names and len(names) > 1:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from chain import Chain
+from scipy.spatial import KDTree
 
 from n2n.errors import UserError
 from n2n.simulate import (
@@ -317,6 +318,7 @@ def test_a_slow_drift_takes_the_place_of_dithers():
 def test_names_of_faults():
     assert strange.faults_named(None, "strange") == strange.faults_named("all", "strange") == tuple(strange.FAULTS)
     assert strange.faults_named(None, "demo") == strange.faults_named("none", "strange") == ()
+    assert strange.faults_named(None, "crowded") == () and strange.faults_named("banding", "crowded") == ("banding",)
     assert strange.faults_named("banding, few-flats", "strange") == ("few-flats", "banding")
     for text, preset, words in (
         ("fog", "strange", "no fault 'fog'"),
@@ -325,6 +327,18 @@ def test_names_of_faults():
     ):
         with pytest.raises(UserError, match=words):
             strange.faults_named(text, preset)
+
+
+def test_a_crowded_field_has_stars_that_touch():
+    target = recipe.PRESETS["crowded"].targets[0]
+    scene = recipe.make_scene(target, SHAPE, 3)
+    # Noise of 24 exposures behind a filter of the stars' width, FWHM 3 px.
+    sure = scene.flux > 5 * np.sqrt((target.sky + target.gain.read_noise**2) / 24 * 4 * np.pi * (3.0 / 2.355) ** 2)
+    places = np.stack([scene.x, scene.y], axis=1)[sure]
+    nearest, _ = KDTree(places).query(places, 2)
+    inside = sure.sum() * 512**2 / np.prod(canvas_shape(SHAPE))
+    assert 2500 < inside < 4500 and np.mean(nearest[:, 1] < 6.0) > 0.6
+    assert not scene.diffuse.any()
 
 
 def test_the_same_seed_gives_the_same_night_in_any_process_and_late_frames_join_it(tmp_path):
