@@ -38,16 +38,33 @@ NIGHT = "2026-10-03"
 RESULTS = Path(__file__).with_name("results.csv")
 
 
-def measured(folder: Path, preset: str, case: str, seed: int, size: str) -> list[dict]:
-    """Rows of one night: simulated, run, and compared with its truth."""
+def measured(folder: Path, preset: str, case: str, seed: int, size: str, steps: int = 0) -> list[dict]:
+    """Rows of one night: simulated, run, and compared with its truth.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the night; made.
+    preset : str
+        ``strange`` or ``crowded``.
+    case : str
+        Its faults, with ``+`` between them.
+    seed : int
+        Of its random numbers.
+    size : str
+        Width and height of the frames in px, ``1024x960``.
+    steps : int
+        Of training; 0 for as many as n2n takes.
+    """
     truth = folder / "data/truth" / NIGHT
     width, height = map(int, size.split("x"))
     faults = case.replace("+", ",")
     simulate_night(folder / "data/raw", preset=preset, faults=faults, seed=seed, size=(width, height), night=NIGHT)
     stamp = {"date": _bench.today(), "commit": _bench.commit(), "case": case, "seed": seed, "size": size}
+    config = {"train": f"{{steps: {steps}}}"} if steps else None
     groups, began = [f"results/{NIGHT}/{name}" for name in groups_of(preset)], time.monotonic()
     try:
-        _bench.workflow(folder, *(f"{group}/assessment.json" for group in groups))
+        _bench.workflow(folder, *(f"{group}/assessment.json" for group in groups), config=config)
     except subprocess.CalledProcessError as error:
         # One night that cannot be worked on must not end a table of hours; it is a result, too.
         print(f"{case}, seed {seed}: {error}", file=sys.stderr)
@@ -79,6 +96,7 @@ def main() -> None:
     parser.add_argument("--faults", default=",".join(["none", *FAULTS, "all"]), help="nights to make (default: all)")
     parser.add_argument("--preset", default="strange", choices=PRESETS, help="crowded: a field full of stars")
     parser.add_argument("--size", default="1024x960", help="of the frames, px (default: 1024x960)")
+    parser.add_argument("--steps", type=int, default=0, help="of training (default: as many as n2n takes)")
     parser.add_argument("--work", type=Path, help="folder for the nights, which stay there (default: nothing stays)")
     parser.add_argument("--again", action="store_true", help="run nothing: compare the nights in --work once more")
     parser.add_argument("--page", type=Path, help="write page and figures to this folder, not beside this file")
@@ -103,7 +121,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as scratch:
                 folder = place(args.work or Path(scratch), args.preset, case, seed)
                 shutil.rmtree(folder, ignore_errors=True)
-                found = measured(folder, args.preset, case, seed, args.size)
+                found = measured(folder, args.preset, case, seed, args.size, args.steps)
             rows = [row for row in rows if row not in before]
             rows += [{key: str(value) for key, value in row.items()} for row in found]
             pages.write(results, rows)
