@@ -94,6 +94,16 @@ class Calibrations:
         """What a person should know about the choice of the gain."""
         return (self.note,) if self.note else ()
 
+    @property
+    def noise(self) -> dict[str, float]:
+        """Noise of the masters of most exposures: ``zero`` in `unit`, ``flat`` relative; without those unknown."""
+        usual = self._accepted(self.group)
+        of_zero = usual["dark"] or usual["bias"]
+        told = {"zero": self.masters.header(of_zero or ""), "flat": self.masters.header(usual["flat"] or "")}
+        scale = {"zero": (self.gain or 1.0) * (usual["scale"] if usual["dark"] else 1.0), "flat": 1.0}
+        found = {kind: number(cards.get("MASTNOIS")) for kind, cards in told.items()}
+        return {kind: value * scale[kind] for kind, value in found.items() if value is not None}
+
     def of(self, row: dict) -> Calibration:
         """Calibration of an exposure by the masters its row names.
 

@@ -1,6 +1,6 @@
 """What all exposures of a group have in common."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
@@ -32,10 +32,15 @@ class Facts:
         Width of its stars.
     limits : dict
         Of quality, by `n2n.group.quality.quality_limits`.
+    masters : dict
+        Noise of the masters, rms of a pixel: ``zero`` in `unit`, ``flat`` relative to its level. What is not in it
+        is unknown, or there is no such master.
     sky : float
         Level of the sky in all registered exposures.
     sky_variance : float
         Variance of one standard exposure (weight 1) where there is only sky.
+    pattern : dict
+        What `n2n.group.detector.find_pattern` found of the detector's pattern; empty before `pairs`.
     """
 
     night: str
@@ -50,8 +55,10 @@ class Facts:
     header: tuple[str, ...]
     fwhm_px: float | None
     limits: dict
+    masters: dict = field(default_factory=dict)
     sky: float = np.nan
     sky_variance: float = np.nan
+    pattern: dict = field(default_factory=dict)
 
     @classmethod
     def of_chunk(cls, first: Exposure, reference: Exposure, header, calibrations, limits: dict) -> "Facts":
@@ -81,6 +88,7 @@ class Facts:
             header=tuple(header),
             fwhm_px=reference.fwhm_px,
             limits=limits,
+            masters=calibrations.noise,
         )
 
     @property
@@ -102,4 +110,16 @@ class Facts:
 
     def to_json(self) -> dict:
         """One object of text and numbers."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {one.name: getattr(self, one.name) for one in fields(self)}
+
+
+def pattern_told(pattern: dict) -> str:
+    """What was found of the detector's pattern, in words; empty where there is none that matters."""
+    if note := pattern.get("note"):
+        return f"a pattern of the detector was not looked for: {note}"
+    if "rms_sigma" not in pattern:
+        return ""
+    return (
+        f"a pattern of the detector was taken off: {pattern['rms_sigma']:.2f} sigma of an exposure; it would put "
+        f"{pattern['share']:.1%} of the stack's variance into the stack, {pattern['left']:.1%} are left"
+    )

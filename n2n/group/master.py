@@ -4,7 +4,7 @@ import numpy as np
 
 from n2n.log import logger
 from n2n.parallel import in_order, shared
-from n2n.sky.calibrate import hot_pixels, unstable_pixels
+from n2n.sky.calibrate import hot_pixels, robust_sigma, unstable_pixels
 from n2n.sky.combine import clipped_mean
 from n2n.sky.defects import persistent_defects
 from n2n.sky.gain import gain_from_flats, gain_from_lights, read_noise_from_differences
@@ -151,4 +151,25 @@ def master_flat(frames: np.ndarray, zero: np.ndarray | None, processes: int = 1,
     step = max(1, min(flat.shape) // 1000)
     flat /= np.median(flat[::step, ::step])
     cards["FLATLEVL"] = (float(np.median(levels)), "[adu] typical level of the flats")
+    if len(frames) > 1:
+        cards["MASTNOIS"] = (noise_of_flat(frames, dark, levels), "noise of the master flat, rms of a pixel")
     return flat, hot_pixels(flat, nsigma=20.0), cards
+
+
+def noise_of_flat(frames: np.ndarray, zero: np.ndarray, levels: np.ndarray) -> float:
+    """Noise of the mean of flats, relative to their level, from the difference of two of them; dust is in both.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (n, h, w)
+        Flats of one set, ADU; two at least.
+    zero : ndarray, shape (h, w) or (1, 1)
+        What is subtracted from them, ADU.
+    levels : ndarray, shape (n,)
+        Of the flats, ADU.
+    """
+    one, other = ((frame - zero) / level for frame, level in zip(frames[:2], levels[:2], strict=True))
+    # Flats get brighter or darker from side to side as dusk goes on; neighbours change alike.
+    difference = one - other
+    difference = (difference[:, 1:] - difference[:, :-1]) / 2
+    return robust_sigma(difference) / np.sqrt(len(frames))

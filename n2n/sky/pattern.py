@@ -33,7 +33,9 @@ def noise_of_mean(frames: np.ndarray) -> np.ndarray | None:
     return noise
 
 
-def agreed_pattern(master: np.ndarray, noise: np.ndarray | None, nsigma: float = 4.0) -> np.ndarray:
+def agreed_pattern(
+    master: np.ndarray, noise: np.ndarray | None, nsigma: float = 4.0
+) -> tuple[np.ndarray, float | None]:
     """Take from a master dark or bias the noise that its own frames contradict.
 
     A master subtracts its noise from every light, at the same place of the detector, where no held-out light can
@@ -52,11 +54,15 @@ def agreed_pattern(master: np.ndarray, noise: np.ndarray | None, nsigma: float =
 
     Returns
     -------
-    float32 ndarray, shape (h, w)
+    pattern : float32 ndarray, shape (h, w)
+    left : float or None
+        What is still wrong with it, rms of a pixel, ADU; None where it is unknown.
     """
     if noise is None:
-        return master
+        return master, None
     noise -= np.median(noise[::3, ::3])
+    # The noise of a median is sqrt(pi / 2) times that of the mean.
+    left = [np.pi / 2 * sum(1 / side for side in master.shape) * robust_sigma(noise) ** 2]
     thin = max(1, min(master.shape) // 1000)  # a thousand values are enough for the level of a line
     lines = np.median(master[::thin], axis=0, keepdims=True)
     lines = (lines + np.median(master[:, ::thin] - lines[:, ::thin], axis=1, keepdims=True)).astype(np.float32)
@@ -77,24 +83,31 @@ def agreed_pattern(master: np.ndarray, noise: np.ndarray | None, nsigma: float =
     result += lines
     result -= rest
     for sigma in NARROW_SCALES:
-        rest, noise = _agree(result, rest, noise, sigma, nsigma)
+        rest, noise = _agree(result, rest, noise, sigma, nsigma, left)
     # What is left is so smooth that a fourth of the pixels a side holds it.
     wide = [cv2.resize(image, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA) for image in (rest, noise)]
     agreed = np.zeros_like(wide[0])
     for sigma in WIDE_SCALES:
-        wide = _agree(agreed, *wide, sigma / 4, nsigma)
+        wide = _agree(agreed, *wide, sigma / 4, nsigma, left)
     agreed += wide[0]
+    left.append(robust_sigma(wide[1]) ** 2)
     result += cv2.resize(agreed, master.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    return result
+    return result, float(np.sqrt(sum(left)))
 
 
-def _agree(result, rest, noise, sigma: float, nsigma: float):
-    """Add to `result` what is true of the band narrower than `sigma`; return what is wider, and its noise."""
+def _agree(result, rest, noise, sigma: float, nsigma: float, left: list[float]):
+    """Add to `result` what is true of the band narrower than `sigma`; return what is wider, and its noise.
+
+    The mean square of what is wrong with the band goes into `left`.
+    """
     smooth, smooth_noise = _smooth(rest, sigma), _smooth(noise, sigma)
     rest -= smooth
     noise -= smooth_noise
     total = max(robust_sigma(rest), 1e-9)
-    share = np.float32(max(0.0, 1 - (robust_sigma(noise) / total) ** 2))
+    own = robust_sigma(noise)
+    share = np.float32(max(0.0, 1 - (own / total) ** 2))
+    # Noise that stays and pattern that goes, together: share^2 own^2 + (1 - share)^2 (total^2 - own^2).
+    left.append(float(share * own**2))
     for top in range(0, len(rest), ROWS):  # so that rows stay in the processor's cache
         part = rest[top : top + ROWS]
         result[top : top + ROWS] += np.where(np.abs(part) > nsigma * total, part, share * part)

@@ -58,10 +58,14 @@ def run(args) -> None:
         name, image, defects, cards = combine(kind, frames, zero, args.threads, known)
         noise = noise_of_mean(frames) if kind not in ("flat", "light") else None
         del frames  # what follows takes as much memory again
-    image = agreed_pattern(image, noise)
+    image, left = agreed_pattern(image, noise)
+    if left is None and "NOISEADU" in cards:
+        left = cards["NOISEADU"][0] / np.sqrt(len(used))
     if pedestal and kind not in ("flat", "light"):
         image -= np.float32(pedestal)
     cards = {"MASTER": (name, "kind of master")} | cards
+    if left is not None:
+        cards["MASTNOIS"] = (float(left), "[adu] noise of the master, rms of a pixel")
     cards["NCOMBINE"] = (len(used), "frames combined")
     cards["NDEFECT"] = (int(defects.sum()), "defective pixels")
     if lost:

@@ -11,6 +11,7 @@ import numpy as np
 from n2n.formats.products import set_cards, write_fits
 from n2n.group.cards import product_hdus, stack_cards
 from n2n.group.group import Group
+from n2n.group.mastered import hidden_variance
 from n2n.log import logger
 
 
@@ -24,6 +25,7 @@ def run(args) -> None:
     """Execute the stage."""
     group = Group(args.pairs)
     image, _, coverage = group.mean()
+    hidden = hidden_variance(group, image)
     variance, mask = (group.file["stack"][name][:] for name in ("variance", "mask"))
     image += np.float32(group.facts.sky)
     if group.facts.unit != "electron":
@@ -31,6 +33,12 @@ def run(args) -> None:
 
         scatter = variance_from_scatter(group)
         variance = variance if scatter is None else scatter
+    if hidden is not None:
+        logger.info(
+            "the masters' noise is in all exposures alike, since the telescope was hardly moved: %.1f %% of the variance",
+            100 * float(np.nanmedian(hidden / (variance + hidden))),
+        )
+        variance = variance + hidden
     header = group.header()
     set_cards(header, stack_cards(group))
     beside = [exposure.placement.noise_beside for exposure in group.exposures]

@@ -32,6 +32,7 @@ def test_the_master_dark_is_the_truth_within_its_noise(chain, truth):
     assert abs(np.median(residual)) < 0.05 * noise + 0.05
     assert 1.4826 * np.median(np.abs(residual)) < 0.5 * noise  # no pattern but columns: its noise is gone
     assert (np.abs(residual) > 8 * noise).mean() < 1e-3  # cosmic rays are gone
+    assert header["MASTNOIS"] == pytest.approx(1.4826 * np.median(np.abs(residual)), rel=0.5)
 
 
 def test_the_read_noise_is_measured(chain, truth):
@@ -54,8 +55,10 @@ def test_hot_pixels_above_ten_sigma_are_defects_and_few_others(chain, truth):
 
 
 def test_the_master_flat_is_the_vignette_with_median_one(chain, truth):
-    _, _, _, flat = truth
+    group, _, _, flat = truth
     header, image, defects = facts(chain, "flat")
+    electrons = header["FLATLEVL"] * group["e_per_adu"] * header["NCOMBINE"]
+    assert header["MASTNOIS"] == pytest.approx(electrons**-0.5, rel=0.1)
     assert np.median(image) == pytest.approx(1, abs=1e-6)
     relative = (image / (flat / np.median(flat)))[~defects & (flat > 0.3)]
     assert np.median(relative) == pytest.approx(1, abs=1e-3) and relative.std() < 0.004
