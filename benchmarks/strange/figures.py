@@ -5,7 +5,6 @@ takes them over, no held-out exposure can see them, and beside them all other er
 twice: against the truth, and against the truth plus what is smooth in the stack's error (``fine``).
 """
 
-import dataclasses
 from pathlib import Path
 
 import h5py
@@ -14,7 +13,7 @@ from scipy import ndimage
 
 from n2n.fidelity.proof import is_measured
 from n2n.fidelity.risk import true_gain
-from n2n.fidelity.truth import Known, known_truth
+from n2n.fidelity.truth import Known, known_truth, on_one_scale
 from n2n.fidelity.zones import BRIGHTNESSES, ZONES, brightness_class
 from n2n.formats.products import read_product
 from n2n.formats.tables import read_json
@@ -22,7 +21,6 @@ from n2n.group.group import Group
 from n2n.sky.photometry import aperture_flux, moment_width, robust_mean
 
 FEWEST = 2000  # pixels of a cell that tell a chi2
-SMOOTH = 32.0  # px, sigma: what is smoother the denoised image takes from the stack as it is
 STRUCTURE = 3.0  # sigma of the stack from which light is structure
 DISTANCES = (0.5, 3.5, 8.5)  # px from structure; edges of the classes: on it, beside it, near it, away
 CLASSES = [f"b{index}" for index in range(len(BRIGHTNESSES) + 1)]
@@ -61,26 +59,6 @@ def of_group(folder: Path, truth_folder: Path) -> dict:
             row |= variances(product, content["VAR"], error_over_stack(facts), known, name)
         row |= sky_of(product, known, name)
     return row | detail_of(product, fine) | stars_of(product, fine, max(1.5 * group.facts.fwhm_px, 3.0))
-
-
-def on_one_scale(known: Known) -> tuple[Known, Known]:
-    """The truth on the scale of the stack's stars, plain and with the smooth part of the stack's error.
-
-    `known_truth` finds the scale from all light, in which a gradient is light, too.
-    """
-    truth, stack = (image - smooth(image, known) for image in (known.truth, np.nan_to_num(known.stack)))
-    weight = np.where(known.usable, known.weight, 0)
-    truth = known.truth * np.sum(weight * truth * stack) / np.sum(weight * truth**2)
-    truth = truth + np.sum((weight * (known.stack - truth))[known.usable]) / np.sum(weight)
-    plain = dataclasses.replace(known, truth=truth)
-    return plain, dataclasses.replace(known, truth=truth + smooth(np.nan_to_num(known.stack) - truth, known))
-
-
-def smooth(image, known: Known) -> np.ndarray:
-    """What of an image is wider than `SMOOTH`, beside stars; shape (h, w)."""
-    share = (known.usable & (known.zones != ZONES.index("stars"))).astype(np.float32)
-    around = np.maximum(ndimage.gaussian_filter(share, SMOOTH), 1e-3)
-    return ndimage.gaussian_filter(np.where(share > 0, image, 0).astype(np.float32), SMOOTH) / around
 
 
 def error_over_stack(facts: dict) -> np.ndarray:

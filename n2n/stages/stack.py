@@ -35,7 +35,7 @@ def run(args) -> None:
         variance = variance if scatter is None else scatter
     if hidden is not None:
         logger.info(
-            "the masters' noise is in all exposures alike, since the telescope was hardly moved: %.1f %% of the variance",
+            "the telescope was hardly moved: the masters' noise, alike in all exposures, is %.1f %% of the variance",
             100 * float(np.nanmedian(hidden / (variance + hidden))),
         )
         variance = variance + hidden
