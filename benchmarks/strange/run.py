@@ -61,10 +61,12 @@ def measured(folder: Path, preset: str, case: str, seed: int, size: str, steps: 
     faults = case.replace("+", ",")
     simulate_night(folder / "data/raw", preset=preset, faults=faults, seed=seed, size=(width, height), night=NIGHT)
     stamp = {"date": _bench.today(), "commit": _bench.commit(), "case": case, "seed": seed, "size": size}
-    config = {"train": f"{{steps: {steps}}}"} if steps else None
+    if steps:
+        (folder / "config").mkdir()
+        (folder / "config/config.yaml").write_text(f"train: {{steps: {steps}}}\n")
     groups, began = [f"results/{NIGHT}/{name}" for name in groups_of(preset)], time.monotonic()
     try:
-        _bench.workflow(folder, *(f"{group}/assessment.json" for group in groups), config=config)
+        _bench.workflow(folder, *(f"{group}/assessment.json" for group in groups))
     except subprocess.CalledProcessError as error:
         # One night that cannot be worked on must not end a table of hours; it is a result, too.
         print(f"{case}, seed {seed}: {error}", file=sys.stderr)
