@@ -7,6 +7,7 @@ from scipy import ndimage
 
 from n2n.errors import UserError
 from n2n.fidelity import gates
+from n2n.fidelity.deep import told_by
 from n2n.fidelity.gates.flux import star_flux
 from n2n.fidelity.gates.gain import WHOLE
 from n2n.fidelity.gates.gate import FAIL, INFO, PASS, Verdict, overall
@@ -44,7 +45,7 @@ class Known:
     offset: float
 
 
-def compare(group: Group, denoised, stack, settings, truth=None, names=("the image", "the stack")) -> dict:
+def compare(group: Group, denoised, stack, settings, truth=None, names=("the image", "the stack"), deep=None) -> dict:
     """Judge one image.
 
     Parameters
@@ -59,6 +60,8 @@ def compare(group: Group, denoised, stack, settings, truth=None, names=("the ima
         The noiseless image, on any linear scale.
     names : two str
         Of the files, for messages.
+    deep : Group, optional
+        Other exposures of the same sky.
 
     Returns
     -------
@@ -80,6 +83,7 @@ def compare(group: Group, denoised, stack, settings, truth=None, names=("the ima
         (known.factor * image.astype(np.float64) + known.offset).astype(np.float32) for image in (stack, denoised)
     )
     stack[~np.isfinite(known.mean)] = np.nan
+    told = {} if deep is None else {"deep": told_by(deep, group, denoised, stack, known.depth, usable)}
     held_out = int((group.blocks == "C").sum())
     judging = known.holds == "A and B" and held_out >= 2
     if judging:
@@ -113,7 +117,7 @@ def compare(group: Group, denoised, stack, settings, truth=None, names=("the ima
     facts["verdict"] = FAIL if missing or overall(verdicts) == FAIL else PASS if proved else "WARN"
     if truth is not None:
         facts["true_gain"] = against_truth(group, denoised, stack, truth, known.depth, usable)
-    return facts
+    return facts | told
 
 
 def recognised(group: Group, stack: np.ndarray, name: str) -> Known:

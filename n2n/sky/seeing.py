@@ -43,15 +43,23 @@ class Matcher:
         self._templates = np.stack([template.ravel()[self._near] for template in _templates(light)])
         self._width = light.shape[1]
 
-    def fit(self, image: np.ndarray) -> np.ndarray | None:
-        """How much of each template makes `image` differ from the stack; None with too few bright pixels."""
+    def fit(self, image: np.ndarray, likely: float | None = None) -> np.ndarray | None:
+        """How much of each template makes `image` differ from the stack; None with too few bright pixels.
+
+        Stars alone hardly tell some templates from sums of others. That matters where faint light is to be filtered
+        with them: then say how large a share is `likely`, and what the stars do not tell stays near nothing.
+        """
         values = image.ravel()[self._near]
         fair = self._bright & np.isfinite(values)
         if fair.sum() < FEWEST:
             return None
         columns = np.stack([*self._templates[:, fair], np.ones(fair.sum())], axis=1).astype(float)
         root = np.sqrt(self._weight[fair].astype(float))
-        found, *_ = np.linalg.lstsq(root[:, None] * columns, root * (values - self._stack)[fair], rcond=None)
+        columns, values = root[:, None] * columns, root * (values - self._stack)[fair]
+        if likely is not None:
+            columns = np.concatenate([columns, np.eye(columns.shape[1])[:-1] / likely])
+            values = np.concatenate([values, np.zeros(columns.shape[1] - 1)])
+        found, *_ = np.linalg.lstsq(columns, values, rcond=None)
         return found[:-1].astype(np.float32)
 
     def remove(self, found: np.ndarray | None, image: np.ndarray, top: int = 0) -> None:
@@ -79,6 +87,15 @@ class Matcher:
         result = np.ascontiguousarray(image).copy()
         self.remove(found, result)
         return result
+
+
+def filtered(image: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """`image`, shape (h, w), finite, in the air of the stack: what `Matcher.fit` found is taken off it everywhere.
+
+    Its own pixels are the light, so that faint light is changed as well as bright, and images whose noise was
+    independent stay so.
+    """
+    return image - sum(share * template for share, template in zip(found, _templates(image), strict=True))
 
 
 def _templates(light: np.ndarray):

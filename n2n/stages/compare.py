@@ -7,6 +7,13 @@
 The stack is the image that was denoised. Where it contains the held-out exposures, as stack.fits does, they cannot
 judge: then only those gates are run that compare with the stack. Any linear scale will do. With --truth, the noiseless
 image of a simulation, the true gain is printed as well. Exit status 0 also when a gate fails, 1 with --strict.
+
+    n2n compare denoised.fits stack.fits --pairs pairs.h5 --against DEEP/stack.fits
+
+also asks other exposures of the same sky, none of which had any part in the image: the stack of another night, or of
+the rest of a long series, made by n2n in a folder of its own (`snakemake --until stack`). It prints what is claimed,
+what the deep stack says, and the pull between both, zone by zone. Grid, scale, sky and seeing may differ; pairs.h5 and
+what it is made of must lie beside it. A whole table of such draws: benchmarks/deep.
 """
 
 from pathlib import Path
@@ -18,9 +25,10 @@ from n2n.config import add_settings, settings_of
 from n2n.errors import BadFrame, UserError
 from n2n.fidelity.foreign import compare
 from n2n.fidelity.gates.gate import FAIL
+from n2n.fidelity.pulls import claims_of, held_against
 from n2n.formats.pixels import read_pixels
 from n2n.formats.products import set_cards, write_fits
-from n2n.formats.tables import write_json
+from n2n.formats.tables import read_json, write_json
 from n2n.group.cards import stack_cards
 from n2n.group.group import Group
 from n2n.log import logger
@@ -34,6 +42,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--pairs", type=Path, required=True, help="pairs.h5 of the group")
     parser.add_argument("--write-stack", type=Path, help="write the stack without held-out exposures to this file")
     parser.add_argument("--truth", type=Path, help="FITS file of the noiseless image, on any linear scale")
+    parser.add_argument("--against", type=Path, help="stack.fits of other exposures of the same sky, made by n2n")
     parser.add_argument("-o", "--output", type=Path, help="JSON file to write")
     parser.add_argument("--strict", action="store_true", help="exit status 1 when a gate fails")
     add_settings(parser, "gates")
@@ -51,11 +60,25 @@ def run(args) -> int:
     denoised, stack = (read_image(path, group.shape) for path in (args.denoised, args.stack))
     truth = read_image(args.truth, group.shape) if args.truth else None
     names = args.denoised.name, args.stack.name
-    facts = compare(group, denoised, stack, settings_of(args, "gates"), truth, names)
+    deep = Group(args.against.with_name("pairs.h5")) if args.against else None
+    facts = compare(group, denoised, stack, settings_of(args, "gates"), truth, names, deep)
+    if deep:
+        claims = claims_of(facts if "exposure_gain" in facts else assessment_of(args.denoised))
+        facts["deep"] = held_against(facts["deep"], claims) | {"stack": str(args.against)}
     print("\n".join(table(facts)))
     if args.output:
         write_json(args.output, facts)
     return int(args.strict and facts["verdict"] == FAIL)
+
+
+def assessment_of(denoised: Path) -> dict:
+    """What n2n said of a product of its own, from the folder it was written to; empty of any other image."""
+    path = denoised.with_name("assessment.json")
+    if not path.exists():
+        return {}
+    facts = read_json(path, "qastat", unsealed=True)
+    made = fits.getheader(denoised).get("PROV_ID")
+    return facts if made == facts.get("prov_id") and facts.get("product") == "DENOISED" else {}
 
 
 def read_image(path: Path, shape: tuple[int, int]) -> np.ndarray:

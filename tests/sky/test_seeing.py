@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from n2n.sky.seeing import Matcher
+from n2n.sky.seeing import Matcher, filtered
 
 SIZE, SIGMA = 256, 1.4
 
@@ -81,3 +81,35 @@ def test_stars_that_are_not_compared_are_light_all_the_same():
 
     assert left(light) < 0.2 * ((image - light)[near] ** 2).mean()
     assert left(light) < 0.2 * left(np.where(cores, 0, light))
+
+
+def test_a_filter_brings_faint_light_to_the_seeing_too_and_keeps_noise_apart():
+    rng = np.random.default_rng(3)
+    places = rng.uniform(15, 145, (60, 2))
+    fluxes = rng.uniform(300, 3000, 60)
+    rows, columns = np.indices((160, 160))
+
+    def sky(width, scale=1.0):
+        stars = ((columns - x) ** 2 + (rows - y) ** 2 for x, y in places)
+        return scale * sum(
+            flux / (2 * np.pi * width**2) * np.exp(-star / (2 * width**2))
+            for flux, star in zip(fluxes, stars, strict=True)
+        )
+
+    stack, other = sky(1.4), sky(1.45, 1.03)
+    matcher = Matcher(stack, stack, np.ones(stack.shape), stack > 10)
+    found = matcher.fit(other, likely=0.1)
+    like = filtered(other, found)
+    faint = (stack < 5) & (stack > 0.5)
+    assert np.abs(like - stack)[faint].std() < 0.25 * np.abs(other - stack)[faint].std()
+    noise = rng.normal(size=stack.shape)
+    np.testing.assert_allclose(filtered(other + noise, found) - like, filtered(noise, found), atol=1e-3)
+
+
+def test_what_no_star_tells_stays_near_nothing():
+    rng = np.random.default_rng(4)
+    image = np.zeros((80, 80))
+    image[20:60, 20:60] = 12.0 + rng.normal(size=(40, 40)) * 0.01
+    matcher = Matcher(image, image, np.ones(image.shape), image > 10)
+    noisy = image + rng.normal(size=image.shape)
+    assert np.abs(matcher.fit(noisy)).max() > 5 * np.abs(matcher.fit(noisy, likely=0.03)).max()
