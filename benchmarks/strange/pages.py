@@ -10,8 +10,9 @@ from figures import CLASSES, DISTANCES, PLACES
 
 from n2n.fidelity.zones import BRIGHTNESSES
 
-HEADS = ["case", "group", "size", "seed", "claimed", "true", "off", "pull", "true, fine", "off", "pull", "sky", "stack"]
-HEADS += ["flux 20-50", "above 50", "width 20-50", "above 50", "detail", "verdict", "failed", "s"]
+HEADS = ["case", "group", "size", "seed", "claimed", "true", "off", "pull", "true, fine", "off", "pull"]
+HEADS += ["sky", "stack", "gaps", "flux 20-50", "above 50", "width 20-50", "above 50", "detail"]
+HEADS += ["verdict", "failed", "s"]
 TEXT = ("date", "commit", "case", "size", "group", "qastat", "failed")
 
 
@@ -81,9 +82,10 @@ def page(rows: list[dict], order: list[str]) -> tuple[list[str], str]:
         "exposures; off: claimed over true; pull: that in errors of both, positive where too much is claimed.",
         "Fine: without what is smoother than some 100 px in the stack's error (flats of another colour, glow): the",
         "denoised image takes it over and no held-out exposure shows it. Sky: its level in denoised image and stack",
-        "against the truth, in sigma of the stack. Stars: flux in mmag (positive is too bright) and width in percent",
-        "against the truth, on the scale of the stack's stars, by S/N in the stack. Detail: what is kept of light",
-        "finer than 1 px, in percent, at 10-30 sigma and above. Failed: gates. s: seconds it ran.",
+        "against the truth, in sigma of the stack; gaps: that of the darkest fifth, fine. Stars: flux in mmag",
+        "(positive is too bright) and width in percent against the truth, on the scale of the stack's stars, by S/N",
+        "in the stack. Detail: what is kept of light finer than 1 px, in percent, at 10-30 sigma and above. Failed:",
+        "gates. s: seconds it ran.",
         "",
         *_bench.table(
             ["case", "group", "size", "nights", "off", "pull", "off, fine", "sky", "stars 20-50", "above 50"],
@@ -150,7 +152,7 @@ def line(row: dict) -> list[str]:
         gains += [with_error(row, f"true{name}", ".1f")]
         gains += [f"{of(row, f'off{name}', '+.0f', 100)} %", of(row, f"pull{name}", "+.1f")]
     stars = [with_error(row, key, "+.1f") for key in ("flux_faint", "flux_bright", "width_faint", "width_bright")]
-    sky = [of(row, key, "+.3f") for key in ("sky", "sky_stack")]
+    sky = [of(row, key, "+.3f") for key in ("sky", "sky_stack", "gaps_fine")]
     end = [row["qastat"], row.get("failed") or "none", of(row, "seconds", ".0f")]
     detail = ", ".join(of(row, f"detail_{name}", ".0f", 100) for name in ("faint", "bright"))
     return [*named(row), *gains, *sky, *stars, detail, *end]
