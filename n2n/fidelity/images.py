@@ -17,6 +17,7 @@ from n2n.fidelity.zones import divide
 
 # What an image may come without.
 HELD_OUT, INJECTED, TILES, ALL = "held-out exposures", "injected stars", "the network's tiles", "the stack of all"
+SHARED = "exposures on the detector"
 # Of what the images that are built are made: these must stay until those are built.
 _MADE_OF = {"parts": (), "evidence": ("parts",), "filtered": ("evidence",), "rings": ("evidence",)}
 
@@ -71,6 +72,8 @@ class Images:
         Rows, and columns, that two tiles of the network share.
     injected : mapping or None
         inject.json; empty where nothing was injected, None where nobody could have.
+    shared : callable or None
+        ``shared()``: a `n2n.group.shared.SharedError`, what the detector's pattern puts into S.
     """
 
     denoised: np.ndarray
@@ -88,15 +91,17 @@ class Images:
     gains: Mapping | None = None
     tiles: tuple[list[slice], list[slice]] = ((), ())
     injected: Mapping | None = None
+    shared: Callable | None = None
 
     @property
     def holds(self) -> set[str]:
-        """Which of `HELD_OUT`, `INJECTED`, `TILES` and `ALL` is there."""
+        """Which of `HELD_OUT`, `INJECTED`, `TILES`, `ALL` and `SHARED` is there."""
         there = {
             HELD_OUT: self.held_out is not None,
             INJECTED: self.injected is not None,
             TILES: any(self.tiles),
             ALL: self.shipped.variance is not None,
+            SHARED: self.shared is not None,
         }
         return {name for name, known in there.items() if known}
 

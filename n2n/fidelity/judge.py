@@ -9,6 +9,7 @@ from n2n.fidelity import gates
 from n2n.fidelity.changed import Changed, changed_sources, cut_outs
 from n2n.fidelity.claim import Claim, claimed
 from n2n.fidelity.errors import single_exposure
+from n2n.fidelity.gates.detector import is_found
 from n2n.fidelity.gates.flux import star_flux
 from n2n.fidelity.gates.gain import WHOLE
 from n2n.fidelity.gates.gate import FAIL, PASS, Verdict, overall
@@ -18,6 +19,7 @@ from n2n.fidelity.proof import unproven
 from n2n.fidelity.zones import BRIGHTNESSES, brightness_class
 from n2n.formats import flags as bits
 from n2n.group.group import Group
+from n2n.group.shared import shared_in_stack
 from n2n.group.split import halves_of
 from n2n.nets.tiles import overlaps
 
@@ -108,6 +110,7 @@ def judge(group: Group, stack: dict, candidate: Candidate, injected: dict, setti
     denoised = np.where(group.saturated | ~np.isfinite(stack["IMAGE"]), stack["IMAGE"], full + sky)
     denoised = denoised.astype(np.float32)
     del full
+    shared = shared_in_stack(group, ground.rest)
     images = Images(
         denoised=judged, stack=ground.mean, depth=ground.depth, variance=group.variance, sigma=ground.sky_sigma,
         usable=ground.usable, saturated=group.saturated, fwhm=group.facts.fwhm_px or 3.0,
@@ -115,6 +118,7 @@ def judge(group: Group, stack: dict, candidate: Candidate, injected: dict, setti
         held_out=ground.judge_mean, halves=lambda: halves_of(group, ground.held_out), weight=weight,
         gains={"all": claim.gain} | claim.zones,
         tiles=tuple(overlaps(side, candidate.tile, candidate.overlap) for side in group.shape), injected=injected,
+        shared=lambda: shared,
     )  # fmt: skip
     changed, shown = changed_of(ground, images)
     verdicts = gates.judge(images, settings)
@@ -123,6 +127,7 @@ def judge(group: Group, stack: dict, candidate: Candidate, injected: dict, setti
         "injection": injected,
         "changed_sources": changed.counts(),
         "star_flux": star_flux(images.stars),
+        "shared": shared.as_dict(),
         "gates": [verdict.as_dict() for verdict in verdicts],
     }
     numbers = bool(np.isfinite(denoised[np.isfinite(stack["IMAGE"])]).all())
@@ -133,6 +138,12 @@ def judge(group: Group, stack: dict, candidate: Candidate, injected: dict, setti
         return Judgement(
             stack["IMAGE"], stack["VAR"], stack["MASK"], proctype, facts | decided, changed, shown
         )  # fmt: skip
+    if is_found(shared):
+        decided["qastat"] = "WARN"
+        decided["reason"] = (
+            f"the detector's own pattern is {shared.value:.1%} of the stack's variance, and the held-out exposures "
+            "have it, too: what looks like structure may be of the detector; dither, and take more calibration frames"
+        )
     if candidate.untrained:
         decided["qastat"] = "WARN"
         decided["reason"] = (

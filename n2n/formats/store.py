@@ -162,8 +162,8 @@ def reading_registered(paths: list[Path]) -> Iterator[dict[str, "Samples"]]:
 class Samples:
     """One dataset of several registered files, read like an array of shape (n, h, w).
 
-    Takes ``[index]`` and ``[:, rows]``. Chunks that are stored as they are go straight to their place, around the
-    library's cache and copies.
+    Takes ``[index]``, ``[index, rows]`` and ``[:, rows]``. Chunks that are stored as they are go straight to their
+    place, around the library's cache and copies.
     """
 
     def __init__(self, parts: list[h5py.Dataset]):
@@ -175,6 +175,9 @@ class Samples:
         if not isinstance(key, tuple):
             part, index = self.owners[key]
             return part[index]
+        if not isinstance(key[0], slice):
+            part, index = self.owners[key[0]]
+            return part[index, key[1]]
         first, last, _ = key[1].indices(self.shape[1])
         result = np.empty((self.shape[0], last - first, *self.shape[2:]), self.dtype)
         place = 0

@@ -40,6 +40,7 @@ def stack_cards(group: Group) -> dict:
         "NEFF": (effective, "standard exposures this is worth"),
         "SKYLEVEL": (facts.sky, "level of the sky in this image"),
         "SKYNOISE": (float(np.sqrt(facts.sky_variance / max(effective, 1e-9))), "noise of the sky a pixel"),
+        "DETPATT": (facts.pattern.get("rms_sigma"), "[sigma of an exposure] detector's pattern taken off"),
         "PEDESTAL": (0, "applied"),
         "PROGRAM": ("n2n", "program that made this image"),
         "ORIGIN": ("n2n", "program that made this image"),

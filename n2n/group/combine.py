@@ -11,6 +11,7 @@ import numpy as np
 
 from n2n.formats import flags as bits
 from n2n.formats.store import TILE, create_rows, pack_rows, write_rows
+from n2n.group.detector import find_pattern, keep_without
 from n2n.group.exposure import Exposure, Weight
 from n2n.group.samples import strips, usable
 from n2n.group.split import blocks, deciding, pointings
@@ -99,8 +100,8 @@ def analyse(source: dict, file: h5py.File, placed: list[Exposure], electrons: bo
     -------
     exposures : list of Exposure
         With the weight of each.
-    sky, sky_variance : float
-        As `n2n.group.group.Facts` has them.
+    facts : dict
+        ``sky``, ``sky_variance`` and ``pattern``, as `n2n.group.facts.Facts` has them.
     """
     cv2.setNumThreads(1)  # strips run side by side, in processes of their own
     pixels, flags = source["pixels"], source["flags"]
@@ -108,7 +109,12 @@ def analyse(source: dict, file: h5py.File, placed: list[Exposure], electrons: bo
     matrices = [exposure.placement.matrix for exposure in placed]
     first = deciding([exposure.batch for exposure in placed])
     units, labels = pointings(matrices, first), blocks(matrices, first)
-    weighing = weigh(pixels, flags, placed, units, labels, electrons=electrons, seeing=settings.seeing)
+    how = {"electrons": electrons, "seeing": settings.seeing}
+    weighing = weigh(pixels, flags, placed, units, labels, **how)
+    pattern, told = find_pattern((pixels, flags), placed, weighing, resources.memory_mb)
+    if pattern is not None:
+        pixels = keep_without(file, (pixels, flags), placed, pattern)
+        weighing = weigh(pixels, flags, placed, units, labels, **how)
     reject = create_rows(file, "reject", bool, (n, height, width), packed=True)
     kinds = {"sample": np.float32, "mean": np.float32, "weight": np.float32, "photon": np.float32}
     kinds |= {"count": np.uint16, "mask": np.uint8, "judged": bool}
@@ -141,7 +147,8 @@ def analyse(source: dict, file: h5py.File, placed: list[Exposure], electrons: bo
         rejected += count
     variance = finish(file, maps, weighing, processes)
     logger.info("rejected %.3f %% of the samples", 100 * rejected / (n * height * width))
-    return weighed(placed, weighing, labels), weighing.sky, variance
+    facts = {"sky": weighing.sky, "sky_variance": variance, "pattern": told}
+    return weighed(placed, weighing, labels), facts
 
 
 def weighed(placed: list[Exposure], weighing: "Weighing", labels: list[str]) -> list[Exposure]:

@@ -120,6 +120,6 @@ def pattern_told(pattern: dict) -> str:
     if "rms_sigma" not in pattern:
         return ""
     return (
-        f"a pattern of the detector was taken off: {pattern['rms_sigma']:.2f} sigma of an exposure; it would put "
-        f"{pattern['share']:.1%} of the stack's variance into the stack, {pattern['left']:.1%} are left"
+        f"a pattern of the detector was taken off: {pattern['rms_sigma']:.2f} sigma of an exposure, "
+        f"{pattern['drop']:.1%} of the stack's variance; {pattern['left']:.1%} could not be told from the sky"
     )

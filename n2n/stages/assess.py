@@ -25,6 +25,7 @@ from n2n.formats.provenance import (
 from n2n.formats.tables import read_json, write_json
 from n2n.group.cards import product_hdus
 from n2n.group.exposure import total_exposure
+from n2n.group.facts import pattern_told
 from n2n.group.group import Group
 from n2n.log import logger
 from n2n.report.calibration import calibration_of
@@ -142,6 +143,7 @@ def describe(group: Group, args) -> dict:
         "calibration": [
             *calibration_of(args.calibration, args.vetted, [exposure.row for exposure in group.exposures]),
             *(f"gain: {note}" for note in facts.notes),
+            *([f"detector: {told}"] if (told := pattern_told(facts.pattern)) else []),
         ],
         "frames": [
             {

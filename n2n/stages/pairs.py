@@ -1,7 +1,8 @@
 """Stage `pairs`: one view over all registered exposures, split into A, B and the held-out C.
 
 No pixel is copied: the HDF5 file is a virtual dataset over the chunks, with what belongs to the group as
-a whole: blocks, weights, rejected samples, and the variance map that training uses (made without C).
+a whole: blocks, weights, rejected samples, and the variance map that training uses (made without C). Only where the
+detector has a pattern of its own that would stay in the stack does the file hold the exposures anew, without it.
 """
 
 import json
@@ -14,7 +15,7 @@ from n2n.errors import UserError
 from n2n.formats import sealed
 from n2n.formats.store import read_attributes, reading_registered, sources_of, virtual
 from n2n.group.exposure import Exposure
-from n2n.group.facts import Facts
+from n2n.group.facts import Facts, pattern_told
 from n2n.log import logger
 from n2n.stages.args import add_resources
 
@@ -55,15 +56,17 @@ def run(args) -> None:
     resources, settings = Resources(args.threads, args.memory_mb), settings_of(args, "pairs")
     with reading_registered(args.registered) as source, sealed.writing(args.output) as file:
         link(file, args.registered, args.output)
-        exposures, sky, sky_variance = analyse(source, file, placed, facts.unit == "electron", settings, resources)
+        exposures, found = analyse(source, file, placed, facts.unit == "electron", settings, resources)
         left_out = [exposure for exposure in everything if exposure.rejected]
-        facts = replace(facts, sky=sky, sky_variance=sky_variance)
+        facts = replace(facts, **found)
         content = {"exposures": [exposure.to_json() for exposure in exposures]}
         content |= {"left_out": [exposure.to_json() for exposure in left_out], "facts": facts.to_json()}
         content["registered"] = sources_of(args.registered, args.output)
         for name, value in content.items():
             file.attrs[name] = json.dumps(value)
     counts = Counter(exposure.weighed.block for exposure in exposures)
+    if told := pattern_told(facts.pattern):
+        logger.info("%s", told)
     logger.info("%d exposures: %s", len(exposures), ", ".join(f"{counts[block]} in {block}" for block in "ABC"))
 
 

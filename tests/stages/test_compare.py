@@ -11,7 +11,7 @@ from scipy import ndimage
 from n2n.fidelity.errors import BEYOND
 from n2n.fidelity.foreign import recognised
 from n2n.fidelity.gates import GATES
-from n2n.fidelity.images import ALL, HELD_OUT, INJECTED, TILES
+from n2n.fidelity.images import ALL, HELD_OUT, INJECTED, SHARED, TILES
 from n2n.fidelity.truth import fitted_truth
 from n2n.group.group import Group
 
@@ -82,7 +82,7 @@ def test_a_good_image_passes_all_gates(night, judged, capsys):
     facts = judged(denoised(night))
     assert (facts["verdict"], facts["stack_holds"], facts["held_out"]) == ("PASS", "A and B", 3)
     assert not failed(facts) and not facts["notes"] and not facts["scale"]["fitted"]
-    assert {gate["name"] for gate in facts["gates"]} == keys_without(INJECTED, TILES, ALL)
+    assert {gate["name"] for gate in facts["gates"]} == keys_without(INJECTED, TILES, ALL, SHARED)
     gain = facts["exposure_gain"]
     assert gain["value"] == pytest.approx(1 / 0.4**2 / (1 + BEYOND), rel=0.1)
     assert abs(gain["value"] - 1 / 0.4**2) < 4 * gain["standard_error"]
@@ -146,7 +146,7 @@ def test_a_full_stack_is_recognised_and_judges_without_held_out_exposures(night,
     facts = judged(denoised(night, "all"), stack=night.stacks["all"])
     assert (facts["stack_holds"], facts["held_out"], facts["verdict"]) == ("all", 0, "WARN")
     assert "exposure_gain" not in facts and not failed(facts)
-    assert {gate["name"] for gate in facts["gates"]} == keys_without(INJECTED, TILES, ALL, HELD_OUT)
+    assert {gate["name"] for gate in facts["gates"]} == keys_without(INJECTED, TILES, ALL, SHARED, HELD_OUT)
     assert "holds the held-out exposures" in capsys.readouterr().out
     harm = np.where(night.group.saturated, fits.getdata(night.stacks["all"]), blurred(denoised(night, "all"), night))
     assert "G8 Width of stars" in failed(judged(harm, stack=night.stacks["all"]))

@@ -8,6 +8,7 @@ changelog, and ``python -m n2n.fidelity.gates > docs/gates.md``.
 from n2n.fidelity.gates.agreement import AGREEMENT
 from n2n.fidelity.gates.all_light import ALL_LIGHT
 from n2n.fidelity.gates.depth import DEPTH
+from n2n.fidelity.gates.detector import DETECTOR
 from n2n.fidelity.gates.evenness import EVENNESS
 from n2n.fidelity.gates.flux import FLUX
 from n2n.fidelity.gates.gain import GAIN
@@ -44,6 +45,7 @@ GATES: tuple[Gate, ...] = (
     ALONE,
     LEVEL,
     TREATMENT,
+    DETECTOR,
 )
 
 

@@ -10,7 +10,8 @@ from n2n.config import schema
 from n2n.fidelity import gates
 from n2n.fidelity.gates import GATES, check_of, judge
 from n2n.fidelity.gates.gate import FAIL
-from n2n.fidelity.images import ALL, HELD_OUT, INJECTED, TILES, Images, Shipped
+from n2n.fidelity.images import ALL, HELD_OUT, INJECTED, SHARED, TILES, Images, Shipped
+from n2n.group.shared import SharedError
 from n2n.report.words import failure
 
 CHECKS = [check for gate in GATES for check in gate.checks]
@@ -22,7 +23,8 @@ def everything(sky, denoised):
     gains = dict.fromkeys(("all", "background", "extended", "stars"), gain)
     shipped = Shipped(sky.stack, denoised, 0.0, np.ones(denoised.shape))
     tiles = [slice(104, 152)], [slice(136, 184)]
-    return sky.seen(denoised, gains=gains, injected={}, tiles=tiles, shipped=shipped)
+    shared = SharedError(0.001, 0.001)
+    return sky.seen(denoised, gains=gains, injected={}, tiles=tiles, shipped=shipped, shared=lambda: shared)
 
 
 def test_every_gate_has_a_file_of_its_own_and_stands_in_the_list():
@@ -34,7 +36,7 @@ def test_every_gate_has_a_file_of_its_own_and_stands_in_the_list():
 def test_every_gate_judges_its_checks_and_nothing_else():
     sky = Sky(1)
     images = everything(sky, sky.good())
-    assert images.holds == {HELD_OUT, INJECTED, TILES, ALL}
+    assert images.holds == {HELD_OUT, INJECTED, TILES, ALL, SHARED}
     for gate in GATES:
         told = [(verdict.name, verdict.title) for verdict in gate.judge(images, SETTINGS)]
         assert told == [(check.key, check.title) for check in gate.checks], gate.question
@@ -45,13 +47,14 @@ def test_every_gate_judges_its_checks_and_nothing_else():
     assert numbers == sorted(numbers)
 
 
-@pytest.mark.parametrize("missing", [HELD_OUT, INJECTED, TILES, ALL])
+@pytest.mark.parametrize("missing", [HELD_OUT, INJECTED, TILES, ALL, SHARED])
 def test_a_gate_whose_needs_are_not_met_is_left_out(missing):
     sky = Sky(1)
     images = everything(sky, sky.good())
     less = {
         HELD_OUT: {"held_out": None, "halves": None, "gains": None, "weight": None}, INJECTED: {"injected": None},
         TILES: {"tiles": ((), ())}, ALL: {"shipped": Shipped(sky.stack, images.denoised)},
+        SHARED: {"shared": None},
     }[missing]  # fmt: skip
     fields = {name: getattr(images, name) for name in Images.__dataclass_fields__}
     told = {(verdict.name, verdict.title) for verdict in judge(Images(**fields | less), SETTINGS)}
