@@ -18,9 +18,9 @@ RECIPES = {
     "pairs": 9,
     "stack": 8,
     "train": 6,  # raise it only when the network itself comes out differently: everybody trains again
-    "denoise": 9,
-    "frames": 7,
-    "inject": 3,
+    "denoise": 10,
+    "frames": 8,
+    "inject": 4,
     "assess": 16,
     "colour": 2,
     "report": 7,

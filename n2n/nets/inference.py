@@ -7,6 +7,7 @@ depends on the tile alone (`memory.py`), not on the image.
 import numpy as np
 import torch
 
+from n2n.nets.contrast import widen_contrast
 from n2n.nets.level import keep_level
 from n2n.nets.sampling import MIN_DEPTH, fill
 from n2n.nets.tiles import padding, spans
@@ -70,6 +71,7 @@ def denoise(
             total[rows, columns] += result.cpu().numpy() * row_shares[:, None] * column_shares
     result = total[top : top + image.shape[0], left : left + image.shape[1]]
     sky_sigma = np.sqrt(np.float32(sky_variance) / np.maximum(depth, smallest))
+    result = widen_contrast(result, known, sky_sigma)
     return keep_level(result, np.where(known, image, np.nan), sky_sigma)
 
 

@@ -33,13 +33,24 @@ def keep_level(result: np.ndarray, image: np.ndarray, sky_sigma: np.ndarray) -> 
     faint = np.clip((BRIGHT - result / sky_sigma) / (BRIGHT - FAINT), 0, 1)
     faint = np.where(known, faint, 0).astype(np.float32)
     change = np.where(known, result - image, 0).astype(np.float32) * faint
-    change = _smooth(change) / (_smooth(faint) + np.float32(FEW))
+    change = smooth(change, SMOOTH) / (smooth(faint, SMOOTH) + np.float32(FEW))
     # The positive part of James and Stein's estimator: small changes stay, of large ones at most SLACK does.
     share = np.maximum(0, 1 - (SLACK * sky_sigma) ** 2 / np.maximum(change**2, np.float32(1e-30)))
     return result - (change * share * faint).astype(np.float32)
 
 
-def _smooth(image: np.ndarray) -> np.ndarray:
-    for _ in range(3):
-        image = ndimage.uniform_filter(image, SMOOTH, mode="reflect")
+def smooth(image: np.ndarray, side: int, times: int = 3) -> np.ndarray:
+    """Means over boxes, one after the other: nearly a Gaussian.
+
+    Parameters
+    ----------
+    image : ndarray, shape (h, w)
+        Mirrored at its edges.
+    side : int
+        Of a box, px.
+    times : int
+        How often.
+    """
+    for _ in range(times):
+        image = ndimage.uniform_filter(image, side, mode="reflect")
     return image
