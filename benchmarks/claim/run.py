@@ -24,15 +24,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import h5py
 import numpy as np
 
-from n2n.fidelity.brightness import (
-    error_over_stack,
-    gain_by_brightness,
-    held_out_chi2,
-    variance_scale,
-)
-from n2n.fidelity.claim import DEPTH_EXPONENT, to_full_depth
+from n2n.fidelity.claim import claimed
 from n2n.fidelity.errors import single_exposure
-from n2n.fidelity.ground import ground_of, sky_noise, weighted_errors
+from n2n.fidelity.ground import ground_of, sky_noise
 from n2n.fidelity.risk import true_gain
 from n2n.fidelity.truth import fitted_truth
 from n2n.fidelity.zones import BRIGHTNESSES, ZONES, brightness_class
@@ -50,10 +44,9 @@ def of_group(folder: Path, truth_folder: Path) -> tuple[dict, list[str]]:
         judged, full, held_out = file["judged"][:], file["full"][:], np.asarray(file.attrs["held_out"], int)
         single, attributes = file["single"][:], dict(file.attrs)
     ground = ground_of(group, held_out)
-    found = weighted_errors(ground, judged, full)
-    claimed = found.gain(ground.usable)
     full_mean, full_depth, _ = group.mean()
-    ratio = float(np.median(full_depth[ground.usable] / ground.depth[ground.usable]))
+    _, stack = read_product(folder / "stack.fits", "VAR")
+    claim, found = claimed(ground, judged, full, stack["VAR"], full_depth)
     truth = fitted_truth(group.only(ground.rest), truth_folder, np.nan_to_num(ground.mean), found.weight, ground.usable)
     true = true_gain(judged, ground.mean, truth, found.weight, ground.usable)
     weight = np.where(ground.usable, found.weight * full_depth / np.maximum(ground.depth, 1e-6), 0)
@@ -63,22 +56,16 @@ def of_group(folder: Path, truth_folder: Path) -> tuple[dict, list[str]]:
     for index, name in enumerate(ZONES):
         chosen = found.zones == index
         zones[name] = found.gain(chosen), true_gain(judged, ground.mean, truth, found.weight, chosen)
-    _, stack = read_product(folder / "stack.fits", "VAR")
-    classes = brightness_class(judged, ground.sky_sigma)
-    gains = gain_by_brightness(found, brightness_class(full, ground.sky_sigma), ground.usable)
-    one_variance = stack["VAR"] * full_depth
-    scale = variance_scale(ground, found, classes, one_variance)
-    seen = held_out_chi2(ground, found, judged, classes, one_variance * scale[classes], error_over_stack(gains))
     classes = brightness_class(full, sky_noise(group, full_depth))
     error = (full - full_truth) ** 2 / stack["VAR"]
-    of_product = error / (scale * error_over_stack(gains, ratio**DEPTH_EXPONENT))[classes]
+    of_product = error / claim.variance_over_stack(classes)
     of_stack = (full_mean - full_truth) ** 2 / stack["VAR"]
     by_class = [
         # A class without enough pixels tells nothing of the held-out exposures.
         f"{of_product[chosen].mean():.2f} / {of_stack[chosen].mean():.2f} / "
         + ("-" if one["value"] is None else f"{one['value']:.2f}")
         for one, chosen in zip(
-            seen, (ground.usable & (classes == index) for index in range(len(BRIGHTNESSES) + 1)), strict=True
+            claim.chi2, (ground.usable & (classes == index) for index in range(len(BRIGHTNESSES) + 1)), strict=True
         )
     ]
     alone = single_exposure(
@@ -94,10 +81,9 @@ def of_group(folder: Path, truth_folder: Path) -> tuple[dict, list[str]]:
         chosen = usable if name == "all" else usable & (found.zones == ZONES.index(name))
         true_one = true_gain(single, np.nan_to_num(exposure), its_truth, weight, chosen)
         of_one.append(f"{alone[name]['value']:.1f} ± {alone[name]['standard_error']:.1f} / {true_one.value:.1f}")
-    brought = to_full_depth(claimed, ratio)
-    facts = {"name": folder.name, "claimed": claimed, "true": true, "zones": zones, "brought": brought, "deep": deep}
-    facts["of_one"] = of_one
-    return facts | {"exponent": np.log(deep.value / true.value) / np.log(ratio)}, by_class
+    facts = {"name": folder.name, "claimed": claim.measured, "true": true, "zones": zones}
+    facts |= {"brought": claim.gain, "deep": deep, "of_one": of_one}
+    return facts | {"exponent": np.log(deep.value / true.value) / np.log(claim.ratio)}, by_class
 
 
 def row(seed: str, facts: dict) -> str:

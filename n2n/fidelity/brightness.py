@@ -9,6 +9,7 @@ from n2n.group.weights import noise_for_its_weight
 
 FEWEST = 500  # pixels of a class that tell an error
 VAGUE = 0.05  # standard error of a scale that is not worth having
+TRUSTED = 0.3  # relative error of what the denoised image's answer to more exposures tells: `fidelity.variance`
 
 
 def gain_by_brightness(found: WeightedErrors, classes: np.ndarray, usable: np.ndarray) -> list:
@@ -26,8 +27,11 @@ def gain_by_brightness(found: WeightedErrors, classes: np.ndarray, usable: np.nd
     return [found.gain(usable & (classes == index)) for index in range(len(BRIGHTNESSES) + 1)]
 
 
-def error_over_stack(gains: list, to_full: float = 1.0) -> np.ndarray:
+def error_over_stack(gains: list, to_full: float = 1.0, told=None, told_error=None) -> np.ndarray:
     """Error of the denoised image over that of the stack, of every class; float32, shape (n,).
+
+    The mean of what held-out exposures measured and what the answer of the denoised image tells, each with the weight
+    of its error.
 
     Parameters
     ----------
@@ -35,10 +39,19 @@ def error_over_stack(gains: list, to_full: float = 1.0) -> np.ndarray:
         Of the classes, from the faintest.
     to_full : float
         Gain at full depth over that where it was measured.
+    told, told_error : ndarray, shape (n,), optional
+        The same from `n2n.fidelity.variance`, at full depth, with its standard error; NaN where unknown.
     """
-    known = [gain.pixels > FEWEST and np.isfinite(gain.value) for gain in gains]
-    found = [1 / (gain.value * to_full) if sure else 1.0 for gain, sure in zip(gains, known, strict=True)]
-    return np.clip(found, 0.01, 2.0).astype(np.float32)
+    known = np.array([gain.pixels > FEWEST and np.isfinite(gain.value) for gain in gains])
+    value, error = np.array([(gain.value, gain.error) for gain in gains], float).T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found, found_error = np.where(known, [1 / value, error / value**2], np.nan) / to_full
+        values = np.array([found, np.full(len(gains), np.nan) if told is None else told])
+        errors = np.array([found_error, values[1] if told is None else np.hypot(told_error, TRUSTED * told)])
+        weights = np.where(np.isfinite(values) & (errors > 0), 1 / errors**2, 0)
+        both = np.sum(weights * np.nan_to_num(values), axis=0) / np.sum(weights, axis=0)
+    result = np.where(np.isfinite(both), both, np.where(known, found, 1.0))
+    return np.clip(result, 0.002, 2.0).astype(np.float32)
 
 
 def variance_scale(ground: Ground, found: WeightedErrors, classes, one_variance) -> np.ndarray:
@@ -89,12 +102,12 @@ def held_out_chi2(
         Class of brightness of every pixel.
     one_variance : ndarray, shape (h, w)
         Of one standard exposure, from VAR of the stack and its scale.
-    error : ndarray, shape (classes,)
-        `error_over_stack` of the classes at the depth of `denoised`.
+    error : ndarray, shape (h, w)
+        Error of `denoised` over that of the stack of the same depth.
     """
     own, its = (noise_for_its_weight(ground.group, chosen) for chosen in (ground.rest, ground.held_out))
     with np.errstate(divide="ignore", invalid="ignore"):
-        expected = one_variance * (own * error[classes] / ground.depth + its / ground.judge_depth)
+        expected = one_variance * (own * error / ground.depth + its / ground.judge_depth)
         chi2 = (found.judge_mean - denoised) ** 2 / expected
     result = []
     for one, chance in zip(_means(chi2, ground.usable, classes), found.chance, strict=True):

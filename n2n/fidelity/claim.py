@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from n2n.fidelity.brightness import error_over_stack, gain_by_brightness, held_out_chi2, variance_scale
-from n2n.fidelity.ground import Ground, WeightedErrors, weighted_errors
+from n2n.fidelity.ground import Ground, WeightedErrors, sky_noise, weighted_errors
 from n2n.fidelity.risk import Gain
+from n2n.fidelity.variance import Answer, answer_to_more
 from n2n.fidelity.zones import BRIGHTNESSES, brightness_class
 
 # The gain falls with depth about as depth^-0.35 (-0.29 to -0.40, benchmarks/claim). It is measured on blocks A and B
@@ -31,6 +32,8 @@ class Claim:
         From the faintest class of brightness.
     scale : ndarray
         `variance_scale` of the classes.
+    answer : Answer
+        How the error is spread over places.
     chi2 : list of dict
         `held_out_chi2` of the classes.
     slope : float
@@ -45,6 +48,7 @@ class Claim:
     zones: dict
     by_class: list[Gain]
     scale: np.ndarray
+    answer: Answer
     chi2: list[dict]
     slope: float
     residual_chi2: float
@@ -57,7 +61,11 @@ class Claim:
     @property
     def error_over_stack(self) -> np.ndarray:
         """Error of the product over that of the full stack, of every class."""
-        return error_over_stack(self.by_class, self.ratio**DEPTH_EXPONENT)
+        return _error_over_stack(self.by_class, self.ratio, self.scale, self.answer)
+
+    def variance_over_stack(self, classes: np.ndarray) -> np.ndarray:
+        """VAR of the product over that of the stack; float32, shape (h, w), like the classes of its brightness."""
+        return (self.scale * self.error_over_stack)[classes] * self.answer.place
 
     def as_dict(self) -> dict:
         """As assessment.json holds it."""
@@ -98,17 +106,29 @@ def claimed(ground: Ground, judged, full, stack_variance, full_depth) -> tuple[C
     classes = brightness_class(judged, ground.sky_sigma)
     scale = variance_scale(ground, found, classes, one_variance)
     one_variance *= scale[classes]
+    ratio = float(np.median(full_depth[ground.usable] / ground.depth[ground.usable]))
+    answer = answer_to_more(
+        (ground.mean, ground.group.mean()[0]), (judged, full), (ground.depth, full_depth), stack_variance,
+        brightness_class(full, sky_noise(ground.group, full_depth)), ground.usable, ground.group.facts.fwhm_px or 3.0,
+    )  # fmt: skip
+    error = (_error_over_stack(by_class, ratio, scale, answer) * ratio**DEPTH_EXPONENT)[classes] * answer.place
     return Claim(
         measured=found.gain(ground.usable),
         exposures=len(ground.rest),
-        ratio=float(np.median(full_depth[ground.usable] / ground.depth[ground.usable])),
+        ratio=ratio,
         zones=found.by_zone(),
         by_class=by_class,
         scale=scale,
-        chi2=held_out_chi2(ground, found, judged, classes, one_variance, error_over_stack(by_class)),
+        answer=answer,
+        chi2=held_out_chi2(ground, found, judged, classes, one_variance, error),
         slope=slope(judged, ground.judge_mean, ground.judge_depth / ground.group.variance, ground.usable),
         residual_chi2=float(np.mean((found.weight * (judged - ground.mean) ** 2)[ground.usable])),
     ), found
+
+
+def _error_over_stack(by_class: list[Gain], ratio: float, scale: np.ndarray, answer: Answer) -> np.ndarray:
+    """Error of the product over that of the full stack, of every class, from all that tells it."""
+    return error_over_stack(by_class, ratio**DEPTH_EXPONENT, answer.share / scale, answer.error / scale)
 
 
 def to_full_depth(measured: Gain, ratio: float) -> dict:

@@ -156,7 +156,7 @@ def judge(group: Group, stack: dict, candidate: Candidate, injected: dict, setti
         "scatter_over_variance": claim.scale.tolist(),
     }
     classes = brightness_class(denoised - sky, sky_noise(group, full_depth))
-    variance = stack["VAR"] * (claim.scale * claim.error_over_stack)[classes]
+    variance = stack["VAR"] * claim.variance_over_stack(classes)
     same = (denoised == stack["IMAGE"]) | ~np.isfinite(denoised)
     variance = np.where(same, stack["VAR"], variance).astype(np.float32)
     mask = stack["MASK"].copy()

@@ -3,7 +3,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from n2n.fidelity.brightness import error_over_stack
 from n2n.fidelity.errors import _Parts
+from n2n.fidelity.risk import Gain
 from n2n.group.weights import noise_for_its_weight
 
 
@@ -60,3 +62,14 @@ def test_exposures_whose_seeing_took_weight_are_less_noisy_than_their_weight_say
     assert noise_for_its_weight(group, held_out, rest) == pytest.approx(
         variance_times_weight(held_out) / variance_times_weight(rest), rel=0.02
     )
+
+
+def test_errors_from_two_sides_count_by_their_own_errors():
+    gains = [Gain(20.0, 2.0, 9000), Gain(10.0, 1.0, 9000), Gain(np.nan, np.nan, 0), Gain(10.0, 1.0, 9000)]
+    told = np.array([0.04, 1.0, 0.3, np.nan])
+    found = error_over_stack(gains, 1.0, told, np.array([1e-4, 10.0, 0.01, np.nan]))
+    # 0.05 +- 0.005 and 0.04 +- 30 %
+    assert found[0] == pytest.approx((0.05 / 0.005**2 + 0.04 / 0.012**2) / (1 / 0.005**2 + 1 / 0.012**2), rel=1e-3)
+    assert found[1:] == pytest.approx([0.1, 0.3, 0.1], rel=1e-3)
+    assert error_over_stack(gains) == pytest.approx([0.05, 0.1, 1.0, 0.1])
+    assert error_over_stack(gains[:1], 0.8) == pytest.approx([1 / 16])
