@@ -36,6 +36,7 @@ SHALLOW = 0.5  # of the usual depth; where deep exposures are fewer they do not 
 SMOOTH = 32.0  # px, sigma: what is smoother the flats of either stack know no better than the other's
 FEWEST = 4  # exposures of a deep stack
 ROUNDS = 2  # in which scale and seeing are found
+TOO_BRIGHT, GLARE = 30, 8  # sigma of the stack, px: light above, and so far around, is left out
 LIKELY = 0.03  # share of a template by which two stacks differ in scale, seeing and place
 
 
@@ -64,8 +65,10 @@ class Deep:
     smooth: np.ndarray
 
 
-def told_by(deep: Group, group: Group, denoised, stack, depth, usable) -> dict:
+def told_by(deep: Group, group: Group, denoised, stack, depth, usable, zones=None) -> tuple[dict, np.ndarray]:
     """Gain of an image over its stack, told by exposures that had no part in either.
+
+    Near bright stars the seeing, which is fitted, leaves more than noise: there nothing is told.
 
     Parameters
     ----------
@@ -77,13 +80,17 @@ def told_by(deep: Group, group: Group, denoised, stack, depth, usable) -> dict:
         Images sky subtracted, on the scale of the group; how many standard exposures the stack is worth.
     usable : ndarray of bool, shape (h, w)
         Pixels that count, saturated ones and their surroundings left out.
+    zones : int ndarray, shape (h, w), optional
+        Those that a claim is of; by default they are divided by the deep stack.
 
     Returns
     -------
     dict
         ``all`` and every zone: value, standard_error, pixels. Beside them exposures (those of `deep`), area (share of
-        the usable pixels that they cover), placed_px (how well the stars of both fit), and smooth_sigma (root mean
+        the usable pixels of which they tell), placed_px (how well the stars of both fit), and smooth_sigma (root mean
         square of the smooth difference that was taken off, in units of the sky's noise in the stack).
+    ndarray of bool, shape (h, w)
+        The pixels of which they tell.
 
     Raises
     ------
@@ -93,17 +100,20 @@ def told_by(deep: Group, group: Group, denoised, stack, depth, usable) -> dict:
     apart(group, deep)
     sigma = sky_noise(group, depth)
     found = brought(deep, group, stack, depth, usable)
-    chosen = found.usable
-    weight = np.where(chosen, weight_of(group, depth, found.light, chosen), 0)
+    glare = ndimage.maximum_filter(np.where(found.usable, found.light, 0), 2 * GLARE + 1) > TOO_BRIGHT * sigma
+    chosen = found.usable & ~glare
+    if not chosen.any():
+        raise UserError(f"{group.path}: bright stars are everywhere; what they leave of noise, no other stack can tell")
+    weight = np.where(chosen, weight_of(group, depth, found.light, found.usable), 0)
     before, after = (weight * found.error(np.where(chosen, image, 0)) for image in (stack, denoised))
-    zones = divide(found.light, sigma, chosen)
+    zones = divide(found.light, sigma, chosen) if zones is None else np.where(chosen, zones, -1)
     parts = {"all": chosen} | {name: zones == index for index, name in enumerate(ZONES)}
     return {name: gain_of(before, after, part).as_dict() for name, part in parts.items()} | {
         "exposures": len(deep.exposures),
         "area": float(chosen.sum() / max(usable.sum(), 1)),
         "placed_px": found.match.rms_px,
         "smooth_sigma": float(np.sqrt(np.mean((found.smooth / sigma)[chosen] ** 2))),
-    }
+    }, chosen
 
 
 def apart(group: Group, deep: Group) -> None:

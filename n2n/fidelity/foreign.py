@@ -11,9 +11,10 @@ from n2n.fidelity.deep import told_by
 from n2n.fidelity.gates.flux import star_flux
 from n2n.fidelity.gates.gain import WHOLE
 from n2n.fidelity.gates.gate import FAIL, INFO, PASS, Verdict, overall
-from n2n.fidelity.ground import ground_of, light_of_all, sky_noise, weighted_errors
+from n2n.fidelity.ground import WeightedErrors, ground_of, light_of_all, sky_noise, weighted_errors
 from n2n.fidelity.images import Images, Shipped
 from n2n.fidelity.proof import unproven
+from n2n.fidelity.pulls import claims_on, held_against
 from n2n.fidelity.risk import true_gain
 from n2n.fidelity.scale import BENT, line, relation, settled
 from n2n.fidelity.zones import NEAR_SATURATED, ZONES, divide
@@ -83,11 +84,10 @@ def compare(group: Group, denoised, stack, settings, truth=None, names=("the ima
         (known.factor * image.astype(np.float64) + known.offset).astype(np.float32) for image in (stack, denoised)
     )
     stack[~np.isfinite(known.mean)] = np.nan
-    told = {} if deep is None else {"deep": told_by(deep, group, denoised, stack, known.depth, usable)}
     held_out = int((group.blocks == "C").sum())
     judging = known.holds == "A and B" and held_out >= 2
     if judging:
-        images = by_held_out(group, denoised, stack, usable)
+        images, found = by_held_out(group, denoised, stack, usable)
     else:
         images = by_stack(group, denoised, stack, known.depth, usable)
         why = {"all": "the stack holds the held-out exposures", "unknown": "the stack is none that n2n made"}
@@ -95,6 +95,12 @@ def compare(group: Group, denoised, stack, settings, truth=None, names=("the ima
             f"{why.get(known.holds, 'fewer than two exposures are held out')}, so that they cannot judge: "
             "gain, invented and lost light are not proved. Denoise what --write-stack gives"
         )
+    told = {}
+    if deep is not None:
+        zones = found.zones if judging else None
+        told["deep"], seen = told_by(deep, group, denoised, stack, known.depth, images.usable, zones)
+        if judging:
+            told["deep"] = held_against(told["deep"], claims_on(found, seen))
     verdicts = gates.judge(images, settings)
     if scale["fitted"]:
         verdicts = [moot(verdict) for verdict in verdicts]
@@ -202,8 +208,8 @@ def scaled(denoised, stack, usable, sigma: float, names) -> tuple[np.ndarray, di
     return (denoised - offset) / factor, found | {"factor": factor, "offset": offset, "fitted": fitted}, notes
 
 
-def by_held_out(group: Group, denoised, stack, usable) -> Images:
-    """All there is but n2n's own: injected stars, tiles, and the stack of all exposures.
+def by_held_out(group: Group, denoised, stack, usable) -> tuple[Images, WeightedErrors]:
+    """All there is but n2n's own: injected stars, tiles, and the stack of all exposures; and the errors of both.
 
     Parameters
     ----------
@@ -222,7 +228,7 @@ def by_held_out(group: Group, denoised, stack, usable) -> Images:
         usable=ground.usable, saturated=group.saturated, fwhm=group.facts.fwhm_px or 3.0,
         shipped=Shipped(stack, denoised), held_out=ground.judge_mean, halves=lambda: halves_of(group, ground.held_out),
         weight=found.weight, gains={"all": found.gain(ground.usable).as_dict()} | found.by_zone(),
-    )  # fmt: skip
+    ), found  # fmt: skip
 
 
 def by_stack(group: Group, denoised, stack, depth, usable) -> Images:

@@ -44,6 +44,7 @@ def against(deep: dict) -> list[str]:
     return [
         *lines,
         "",
-        "Pull: how much too much is claimed, in standard errors of both. What is smoother than some 100 px and differs",
-        f"was taken off: {deep['smooth_sigma']:.2g} σ of the stack, of which neither stack knows which is right.",
+        "Pull: how much too much is claimed there, in standard errors of both. Around bright stars nothing is told.",
+        "What is smoother than some 100 px and differs was taken off, for neither stack knows which is right:",
+        f"{deep['smooth_sigma']:.2g} σ of the stack.",
     ]

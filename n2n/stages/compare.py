@@ -13,7 +13,8 @@ image of a simulation, the true gain is printed as well. Exit status 0 also when
 also asks other exposures of the same sky, none of which had any part in the image: the stack of another night, or of
 the rest of a long series, made by n2n in a folder of its own (`snakemake --until stack`). It prints what is claimed,
 what the deep stack says, and the pull between both, zone by zone. Grid, scale, sky and seeing may differ; pairs.h5 and
-what it is made of must lie beside it. A whole table of such draws: benchmarks/deep.
+what it is made of must lie beside it. Around bright stars no other stack can tell noise from seeing: they are left
+out, of the claim, too. A whole table of such draws: benchmarks/deep.
 """
 
 from pathlib import Path
@@ -25,10 +26,11 @@ from n2n.config import add_settings, settings_of
 from n2n.errors import BadFrame, UserError
 from n2n.fidelity.foreign import compare
 from n2n.fidelity.gates.gate import FAIL
-from n2n.fidelity.pulls import claims_of, held_against
+from n2n.fidelity.pulls import product_against
+from n2n.formats import sealed
 from n2n.formats.pixels import read_pixels
 from n2n.formats.products import set_cards, write_fits
-from n2n.formats.tables import read_json, write_json
+from n2n.formats.tables import write_json
 from n2n.group.cards import stack_cards
 from n2n.group.group import Group
 from n2n.log import logger
@@ -63,22 +65,36 @@ def run(args) -> int:
     deep = Group(args.against.with_name("pairs.h5")) if args.against else None
     facts = compare(group, denoised, stack, settings_of(args, "gates"), truth, names, deep)
     if deep:
-        claims = claims_of(facts if "exposure_gain" in facts else assessment_of(args.denoised))
-        facts["deep"] = held_against(facts["deep"], claims) | {"stack": str(args.against)}
+        own = {} if facts["held_out"] else product_told(deep, group, args.denoised, denoised)
+        facts["deep"] |= own | {"stack": str(args.against)}
     print("\n".join(table(facts)))
     if args.output:
         write_json(args.output, facts)
     return int(args.strict and facts["verdict"] == FAIL)
 
 
-def assessment_of(denoised: Path) -> dict:
-    """What n2n said of a product of its own, from the folder it was written to; empty of any other image."""
-    path = denoised.with_name("assessment.json")
-    if not path.exists():
+def product_told(deep: Group, group: Group, path: Path, image: np.ndarray) -> dict:
+    """What n2n claims of a product of its own, held against a deep stack; empty of any other image.
+
+    Parameters
+    ----------
+    deep, group : Group
+        The other exposures, and those of the image.
+    path : Path
+        Of the image; its candidate.h5 lies beside it.
+    image : ndarray, shape (h, w)
+        As read.
+    """
+    if not path.with_name("candidate.h5").exists():
         return {}
-    facts = read_json(path, "qastat", unsealed=True)
-    made = fits.getheader(denoised).get("PROV_ID")
-    return facts if made == facts.get("prov_id") and facts.get("product") == "DENOISED" else {}
+    with sealed.opened(path.with_name("candidate.h5")) as file:
+        if file.attrs.get("pairs") != group.seal or "full" not in file:
+            return {}
+        images = {name: file[name][:] for name in ("judged", "full")}
+        held_out = np.asarray(file.attrs["held_out"], int)
+    off = np.abs(image - np.float32(group.facts.sky) - images["full"])[~group.saturated]
+    own = np.nanmedian(off) < 1e-3 * np.sqrt(group.facts.sky_variance)
+    return product_against(deep, group, images, held_out) if own else {}
 
 
 def read_image(path: Path, shape: tuple[int, int]) -> np.ndarray:

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from n2n.fidelity.pulls import claims_of, held_against
+from n2n.fidelity.ground import WeightedErrors
+from n2n.fidelity.pulls import claims_on, held_against
 
 
 def test_a_claim_that_is_too_high_has_a_positive_pull():
@@ -14,10 +15,14 @@ def test_a_claim_that_is_too_high_has_a_positive_pull():
     assert result["background"]["pull"] < 0 and "pull" not in result["stars"] and result["exposures"] == 9
 
 
-def test_claims_of_zones_are_brought_to_the_full_stack():
-    gain = {"value": 8.0, "standard_error": 0.4}
-    facts = {"exposure_gain": gain, "exposure_gain_measured": {"value": 10.0, "standard_error": 0.5}}
-    facts["zones"] = {"stars": {"value": 5.0, "standard_error": 1.0}, "extended": {"value": None}}
-    told = claims_of(facts)
-    assert told["all"] == gain and told["stars"] == {"value": 4.0, "standard_error": 0.8} and "extended" not in told
-    assert claims_of({"exposure_gain": gain | {"standard_error": 7.0}}) == {} == claims_of({})
+def test_claims_on_some_pixels_are_brought_to_the_full_stack():
+    rng = np.random.default_rng(0)
+    shape = (240, 240)
+    after = np.where(np.indices(shape)[1] < 120, 0.1, 0.5) * rng.chisquare(1, shape)
+    zones = np.zeros(shape, int)
+    none = np.zeros(0)
+    claim = WeightedErrors(rng.chisquare(1, shape), after, np.ones(shape), zones, none, none, none)
+    chosen = np.indices(shape)[1] < 120
+    told = claims_on(claim, chosen, 1.5)
+    assert told["all"]["value"] == pytest.approx(10 * 1.5**-0.35, rel=0.05) and told["background"] == told["all"]
+    assert "stars" not in told

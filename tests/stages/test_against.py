@@ -10,7 +10,7 @@ from finished import call
 from scipy import ndimage
 
 from n2n.fidelity.truth import fitted_truth
-from n2n.formats.tables import write_json
+from n2n.formats import sealed
 from n2n.group.group import Group
 
 
@@ -65,21 +65,26 @@ def test_the_deep_stack_tells_the_true_gain(halves, smoothed, capsys):
     assert "by the deep stack" in said and f"Against {deep['exposures']} other exposures" in said and "none" in said
 
 
-def test_what_an_assessment_claims_stands_beside_it(halves, smoothed, tmp_path, capsys):
+def test_the_claim_of_a_product_is_that_of_the_same_pixels(halves, smoothed, tmp_path, capsys):
     for name in ("pairs.h5", "stack.fits", "registered-000.h5"):
         (tmp_path / name).symlink_to(smoothed / name)
-    gain = {"value": 30.0, "standard_error": 1.0}
-    facts = {"schema": 1, "qastat": "PASS", "product": "DENOISED", "prov_id": "x", "exposure_gain": gain}
-    write_json(tmp_path / "assessment.json", facts | {"zones": {"background": gain}})
-    image = fits.PrimaryHDU(fits.getdata(smoothed / "filtered.fits"))
-    image.header["PROV_ID"] = "x"
-    image.writeto(tmp_path / "filtered.fits")
-    deep = compared(tmp_path, halves[1])["deep"]
-    assert deep["all"]["claimed"] == deep["background"]["claimed"] == 30 and deep["all"]["pull"] > 3
-    assert "30.0 ± 1.0" in capsys.readouterr().out
-    image.header["PROV_ID"] = "another"
-    image.writeto(tmp_path / "filtered.fits", overwrite=True)
-    assert "claimed" not in compared(tmp_path, halves[1])["deep"]["all"]
+    group = Group(tmp_path / "pairs.h5")
+    held_out, truth = np.flatnonzero(group.blocks == "C"), fits.getdata(smoothed / "truth.fits") - group.facts.sky
+    images = {}
+    for name, chosen in (("judged", group.blocks != "C"), ("full", slice(None))):
+        mean = np.nan_to_num(group.mean(chosen)[0])
+        images[name] = (truth + 0.5 * (mean - truth)).astype(np.float32)
+    with sealed.writing(tmp_path / "candidate.h5") as file:
+        file.attrs.update({"pairs": group.seal, "held_out": held_out})
+        for name, image in images.items():
+            file[name] = image
+    fits.writeto(tmp_path / "denoised.fits", images["full"] + np.float32(group.facts.sky))
+    deep = compared(tmp_path, halves[1], image="denoised.fits")["deep"]
+    assert abs(deep["all"]["value"] - 4) < 3 * deep["all"]["standard_error"]
+    assert abs(deep["all"]["pull"]) < 3 and deep["all"]["claimed"] == pytest.approx(4, rel=0.4)
+    assert "claimed" in capsys.readouterr().out
+    fits.writeto(tmp_path / "another.fits", images["full"] + np.float32(group.facts.sky) + 1)
+    assert "claimed" not in compared(tmp_path, halves[1], image="another.fits")["deep"]["all"]
 
 
 def test_a_deep_stack_of_the_same_exposures_is_refused(chain, halves, smoothed, capsys):
