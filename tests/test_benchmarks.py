@@ -178,6 +178,8 @@ def test_figures_of_strange_nights_survive_their_file_and_make_a_page(tmp_path, 
     told = {"qastat": "PASS", "claimed": "41.59", "claimed_error": "7.5", "true": "34.6", "true_error": "2.7"}
     told |= {"off": "0.2", "pull": "0.98", "off_fine": "0.1", "pull_fine": "0.4"}
     told |= {"chi2_b0_fine": "0.96", "robust_b0_fine": "0.17", "flux_faint": "nan"}
+    told |= {"cells_fine": "8", "cells_right_fine": "7", "cells_lowest_fine": "0.71", "cells_highest_fine": "1.14"}
+    told |= {"cells_mean_lowest_fine": "0.97", "cells_mean_highest_fine": "1.48"}
     rows = [row | {"case": "none"} | told, row | {"case": "banding", "qastat": "no product"}]
     rows.append(rows[0] | {"seed": "2", "off": "0.1", "pull": "0.5", "qastat": "FAIL", "failed": "G9 G11"})
     pages.write(tmp_path / "results.csv", rows)
@@ -187,4 +189,6 @@ def test_figures_of_strange_nights_survive_their_file_and_make_a_page(tmp_path, 
     assert "| none | M31_L | 384x384 | 2 | +15 ± 5 % | +0.7 ± 0.2 |" in page
     assert "41.6 ± 7.5 | 34.6 ± 2.7 | +20 %" in page and "0.96 (0.17)" in page
     assert "no product" in page and "G9 G11" in page
+    assert "7 of 8, 0.71-1.14 (0.97-1.48)" in page
+    assert reached.endswith("robust χ² of VAR 0.8-1.2 in 14 of 16 cells, 0.71 to 1.14 in all")
     assert "nan" not in page

@@ -11,6 +11,8 @@ import h5py
 import numpy as np
 from scipy import ndimage
 
+from n2n.fidelity.claim import claimed
+from n2n.fidelity.ground import ground_of
 from n2n.fidelity.proof import is_measured
 from n2n.fidelity.risk import true_gain
 from n2n.fidelity.truth import Known, known_truth, on_one_scale
@@ -50,24 +52,35 @@ def of_group(folder: Path, truth_folder: Path) -> dict:
         if "full" not in file:
             return row
         product = file["full"][:]
-    _, content = read_product(folder / "stack.fits", "VAR")
-    plain, fine = on_one_scale(known_truth(group, truth_folder, content["IMAGE"] - np.float32(group.facts.sky)))
-    told = is_measured(facts.get("exposure_gain", {}))
+        _, content = read_product(folder / "stack.fits", "VAR")
+        plain, fine = on_one_scale(known_truth(group, truth_folder, content["IMAGE"] - np.float32(group.facts.sky)))
+        if told := is_measured(facts.get("exposure_gain", {})):
+            variance = variance_of(group, file, content["VAR"], product, plain)
     for name, known in (("", plain), ("_fine", fine)):
         if told:
             row |= claims(facts["exposure_gain"], product, known, name)
-            row |= variances(product, content["VAR"], error_over_stack(facts), known, name)
+            row |= variances(product, variance, content["VAR"], known, name)
         row |= sky_of(product, known, name)
     return row | detail_of(product, fine) | stars_of(product, fine, max(1.5 * group.facts.fwhm_px, 3.0))
 
 
-def error_over_stack(facts: dict) -> np.ndarray:
-    """VAR of the denoised image over that of the stack by brightness, of refused images, too; shape (classes,)."""
-    if told := facts.get("error_by_brightness"):
-        return np.multiply(told["error_over_stack"], told["scatter_over_variance"])
-    deeper = facts["exposure_gain"]["value"] / facts["exposure_gain_measured"]["value"]
-    gains = [one["value"] for one in facts["gain_by_brightness"]["classes"]]
-    return np.clip([1.0 if gain is None else 1 / (gain * deeper) for gain in gains], 0.01, 2)
+def variance_of(group: Group, candidate, stack_variance, product, known: Known) -> np.ndarray:
+    """VAR of the denoised image, of a refused one, too, as the present code makes it; shape (h, w).
+
+    Parameters
+    ----------
+    group : Group
+        The exposures and what is known of them.
+    candidate : h5py.File
+        candidate.h5.
+    stack_variance, product : ndarray, shape (h, w)
+        VAR of stack.fits; the denoised image, sky subtracted.
+    known : Known
+        The truth.
+    """
+    ground = ground_of(group, np.asarray(candidate.attrs["held_out"], int))
+    claim, _ = claimed(ground, candidate["judged"][:], product, stack_variance, group.depth())
+    return stack_variance * claim.variance_over_stack(brightness_class(product, known.sigma))
 
 
 def claims(claim: dict, product, known: Known, name: str) -> dict:
@@ -175,32 +188,47 @@ def stars_of(product, known: Known, radius: float) -> dict:
     return row
 
 
-def variances(product, stack_variance, share, known: Known, name: str) -> dict:
-    """Squared error over VAR, mean and of the typical pixel, by brightness and by distance to structure.
+def variances(product, variance, stack_variance, known: Known, name: str) -> dict:
+    """Squared error over VAR, mean and of the typical pixel: by brightness, by distance to structure, and by both.
+
+    The cells of both are told by the denoised image, as one who has nothing but the product would.
 
     Parameters
     ----------
-    product : ndarray, shape (h, w)
-        The denoised image, sky subtracted.
+    product, variance : ndarray, shape (h, w)
+        The denoised image, sky subtracted, and its VAR.
     stack_variance : ndarray, shape (h, w)
         VAR of stack.fits.
-    share : ndarray, shape (classes,)
-        `error_over_stack`.
     known : Known
         The truth.
     name : str
         What the figures' names end in.
     """
-    classes = brightness_class(product, known.sigma)
-    distance = ndimage.distance_transform_edt(known.truth < STRUCTURE * known.sigma)
-    places = np.digitize(distance, DISTANCES)
+    classes, places = brightness_class(product, known.sigma), places_beside(known.truth, known)
     error, stack_error = (product - known.truth) ** 2, (known.stack - known.truth) ** 2
     row = {}
-    for prefix, chi2 in (("", error / (stack_variance * share[classes])), ("stack_", stack_error / stack_variance)):
+    for prefix, chi2 in (("", error / variance), ("stack_", stack_error / stack_variance)):
         for names, cells in ((CLASSES, classes), (PLACES, places)):
             for index, cell in enumerate(names):
-                inside = chi2[known.usable & (cells == index) & np.isfinite(chi2)]
-                if inside.size >= FEWEST:
-                    row[f"{prefix}chi2_{cell}{name}"] = inside.mean()
-                    row[f"{prefix}robust_{cell}{name}"] = np.median(inside) / MEDIAN
+                if found := chi2_of(chi2, known.usable & (cells == index)):
+                    row[f"{prefix}chi2_{cell}{name}"], row[f"{prefix}robust_{cell}{name}"] = found
+    both = len(PLACES) * classes + places_beside(product, known)
+    chi2 = error / variance
+    cells = [found for cell in np.unique(both) if (found := chi2_of(chi2, known.usable & (both == cell)))]
+    if cells:
+        means, typical = np.transpose(cells)
+        row[f"cells{name}"], row[f"cells_right{name}"] = len(cells), int(np.sum((typical > 0.8) & (typical < 1.2)))
+        row[f"cells_lowest{name}"], row[f"cells_highest{name}"] = typical.min(), typical.max()
+        row[f"cells_mean_lowest{name}"], row[f"cells_mean_highest{name}"] = means.min(), means.max()
     return row
+
+
+def places_beside(light, known: Known) -> np.ndarray:
+    """Class of distance to structure of every pixel, from 0; shape (h, w)."""
+    return np.digitize(ndimage.distance_transform_edt(light < STRUCTURE * known.sigma), DISTANCES)
+
+
+def chi2_of(chi2, chosen) -> tuple[float, float] | None:
+    """Mean and robust chi2 of the chosen pixels; None of too few."""
+    inside = chi2[chosen & np.isfinite(chi2)]
+    return (inside.mean(), np.median(inside) / MEDIAN) if inside.size >= FEWEST else None
