@@ -7,12 +7,16 @@ import numpy as np
 from n2n.fidelity.brightness import error_over_stack, gain_by_brightness, held_out_chi2, variance_scale
 from n2n.fidelity.ground import Ground, WeightedErrors, sky_noise, weighted_errors
 from n2n.fidelity.risk import Gain
+from n2n.fidelity.smooth import gain_if_error, smooth_share
 from n2n.fidelity.variance import Answer, answer_to_more
-from n2n.fidelity.zones import BRIGHTNESSES, brightness_class
+from n2n.fidelity.zones import BRIGHTNESSES, ZONES, brightness_class
 
 # The gain falls with depth about as depth^-0.35 (-0.29 to -0.40, benchmarks/claim). It is measured on blocks A and B
 # and brought to the full stack with that.
 DEPTH_EXPONENT, DEPTH_EXPONENT_ERROR = -0.35, 0.1
+# Of what the held-out exposures share with the stack (the detector's pattern, the masters' noise) the claim knows
+# nothing where the network keeps it, as it does with light, and all where it takes it off, as it does with noise.
+UNSEEN = 0.5
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,10 @@ class Claim:
         Regression of the held-out mean on the denoised image: above 1, faint light was lost.
     residual_chi2 : float
         Mean square of what was taken, over the stack's variance.
+    unseen : float
+        Share of the stack's variance that the held-out exposures have, too.
+    smooth : float
+        `n2n.fidelity.smooth.smooth_share`.
     """
 
     measured: Gain
@@ -52,11 +60,15 @@ class Claim:
     chi2: list[dict]
     slope: float
     residual_chi2: float
+    unseen: float
+    smooth: float
 
     @property
     def gain(self) -> dict:
-        """Value and standard error, brought to the full stack."""
-        return to_full_depth(self.measured, self.ratio)
+        """Value and standard error, brought to the full stack; what cannot be seen is in the error."""
+        found = to_full_depth(self.measured, self.ratio)
+        error = np.hypot(found["standard_error"], UNSEEN * self.unseen * found["value"] ** 2)
+        return found | {"standard_error": float(error)}
 
     @property
     def error_over_stack(self) -> np.ndarray:
@@ -79,10 +91,14 @@ class Claim:
             "held_out_chi2": edges | {"classes": self.chi2},
             "slope": self.slope,
             "residual_chi2": self.residual_chi2,
+            "unseen": self.unseen,
+            "smooth": {"share": self.smooth, "gain_if_error": gain_if_error(self.gain["value"], self.smooth)},
         }
 
 
-def claimed(ground: Ground, judged, full, stack_variance, full_depth) -> tuple[Claim, WeightedErrors]:
+def claimed(
+    ground: Ground, judged, full, stack_variance, full_depth, unseen: float = 0.0
+) -> tuple[Claim, WeightedErrors]:
     """Measure what a denoised image is worth.
 
     Parameters
@@ -93,6 +109,8 @@ def claimed(ground: Ground, judged, full, stack_variance, full_depth) -> tuple[C
         What was made of A and B, and of all exposures.
     stack_variance, full_depth : ndarray, shape (h, w)
         Variance of the full stack, and how many standard exposures it is worth.
+    unseen : float
+        Share of that variance that the held-out exposures have, too.
 
     Returns
     -------
@@ -123,6 +141,8 @@ def claimed(ground: Ground, judged, full, stack_variance, full_depth) -> tuple[C
         chi2=held_out_chi2(ground, found, judged, classes, one_variance, error),
         slope=slope(judged, ground.judge_mean, ground.judge_depth / ground.group.variance, ground.usable),
         residual_chi2=float(np.mean((found.weight * (judged - ground.mean) ** 2)[ground.usable])),
+        unseen=unseen,
+        smooth=smooth_share(np.nan_to_num(full), ground.sky_sigma, found.zones == ZONES.index("background")),
     ), found
 
 

@@ -19,6 +19,7 @@ from n2n.fidelity.proof import unproven
 from n2n.fidelity.zones import BRIGHTNESSES, brightness_class
 from n2n.formats import flags as bits
 from n2n.group.group import Group
+from n2n.group.mastered import hidden_of
 from n2n.group.shared import shared_in_stack
 from n2n.group.split import halves_of
 from n2n.nets.tiles import overlaps
@@ -100,7 +101,9 @@ def judge(group: Group, stack: dict, candidate: Candidate, injected: dict, setti
     ground, judged = ground_of(group, candidate.held_out), candidate.read("judged")
     sky, full_depth = np.float32(group.facts.sky), group.depth()
     full = candidate.read("full")
-    claim, found = claimed(ground, judged, full, stack["VAR"], full_depth)
+    shared = shared_in_stack(group, ground.rest)
+    unseen = max(0.0, np.nan_to_num(shared.value)) + hidden_of(group, stack["IMAGE"] - sky, stack["VAR"])
+    claim, found = claimed(ground, judged, full, stack["VAR"], full_depth, float(unseen))
     alone = single_exposure(
         group, candidate.single, candidate.held_out, candidate.read("single"), judged, full,
         found.one_variance(ground.depth), found.zones,
@@ -110,7 +113,6 @@ def judge(group: Group, stack: dict, candidate: Candidate, injected: dict, setti
     denoised = np.where(group.saturated | ~np.isfinite(stack["IMAGE"]), stack["IMAGE"], full + sky)
     denoised = denoised.astype(np.float32)
     del full
-    shared = shared_in_stack(group, ground.rest)
     images = Images(
         denoised=judged, stack=ground.mean, depth=ground.depth, variance=group.variance, sigma=ground.sky_sigma,
         usable=ground.usable, saturated=group.saturated, fwhm=group.facts.fwhm_px or 3.0,

@@ -51,3 +51,20 @@ def hidden_variance(group: Group, light: np.ndarray) -> np.ndarray | None:
     level = np.maximum(np.nan_to_num(light) + np.float32(group.facts.sky), 0)
     variance = noise.get("zero", 0.0) ** 2 + (np.float32(noise.get("flat", 0.0)) * level) ** 2
     return (share * kept * variance).astype(np.float32)
+
+
+def hidden_of(group: Group, light: np.ndarray, variance: np.ndarray) -> float:
+    """Share of a stack's variance, in its typical pixel, that is `hidden_variance`.
+
+    Parameters
+    ----------
+    group : Group
+        Its exposures and what is known of them.
+    light, variance : ndarray, shape (h, w)
+        The stack, sky subtracted, and its VAR, which holds the hidden part.
+    """
+    hidden = hidden_variance(group, light)
+    if hidden is None:
+        return 0.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.nanmedian(hidden / variance))

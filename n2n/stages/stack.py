@@ -34,11 +34,11 @@ def run(args) -> None:
         scatter = variance_from_scatter(group)
         variance = variance if scatter is None else scatter
     if hidden is not None:
+        variance = variance + hidden
         logger.info(
             "the telescope was hardly moved: the masters' noise, alike in all exposures, is %.1f %% of the variance",
-            100 * float(np.nanmedian(hidden / (variance + hidden))),
+            100 * float(np.nanmedian(hidden / variance)),
         )
-        variance = variance + hidden
     header = group.header()
     set_cards(header, stack_cards(group))
     beside = [exposure.placement.noise_beside for exposure in group.exposures]
