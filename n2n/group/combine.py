@@ -111,7 +111,9 @@ def analyse(source: dict, file: h5py.File, placed: list[Exposure], electrons: bo
     units, labels = pointings(matrices, first), blocks(matrices, first)
     how = {"electrons": electrons, "seeing": settings.seeing}
     weighing = weigh(pixels, flags, placed, units, labels, **how)
-    pattern, told = find_pattern((pixels, flags), placed, weighing, resources.memory_mb)
+    pattern, told = None, {}
+    if settings.pattern:
+        pattern, told = find_pattern((pixels, flags), placed, weighing, resources.memory_mb)
     if pattern is not None:
         pixels = keep_without(file, (pixels, flags), placed, pattern)
         weighing = weigh(pixels, flags, placed, units, labels, **how)

@@ -126,9 +126,10 @@ def kept_of(exposures: list[Exposure], weights, part, shape: tuple[int, int]) ->
     return together([exposures[index].placement.matrix for index in part], weights[part], shape)
 
 
-def least_of(weights: np.ndarray) -> float:
-    """Share of independent noise that stays in a weighted mean."""
-    return float(np.sum(weights**2) / np.sum(weights) ** 2)
+def least_of(weights: np.ndarray, pointings: np.ndarray | None = None) -> float:
+    """Share of independent noise that stays in a weighted mean; of what is independent between pointings, with them."""
+    sums = weights if pointings is None else np.bincount(np.unique(pointings, return_inverse=True)[1], weights)
+    return float(np.sum(sums**2) / np.sum(weights) ** 2)
 
 
 def find_pattern(samples: tuple[Samples, Samples], placed: list[Exposure], weighing, memory_mb: float):
@@ -170,19 +171,19 @@ def find_pattern(samples: tuple[Samples, Samples], placed: list[Exposure], weigh
     halves = carried_halves(read, placed, sigma, weights, parts, window)
     if halves.found.moved < MOVED:
         return None, {"note": STILL}
-    facts = shares(halves, placed, weights, known)
+    facts = shares(halves, placed, weighing, known)
     if facts["drop"] < LEAST:
         return None, facts
     if halves.shape != tuple(pixels.shape[1:]):
         if BYTES * pixels.shape[1] * pixels.shape[2] > memory_mb * 2**20:
             return None, facts | {"note": LARGE}
         halves = carried_halves(read, placed, sigma, weights, parts, tuple(slice(0, side) for side in pixels.shape[1:]))
-        facts = shares(halves, placed, weights, known)
+        facts = shares(halves, placed, weighing, known)
     pattern = pattern_of(halves.carried, halves.counts, halves.found)
     return pattern, facts | {"rms_sigma": float(np.std(pattern) / np.median(sigma))}
 
 
-def shares(halves: Halves, placed: list[Exposure], weights, known) -> dict:
+def shares(halves: Halves, placed: list[Exposure], weighing, known) -> dict:
     """What the pattern is to the stack of all exposures, over the variance of its noise.
 
     Parameters
@@ -191,20 +192,21 @@ def shares(halves: Halves, placed: list[Exposure], weights, known) -> dict:
         Of the exposures `known`.
     placed : list of Exposure
         All of them.
-    weights : ndarray, shape (n,)
-        What they count.
+    weighing : n2n.group.combine.Weighing
+        Weights and pointings.
     known : int ndarray, shape (k,)
         Those that tell the pattern.
 
     Returns
     -------
     dict
-        ``share`` and ``share_error`` of the pattern beyond as much independent noise; ``left`` of it when it is taken
+        ``share`` and ``share_error`` of what different pointings share of the pattern; ``left`` of it when it is taken
         off; ``drop``, by which the stack's variance falls then.
     """
-    found, kept = halves.found, kept_of(placed, weights, np.arange(len(placed)), halves.shape)
-    least = least_of(weights)
-    noise = found.noise_of_mean * least / least_of(weights[known])
+    found, weights = halves.found, weighing.weights
+    kept = kept_of(placed, weights, np.arange(len(placed)), halves.shape)
+    noise = found.noise_of_mean * least_of(weights) / least_of(weights[known])
+    least = least_of(weights, weighing.pointings)
     share, error = shared_of(found, kept, least, noise, sure=True)
     drop = shared_by(found.sure[found.which] - found.left, kept, 0.0, noise)
     return {"share": share, "share_error": error, "left": shared_by(found.left, kept, least, noise), "drop": drop}

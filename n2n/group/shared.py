@@ -20,7 +20,9 @@ WINDOW = 1024  # px, in the middle: enough for any frame, since patterns are eve
 
 @dataclass(frozen=True)
 class SharedError:
-    """Variance that the detector's pattern puts into a stack, beyond what as much independent noise would.
+    """Variance that the detector's pattern puts into a stack because different pointings share it.
+
+    What the exposures of one pointing share, their scatter shows: they count as one there, and are in one block.
 
     Attributes
     ----------
@@ -71,11 +73,12 @@ def shared_in_stack(group: Group, chosen: np.ndarray | None = None) -> SharedErr
     halves = carried_halves(read, group.exposures, group.sky_sigma, weights, parts, middle(group.shape, WINDOW))
     if halves.found.moved < MOVED:
         return SharedError(np.nan, np.nan, note=STILL)
-    least = least_of(weights[chosen])
-    noise = halves.found.noise_of_mean * least / least_of(weights[np.concatenate(parts)])
+    own = least_of(weights[chosen])
+    noise = halves.found.noise_of_mean * own / least_of(weights[np.concatenate(parts)])
+    least = least_of(weights[chosen], group.pointings[chosen])
     value, error = shared_of(halves.found, kept_of(group.exposures, weights, chosen, halves.shape), least, noise)
     # In units of the variance, which is larger where exposures are fewer.
-    left = taken["left"] * least_of(weights) / least if "rms_sigma" in taken else 0.0
+    left = taken["left"] * least_of(weights) / own if "rms_sigma" in taken else 0.0
     return SharedError(value + left, error, left)
 
 

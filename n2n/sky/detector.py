@@ -23,6 +23,7 @@ LINES = 4  # bins of frequencies along the one axis, for patterns of rows, and o
 CLIP = 4.0  # sigma of an exposure; what is farther off is a hit, or a star in other seeing
 LIGHT = 0.5  # sigma of an exposure: stars above it would leave their seeing
 NARROW, AROUND, GROWN = 1.2, 8.0, 3  # px; stars are told from what surrounds them, and grown by so much
+BOX = 33  # px; what is wider changes with the sky
 SURE = 3.0  # standard errors from which the halves agree on a bin
 MOVED = 0.1  # H from which pattern and sky can be told apart
 STEADY = 0.2  # px by which offsets may differ over the field to be taken for one
@@ -125,8 +126,9 @@ class Carried:
         residual[~good] = 0
         residual -= np.float32(residual.sum(dtype=float) / max(good.sum(), 1))
         good &= np.abs(residual) < CLIP * sigma
-        residual *= np.float32(weight * placement.transparency / abs(np.linalg.det(placement.matrix[:, :2])))
         residual *= good
+        level(residual, good)
+        residual *= np.float32(weight * placement.transparency / abs(np.linalg.det(placement.matrix[:, :2])))
         back = functools.partial(carried_back, matrix=placement.matrix, distortion=placement.distortion)
         self._sum += back(residual, kernel=cv2.INTER_LANCZOS4, origin=self._origin)
         self._share += np.float32(weight) * back(good.view(np.uint8), kernel=cv2.INTER_NEAREST, origin=self._origin)
@@ -135,6 +137,22 @@ class Carried:
     def mean(self) -> np.ndarray:
         """Mean residual; less where fewer than half of the exposures could be looked at."""
         return self._sum / np.maximum(self._share, np.float32(0.5 * max(self._most, 1e-9)))
+
+
+def level(residual: np.ndarray, good: np.ndarray) -> None:
+    """Take what is wider than `BOX` off a residual, in place: the sky's gradient is not what the mean's was.
+
+    Where not all exposures count, at borders and beside stars, the detector would seem to have it.
+
+    Parameters
+    ----------
+    residual : float32 ndarray, shape (h, w)
+        0 where it does not count.
+    good : ndarray of bool, shape (h, w)
+        What counts.
+    """
+    around, share = (cv2.blur(image, (BOX, BOX)) for image in (residual, good.astype(np.float32)))
+    residual -= good * around / np.maximum(share, np.float32(0.01))
 
 
 def carried_back(image: np.ndarray, matrix, distortion, kernel: int, origin: tuple[int, int] = (0, 0)) -> np.ndarray:
