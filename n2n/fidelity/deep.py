@@ -21,20 +21,15 @@ from n2n.errors import UserError
 from n2n.fidelity.ground import BRIGHT, UNLIKELY, sky_noise
 from n2n.fidelity.risk import gain_of
 from n2n.fidelity.zones import NEAR_SATURATED, ZONES, divide
-from n2n.formats.flags import NO_DATA, SATURATED
 from n2n.group.group import Group
+from n2n.group.others import Parts, apart, moved, placed
 from n2n.group.split import halves_of, parts_of
 from n2n.sky.background import match_sky, subtract_plane
-from n2n.sky.distortion import distort
-from n2n.sky.match import Match, NoMatch, match_stars
+from n2n.sky.match import Match
 from n2n.sky.scatter import noise_model
 from n2n.sky.seeing import Matcher, filtered
-from n2n.sky.stars import measure_stars
-from n2n.sky.warp import warp
 
-SHALLOW = 0.5  # of the usual depth; where deep exposures are fewer they do not judge
 SMOOTH = 32.0  # px, sigma: what is smoother the flats of either stack know no better than the other's
-FEWEST = 4  # exposures of a deep stack
 ROUNDS = 2  # in which scale and seeing are found
 TOO_BRIGHT, GLARE = 30, 8  # sigma of the stack, px: light above, and so far around, is left out
 LIKELY = 0.03  # share of a template by which two stacks differ in scale, seeing and place
@@ -116,26 +111,6 @@ def told_by(deep: Group, group: Group, denoised, stack, depth, usable, zones=Non
     }, chosen
 
 
-def apart(group: Group, deep: Group) -> None:
-    """Raise UserError when a deep stack shares exposures with the group that it is to judge, or has too few."""
-    own = {key for exposure in group.exposures for key in _keys(exposure)}
-    shared = [exposure.name for exposure in deep.exposures if own.intersection(_keys(exposure))]
-    if shared:
-        names = ", ".join(shared[:3]) + (f" and {len(shared) - 3} more" if len(shared) > 3 else "")
-        raise UserError(
-            f"{deep.path} holds exposures that are also in {group.path}: {names}; what had a part in an image cannot "
-            "judge it: stack the others in a folder of their own, without these files below its data/raw"
-        )
-    if len(deep.exposures) < FEWEST:
-        raise UserError(f"{deep.path} holds {len(deep.exposures)} exposures; to judge, {FEWEST} or more are needed")
-
-
-def _keys(exposure) -> list:
-    """What tells an exposure: its bytes; and, of another copy, when it began and through which filter."""
-    begun = [(exposure.date_obs, exposure.filter)] if exposure.date_obs else []
-    return [*([exposure.sha256] if exposure.sha256 else []), *begun]
-
-
 def brought(deep: Group, group: Group, stack, depth, usable) -> Deep:
     """Bring deep exposures to the grid, scale, sky and seeing of a stack.
 
@@ -151,7 +126,8 @@ def brought(deep: Group, group: Group, stack, depth, usable) -> Deep:
     match, sigma = placed(stack, group.saturated, deep), sky_noise(group, depth)
 
     def placed_part(mean, own_depth):
-        part, lacking = moved(mean, own_depth, deep.saturated, match, group.shape)
+        part, lacking, full = moved(mean, own_depth, deep.saturated, match, group.shape)
+        lacking |= ndimage.binary_dilation(full, iterations=NEAR_SATURATED)
         return part / np.float32(match.flux_ratio), lacking
 
     everything = np.arange(len(deep.exposures))
@@ -177,7 +153,7 @@ def brought(deep: Group, group: Group, stack, depth, usable) -> Deep:
             air.append((found[0] + found[1]) / 2)
             halves = tuple(filtered(half, air[-1]) for half in halves)
             light = (halves[0] + halves[1]) / 2
-    parts = _Parts(stack)
+    parts = Parts(stack)
     for chosen, _ in parts_of(deep, everything, everything[:0]):
         mean, own_depth, _ = deep.mean(chosen)
         part, lacking = placed_part(mean, own_depth)
@@ -186,79 +162,6 @@ def brought(deep: Group, group: Group, stack, depth, usable) -> Deep:
         subtract_plane(part, match_sky(part, light, usable & ~lacking))
         parts.add(part + smooth, np.where(lacking, 0, np.median(own_depth[own_depth > 0])))
     return Deep(light + smooth, usable & parts.enough(), parts.error, match, smooth)
-
-
-class _Parts:
-    """Sums of parts of the deep exposures, from which products of different ones follow.
-
-    Parameters
-    ----------
-    about : ndarray, shape (h, w)
-        What they are like, so that squares stay small.
-    """
-
-    def __init__(self, about):
-        self._about = about
-        self._depth, self._total, self._own, self._first, self._second = np.zeros((5, *about.shape), np.float32)
-
-    def add(self, part, depth):
-        difference = part - self._about
-        self._depth += depth
-        self._total += depth * difference
-        self._own += depth**2
-        self._first += depth**2 * difference
-        self._second += (depth * difference) ** 2
-
-    def enough(self):
-        """Where parts overlap as they usually do."""
-        pairs = self._depth**2 - self._own
-        return pairs > SHALLOW**2 * pairs.max()
-
-    def error(self, image):
-        """Mean of (image - p_i) (image - p_j) over all pairs of different parts."""
-        off, pairs = image - self._about, self._depth**2 - self._own
-        products = (self._depth * off - self._total) ** 2 - (self._own * off**2 - 2 * self._first * off + self._second)
-        return products / np.where(pairs > 0, pairs, 1)
-
-
-def placed(stack, saturated, deep: Group) -> Match:
-    """How the grid of a stack lies on that of deep exposures, by the stars of both.
-
-    Parameters
-    ----------
-    stack, saturated : ndarray, shape (h, w)
-        The stack, sky subtracted, and its saturated pixels.
-    deep : Group
-        The deep exposures.
-    """
-    stars = [
-        measure_stars(np.nan_to_num(image).astype(np.float32), ~np.isfinite(image), full).stars
-        for image, full in ((stack, saturated), (deep.mean()[0], deep.saturated))
-    ]
-    try:
-        return match_stars(*stars)
-    except NoMatch as error:
-        raise UserError(f"{deep.path} shows another sky: {error}; give a deep stack of the same field") from error
-
-
-def moved(mean, depth, saturated, match: Match, shape) -> tuple[np.ndarray, np.ndarray]:
-    """An image of deep exposures, resampled once, and where it must not judge: shallow, or near saturated pixels.
-
-    Parameters
-    ----------
-    mean, depth, saturated : ndarray, shape (h, w)
-        Of the deep exposures, on their own grid.
-    match : Match
-        How the grid of `shape` lies on it.
-    shape : (int, int)
-        Of the result.
-    """
-    shallow = ~np.isfinite(mean) | (depth < SHALLOW * np.median(depth[depth > 0]))
-    flags = (shallow * NO_DATA | saturated * SATURATED).astype(np.uint8)
-    bend = None if match.distortion is None else functools.partial(distort, distortion=match.distortion)
-    image, flags = warp(np.nan_to_num(mean).astype(np.float32), flags, match.matrix, shape, bend)
-    near = ndimage.binary_dilation((flags & SATURATED) > 0, iterations=NEAR_SATURATED)
-    return image, near | ((flags & NO_DATA) > 0)
 
 
 def weight_of(group: Group, depth, light, usable) -> np.ndarray:

@@ -19,7 +19,7 @@ def product_against(deep: Group, group: Group, images: dict, held_out) -> dict:
         The other exposures, and those that were stacked.
     images : dict of ndarray, shape (h, w)
         ``judged`` and ``full`` of candidate.h5: what was made of A and B, and of all exposures.
-    held_out : int ndarray
+    held_out : int ndarray, shape (n,)
         Exposures of C.
 
     Returns

@@ -8,7 +8,7 @@ from observed import FWHM, NEBULA, PLACES, SHAPE, flux_of, light_of, noise
 from scipy import ndimage
 
 from n2n.errors import UserError
-from n2n.fidelity.deep import apart, brought, told_by
+from n2n.fidelity.deep import brought, told_by
 from n2n.fidelity.risk import true_gain
 
 FLUXES = flux_of(np.geomspace(10, 120, len(PLACES)))
@@ -108,21 +108,6 @@ def test_parts_carry_no_noise_into_each_other(night):
     found = brought(night.deep, night.group, night.stack, night.depth, ALL)
     error, own = found.error(np.where(found.usable, TRUTH, 0)), (found.light - TRUTH) ** 2
     assert abs(error[found.usable].mean()) < 0.01 < own[found.usable].mean()
-
-
-def test_exposures_that_had_a_part_are_named(night):
-    deep = deep_series(count=6)
-    deep.exposures[2].sha256 = night.group.exposures[0].sha256
-    with pytest.raises(UserError, match=r"deep2\.fits; what had a part"):
-        apart(night.group, deep)
-    again = deep_series(count=6)
-    for one in (again.exposures[4], night.group.exposures[0]):
-        one.date_obs = "2026-10-03T22:00:00"
-    try:
-        with pytest.raises(UserError, match=r"deep4\.fits"):
-            apart(night.group, again)
-    finally:
-        night.group.exposures[0].date_obs = ""
 
 
 def test_too_few_exposures_and_another_sky_are_refused(night):
