@@ -45,7 +45,8 @@ class Answer:
     Attributes
     ----------
     place : float32 ndarray, shape (h, w)
-        Expected squared error over VAR of the stack, relative to the mean of the class of brightness.
+        Expected squared error over VAR of the stack, relative to the mean of the class of brightness; 1 where nothing
+        is known.
     share, error : ndarray, shape (classes,)
         Mean of a class: expected squared error over VAR of the stack, with its standard error; NaN where unknown.
     """
@@ -72,8 +73,11 @@ def answer_to_more(stacks, denoised, depths, variance, classes, usable, fwhm: fl
         Of stars, px.
     """
     (part, stack), (judged, full), (some, depth) = stacks, denoised, depths
-    added = depth - some
+    count, added = len(BRIGHTNESSES) + 1, depth - some
     told = usable & np.isfinite(stack - part) & np.isfinite(full - judged) & (variance > 0) & (added > LITTLE * depth)
+    if told.sum() < FEWEST:
+        unknown = np.full(count, np.nan)
+        return Answer(np.ones(variance.shape, np.float32), unknown, unknown)
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = np.sqrt(np.where(told, some / added, 0) / variance)
         seen, given = (
@@ -81,29 +85,29 @@ def answer_to_more(stacks, denoised, depths, variance, classes, usable, fwhm: fl
             for change in (stack - part, full - judged)
         )
         left = np.nan_to_num(np.clip((stack - full) / np.sqrt(variance), -5, 5)).astype(np.float32)
-    width = fwhm / 2.3548
+    product, width = seen * given, fwhm / 2.3548
+    del seen
     passed = _around(given**2, told, width)
-    faint = told & (classes == 0)
-    sky = faint if faint.any() else told
-    passed = np.sqrt(passed + FLOOR * (passed.mean(where=sky) if sky.any() else 1) + np.float32(1e-9))
+    del given
+    sky = told & (classes == 0)
+    if sky.sum() < FEWEST:
+        sky = told
+    passed = np.sqrt(passed + np.float32(FLOOR * np.mean(passed[sky])))
     left = ndimage.gaussian_filter(left, width)
-    left /= max(robust_sigma(left[sky]), 1e-9) if sky.any() else 1
-    cells = np.digitize(ndimage.gaussian_filter(left, 1.0), EDGES)
+    left /= max(robust_sigma(left[sky]), 1e-9)
+    cells = np.digitize(ndimage.gaussian_filter(left, 1.0), EDGES).astype(np.int8)
     bump = ndimage.gaussian_filter(np.exp(np.clip(left, 0, HIGHEST)), 1.0)
-    terms = [passed, passed * bump, passed * bump**2]
-    product = seen * given
-    count = len(BRIGHTNESSES) + 1
+    del left, sky
     place, shares, errors = np.ones(variance.shape, np.float32), np.full(count, np.nan), np.full(count, np.nan)
     for index in range(count):
         chosen = told & (classes == index)
         if chosen.sum() < FEWEST:
             continue
         shares[index], errors[index] = _mean(product, chosen)
-        if (weights := _fitted(product, terms, cells, chosen)).any():
-            here = classes == index
-            spread = sum(weight * term[here] for weight, term in zip(weights, terms, strict=True))
-            mean = sum(weight * term[chosen].mean() for weight, term in zip(weights, terms, strict=True))
-            place[here] = np.clip(spread / mean, LEAST, MOST)
+        weights = _fitted(product[chosen], passed[chosen], bump[chosen], cells[chosen])
+        if weights.any():
+            expected = _expected(weights, passed[chosen], bump[chosen])
+            place[chosen] = np.clip(expected / expected.mean(), LEAST, MOST)
     return Answer(place, shares, errors)
 
 
@@ -113,16 +117,22 @@ def _around(values, known, width):
     return ndimage.gaussian_filter(np.where(known, values, 0), width) / np.maximum(near, 0.01)
 
 
-def _fitted(product, terms, cells, chosen):
-    """Weights of the terms, from the sums over cells."""
-    rows, sums = [], []
-    for cell in range(len(EDGES) + 1):
-        inside = chosen & (cells == cell)
-        if (pixels := inside.sum()) > FEW:
-            error = np.std(product[inside]) * np.sqrt(pixels) + 1e-12
-            rows.append([term[inside].sum(dtype=np.float64) / error for term in terms])
-            sums.append(product[inside].sum(dtype=np.float64) / error)
-    return nnls(np.array(rows), np.array(sums))[0] if rows else np.zeros(len(terms))
+def _expected(weights, passed, bump):
+    """V of the module's formula; a, b, c are `weights`."""
+    return passed * (weights[0] + bump * (weights[1] + bump * weights[2]))
+
+
+def _fitted(product, passed, bump, cells) -> np.ndarray:
+    """The weights a, b, c of V, from sums over cells; arrays of shape (n,), one value a pixel."""
+    count = len(EDGES) + 1
+    sums, squares, *design = (
+        np.bincount(cells, values, count)
+        for values in (product, product**2, passed, passed * bump, passed * bump**2)
+    )  # fmt: skip
+    pixels = np.bincount(cells, minlength=count)
+    enough = pixels > FEW
+    error = np.sqrt(np.maximum(squares - sums**2 / np.maximum(pixels, 1), 1e-20))[enough]
+    return nnls(np.transpose(design)[enough] / error[:, None], sums[enough] / error)[0]
 
 
 def _mean(values, chosen) -> tuple[float, float]:

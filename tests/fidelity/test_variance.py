@@ -82,4 +82,4 @@ def test_nothing_is_told_where_no_exposures_were_added_or_few_pixels_are():
     part[50:60], stack[50:60] = np.nan, np.nan
     found = answer((part, stack), (part / 4, stack / 4), few)
     assert np.isfinite(found.share[0]) and np.isnan(found.share[3]) and (found.place[few == 3] == 1).all()
-    assert np.isfinite(found.place).all() and (found.place > 0).all()
+    assert np.isfinite(found.place).all() and (found.place > 0).all() and (found.place[50:60] == 1).all()
