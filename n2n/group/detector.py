@@ -126,10 +126,33 @@ def kept_of(exposures: list[Exposure], weights, part, shape: tuple[int, int]) ->
     return together([exposures[index].placement.matrix for index in part], weights[part], shape)
 
 
-def least_of(weights: np.ndarray, pointings: np.ndarray | None = None) -> float:
-    """Share of independent noise that stays in a weighted mean; of what is independent between pointings, with them."""
-    sums = weights if pointings is None else np.bincount(np.unique(pointings, return_inverse=True)[1], weights)
-    return float(np.sum(sums**2) / np.sum(weights) ** 2)
+def kept_between(exposures: list[Exposure], weights, pointings, part, shape: tuple[int, int]) -> np.ndarray:
+    """What of `kept_of` comes of pairs of exposures at different pointings.
+
+    What those of one pointing share, the scatter of pointings shows, and they are in one block.
+
+    Parameters
+    ----------
+    exposures : list of Exposure
+        All of the group.
+    weights, pointings : ndarray, shape (n,)
+        What they count, and where they are.
+    part : int ndarray, shape (k,)
+        Places among them.
+    shape : (int, int)
+        Height and width of what is looked at.
+    """
+    kept, whole = kept_of(exposures, weights, part, shape), weights[part].sum()
+    for pointing in np.unique(pointings[part]):
+        own = part[pointings[part] == pointing]
+        share = np.float32((weights[own].sum() / whole) ** 2)
+        kept -= share if len(own) == 1 else share * kept_of(exposures, weights, own, shape)
+    return kept
+
+
+def least_of(weights: np.ndarray) -> float:
+    """Share of independent noise that stays in a weighted mean."""
+    return float(np.sum(weights**2) / np.sum(weights) ** 2)
 
 
 def find_pattern(samples: tuple[Samples, Samples], placed: list[Exposure], weighing, memory_mb: float):
@@ -203,13 +226,12 @@ def shares(halves: Halves, placed: list[Exposure], weighing, known) -> dict:
         ``share`` and ``share_error`` of what different pointings share of the pattern; ``left`` of it when it is taken
         off; ``drop``, by which the stack's variance falls then.
     """
-    found, weights = halves.found, weighing.weights
-    kept = kept_of(placed, weights, np.arange(len(placed)), halves.shape)
+    found, weights, every = halves.found, weighing.weights, np.arange(len(placed))
     noise = found.noise_of_mean * least_of(weights) / least_of(weights[known])
-    least = least_of(weights, weighing.pointings)
-    share, error = shared_of(found, kept, least, noise, sure=True)
-    drop = shared_by(found.sure[found.which] - found.left, kept, 0.0, noise)
-    return {"share": share, "share_error": error, "left": shared_by(found.left, kept, least, noise), "drop": drop}
+    between = kept_between(placed, weights, weighing.pointings, every, halves.shape)
+    share, error = shared_of(found, between, noise, sure=True)
+    drop = shared_by(found.sure[found.which] - found.left, kept_of(placed, weights, every, halves.shape), noise)
+    return {"share": share, "share_error": error, "left": shared_by(found.left, between, noise), "drop": drop}
 
 
 def every_other(pointings: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from n2n.group.detector import FEW, FEWEST, MOVED, STILL, carried_halves, every_other, kept_of, least_of, middle
+from n2n.group.detector import FEW, FEWEST, MOVED, STILL, carried_halves, every_other, kept_between, least_of, middle
 from n2n.group.group import Group
 from n2n.sky.detector import shared_of
 
@@ -75,8 +75,8 @@ def shared_in_stack(group: Group, chosen: np.ndarray | None = None) -> SharedErr
         return SharedError(np.nan, np.nan, note=STILL)
     own = least_of(weights[chosen])
     noise = halves.found.noise_of_mean * own / least_of(weights[np.concatenate(parts)])
-    least = least_of(weights[chosen], group.pointings[chosen])
-    value, error = shared_of(halves.found, kept_of(group.exposures, weights, chosen, halves.shape), least, noise)
+    between = kept_between(group.exposures, weights, group.pointings, chosen, halves.shape)
+    value, error = shared_of(halves.found, between, noise)
     # In units of the variance, which is larger where exposures are fewer.
     left = taken["left"] * least_of(weights) / own if "rms_sigma" in taken else 0.0
     return SharedError(value + left, error, left)

@@ -280,24 +280,20 @@ def pattern_of(carried: list[np.ndarray], counts: tuple[float, float], found: Ag
     return fft.irfft2(fft.rfft2(mean) * share.astype(np.float32), mean.shape).astype(np.float32)
 
 
-def shared_by(power: np.ndarray, kept: np.ndarray, least: float, noise: float) -> float:
-    """Variance that a pattern puts into a mean beyond as much independent noise, over that of the mean's noise.
+def shared_by(power: np.ndarray, kept: np.ndarray, noise: float) -> float:
+    """Variance that a pattern puts into a mean, over that of the mean's noise.
 
     Parameters
     ----------
     power, kept : ndarray, shape (h, w // 2 + 1)
-        Power of the pattern a mode, and `together` of the exposures of the mean.
-    least : float
-        Share that stays of independent noise: sum(weights^2) / sum(weights)^2.
+        Power of the pattern a mode, and `together` of the exposures of the mean, or a part of it.
     noise : float
         Variance of the mean a mode.
     """
-    return float(np.mean(power * (kept - np.float32(least))) / noise)
+    return float(np.mean(power * kept) / noise)
 
 
-def shared_of(
-    found: Agreement, kept: np.ndarray, least: float, noise: float, sure: bool = False
-) -> tuple[float, float]:
+def shared_of(found: Agreement, kept: np.ndarray, noise: float, sure: bool = False) -> tuple[float, float]:
     """The same from what halves agree upon, with its standard error.
 
     Parameters
@@ -305,13 +301,13 @@ def shared_of(
     found : Agreement
         Tells the power.
     kept : ndarray, shape (h, w // 2 + 1)
-        `together` of the exposures of the mean.
-    least, noise : float
+        As for `shared_by`.
+    noise : float
         As for `shared_by`.
     sure : bool
         Whether only bins count on which the halves agree beyond chance.
     """
-    counts = _summed(kept - np.float32(least), found.which) / kept.size / noise
+    counts = _summed(kept, found.which) / kept.size / noise
     if sure:
         counts *= found.sure > 0
     return float(np.sum(counts * found.power)), float(np.sqrt(np.sum((counts * found.error) ** 2)))

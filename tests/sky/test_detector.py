@@ -38,11 +38,8 @@ def white(strength, seed=9):
 
 
 def share(offsets, found):
-    kept, least = (
-        together([placed(offset).matrix for offset in offsets], np.ones(len(offsets)), SHAPE),
-        1 / len(offsets),
-    )
-    return shared_of(found, kept, least, found.noise_of_mean)
+    kept = together([placed(offset).matrix for offset in offsets], np.ones(len(offsets)), SHAPE) - 1 / len(offsets)
+    return shared_of(found, kept, found.noise_of_mean)
 
 
 def true_share(offsets, pattern):
@@ -92,8 +89,8 @@ def test_what_stays_of_a_pattern_is_known():
     pattern = white(0.5)
     carried, found = halves(DRIFT, pattern)
     left = pattern - pattern_of(carried, COUNTS, found)
-    kept, least = together([placed(offset).matrix for offset in DRIFT], np.ones(16), SHAPE), 1 / 16
-    told = shared_by(found.left, kept, least, found.noise_of_mean)
+    kept = together([placed(offset).matrix for offset in DRIFT], np.ones(16), SHAPE) - 1 / 16
+    told = shared_by(found.left, kept, found.noise_of_mean)
     assert told == pytest.approx(true_share(DRIFT, left), rel=0.25)
     assert 0 < told < 0.9 * share(DRIFT, found)[0]
 
