@@ -8,8 +8,8 @@ import numpy as np
 from n2n.fidelity import gates
 from n2n.fidelity.changed import Changed, changed_sources, cut_outs
 from n2n.fidelity.claim import Claim, claimed
+from n2n.fidelity.doubts import doubts_of
 from n2n.fidelity.errors import single_exposure
-from n2n.fidelity.gates.detector import is_found
 from n2n.fidelity.gates.flux import star_flux
 from n2n.fidelity.gates.gain import WHOLE
 from n2n.fidelity.gates.gate import FAIL, PASS, Verdict, overall
@@ -140,18 +140,8 @@ def judge(group: Group, stack: dict, candidate: Candidate, injected: dict, setti
         return Judgement(
             stack["IMAGE"], stack["VAR"], stack["MASK"], proctype, facts | decided, changed, shown
         )  # fmt: skip
-    if is_found(shared):
-        decided["qastat"] = "WARN"
-        decided["reason"] = (
-            f"the detector's own pattern is {shared.value:.1%} of the stack's variance, and the held-out exposures "
-            "have it, too: what looks like structure may be of the detector; dither, and take more calibration frames"
-        )
-    if candidate.untrained:
-        decided["qastat"] = "WARN"
-        decided["reason"] = (
-            f"{candidate.untrained}: denoised by the network that comes with n2n, not trained on them; "
-            f"{len(ground.held_out)} held-out exposures prove little"
-        )
+    if doubts := doubts_of(group, shared, candidate.untrained, len(ground.held_out)):
+        decided |= {"qastat": "WARN", "reason": "; ".join(doubts)}
     decided["error_by_brightness"] = {
         "edges_sigma": list(BRIGHTNESSES),
         "error_over_stack": claim.error_over_stack.tolist(),

@@ -90,7 +90,8 @@ def run(args) -> None:
     before_after_png(folder / "before_after.png", stack["IMAGE"], image, facts)
     preview_png(folder / "preview.png", image, like=stack["IMAGE"])
     write_json(folder / "assessment.json", facts)
-    logger.info("%s: %s", facts["qastat"], facts.get("headline") or facts["reason"])
+    said = [text for text in (facts.get("headline"), facts["reason"]) if text]
+    logger.info("%s: %s", facts["qastat"], "; ".join(said))
 
 
 def candidate_of(file, model: dict, settings: dict) -> Candidate:

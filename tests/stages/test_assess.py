@@ -12,11 +12,12 @@ from PIL import Image
 from reported import faults
 from scipy import ndimage
 
-from n2n.fidelity import claim
+from n2n.fidelity import claim, doubts
 from n2n.fidelity.errors import BEYOND
 from n2n.formats import flags as bits
 from n2n.formats import sealed
 from n2n.formats.tables import write_json
+from n2n.report.words import reasons_of, said_of
 from n2n.sky.photometry import find_stars
 
 HDUS = ["PRIMARY", "MASK", "VAR", "COVERAGE", "STACK", "PROVENANCE"]
@@ -289,6 +290,16 @@ def test_what_the_prior_denoised_alone_is_shipped_with_a_warning(night, tmp_path
     assert (facts["qastat"], facts["product"]) == ("WARN", "DENOISED") and "only 9 exposures" in facts["reason"]
     header = fits.getheader(tmp_path / "p" / "denoised.fits")
     assert (header["QASTAT"], header["PROCTYPE"], header["DNTRAIN"]) == ("WARN", "DENOISED", "pretrained")
+
+
+def test_a_night_without_dithers_and_darks_is_shipped_with_a_warning(night, tmp_path, monkeypatch):
+    monkeypatch.setattr(doubts, "is_unseen", lambda group: True)
+    facts = night.assess(night.good, tmp_path / "denoised.fits")
+    assert (facts["qastat"], facts["product"]) == ("WARN", "DENOISED") and "hardly moved" in facts["reason"]
+    header = fits.getheader(tmp_path / "denoised.fits")
+    assert (header["QASTAT"], header["PROCTYPE"]) == ("WARN", "DENOISED") and "dither" in header["QAREASON"]
+    assert reasons_of(facts)[0].startswith("The telescope was hardly moved")
+    assert said_of(facts) == "Denoised, little proven"
 
 
 def test_a_refused_candidate_ships_the_stack_with_the_reason(night, tmp_path):
