@@ -4,6 +4,7 @@ import ast
 import csv
 import json
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -192,3 +193,21 @@ def test_figures_of_strange_nights_survive_their_file_and_make_a_page(tmp_path, 
     assert "7 of 8, 0.71-1.14 (0.97-1.48)" in page
     assert reached.endswith("robust χ² of VAR 0.8-1.2 in 14 of 16 cells, 0.71 to 1.14 in all")
     assert "nan" not in page
+
+
+def test_draws_of_a_deep_night_follow_each_other_and_their_figures_make_a_page(monkeypatch):
+    monkeypatch.setattr(sys, "path", [str(BENCHMARKS / "deep"), *sys.path])
+    program = runpy.run_path(str(BENCHMARKS / "deep/run.py"))
+    lights = [f"{number:03d}.fits" for number in range(110)]
+    draws = program["drawn"](lights, 24, 3)
+    assert [draw[0] for draw in draws] == ["014.fits", "043.fits", "072.fits"]
+    assert all(draw == lights[lights.index(draw[0]) :][:24] for draw in draws)
+    with pytest.raises(SystemExit, match="too few"):
+        program["drawn"](lights[:40], 24, 3)
+    gain = {"value": 5.0, "standard_error": 0.2, "pixels": 900}
+    told = gain | {"claimed": 6.0, "claimed_standard_error": 0.4, "pull": 2.4}
+    row = {"draw": "12 exposures, 1", "all": told, "background": told | {"pull": 1.0}, "extended": gain, "stars": told}
+    row |= {"used": 12, "exposures": 96, "verdict": "PASS", "area": 0.5, "smooth_sigma": 0.1}
+    text, reached = program["page"]([row])
+    assert reached.startswith("claims within two errors in 0 of 1 draws, off by +20 %") and "1 of 2" in reached
+    assert "| 12 exposures, 1 | 12 | 96 | 6.00 ± 0.40 | 5.00 ± 0.20 | +20 % | +2.4 | PASS | 50% | 0.10 |" in text
