@@ -26,6 +26,7 @@ NARROW, AROUND, GROWN = 1.2, 8.0, 3  # px; stars are told from what surrounds th
 BOX = 33  # px; what is wider changes with the sky
 SURE = 3.0  # standard errors from which the halves agree on a bin
 MOVED = 0.1  # H from which pattern and sky can be told apart
+TOLD = 0.3  # mean H of a bin of rows or columns from which it stands for itself
 STEADY = 0.2  # px by which offsets may differ over the field to be taken for one
 
 
@@ -224,12 +225,29 @@ def together(matrices: list[np.ndarray], weights: np.ndarray, shape: tuple[int, 
     return total / np.float32(offsets.shape[2])
 
 
-def bins(shape: tuple[int, int]) -> np.ndarray:
-    """Which bin a frequency is of: a ring, rows alone, columns alone, or (the last) the level; uint8, as ``rfft2``."""
+def bins(shape: tuple[int, int], transfer: np.ndarray) -> np.ndarray:
+    """Which bin a frequency is of: a ring, rows alone, columns alone, or (the last) the level.
+
+    Rows under a drift along them, or columns, cannot be told from the sky; they are taken for a part of their rings.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Height and width of the image.
+    transfer : ndarray, shape (h, w // 2 + 1)
+        H of the module's formula.
+
+    Returns
+    -------
+    uint8 ndarray, shape (h, w // 2 + 1)
+    """
     down, across = np.abs(fft.fftfreq(shape[0]))[:, None], fft.rfftfreq(shape[1])[None]
     found = np.minimum(np.hypot(down, across) / WIDTH, RADIAL - 1).astype(np.uint8)
     for first, frequency, line in ((RADIAL, down, np.s_[:, :1]), (RADIAL + LINES, across, np.s_[:1])):
-        found[line] = first + np.minimum(frequency * 2 * LINES, LINES - 1).astype(np.uint8)
+        own = np.minimum(frequency * 2 * LINES, LINES - 1).astype(np.uint8)
+        for number in range(LINES):
+            if transfer[line][own == number].mean() > TOLD:
+                found[line][own == number] = first + number
     found[0, 0] = RADIAL + 2 * LINES
     return found
 
@@ -253,7 +271,7 @@ def agreement(carried: list[np.ndarray], kept: list[np.ndarray], counts: tuple[f
     transfers = [1 - one for one in kept]
     both = transfers[0] * transfers[1]
     common = np.float32(counts[0]) * transfers[0] + np.float32(counts[1]) * transfers[1]
-    which = bins(carried[0].shape)
+    which = bins(carried[0].shape, common)
     norm = np.maximum(_summed(both**2, which), 1e-9)
     power = _summed(both * cross, which) / norm
     error = np.sqrt(_summed((both * (cross - power[which] * both)) ** 2, which)) / norm
