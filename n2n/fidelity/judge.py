@@ -102,7 +102,9 @@ def judge(group: Group, stack: dict, candidate: Candidate, injected: dict, setti
     sky, full_depth = np.float32(group.facts.sky), group.depth()
     full = candidate.read("full")
     shared = shared_in_stack(group, ground.rest)
-    unseen = max(0.0, np.nan_to_num(shared.value)) + hidden_of(group, stack["IMAGE"] - sky, stack["VAR"])
+    # What is measured on the detector holds the masters' noise; where nothing moved only the masters tell.
+    told = np.isfinite(shared.value)
+    unseen = max(0.0, shared.value) if told else hidden_of(group, stack["IMAGE"] - sky, stack["VAR"])
     claim, found = claimed(ground, judged, full, stack["VAR"], full_depth, float(unseen))
     alone = single_exposure(
         group, candidate.single, candidate.held_out, candidate.read("single"), judged, full,

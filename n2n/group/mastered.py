@@ -44,7 +44,9 @@ def hidden_variance(group: Group, light: np.ndarray) -> np.ndarray | None:
     float32 ndarray, shape (h, w)
         None where there is nothing to add.
     """
-    noise, share = group.facts.masters, hidden_share(group)
+    noise, share, pattern = group.facts.masters, hidden_share(group), group.facts.pattern
+    if pattern.get("share"):
+        share *= min(1.0, pattern["left"] / pattern["share"])  # `pairs` took the rest off
     if not noise or share < 1e-3:
         return None
     kept = np.average([e.placement.noise_kept for e in group.exposures], weights=group.weights)

@@ -23,7 +23,7 @@ def group_of(shifts):
         replace(Exposure.from_row({"path": f"{index}.fits"}), placement=placement)
         for index, placement in enumerate(placements)
     ]
-    facts = SimpleNamespace(masters={"zero": ZERO, "flat": FLAT}, sky=SKY)
+    facts = SimpleNamespace(masters={"zero": ZERO, "flat": FLAT}, sky=SKY, pattern={})
     units = pointings([placement.matrix for placement in placements])
     return SimpleNamespace(exposures=exposures, facts=facts, weights=np.ones(len(shifts)), pointings=units, shape=SHAPE)
 
@@ -54,6 +54,13 @@ def test_dithers_hide_nothing():
     shifts = np.random.default_rng(2).uniform(-12, 12, (24, 2))
     assert hidden_share(group_of(shifts)) < 0.01
     assert hidden_variance(group_of([(3 * i, -2 * i) for i in range(24)]), np.zeros(SHAPE)) is None
+
+
+def test_what_pairs_took_off_is_not_counted():
+    group, light = group_of(np.zeros((12, 2))), np.zeros(SHAPE)
+    whole = hidden_variance(group, light)
+    group.facts.pattern = {"share": 0.04, "left": 0.01}
+    np.testing.assert_allclose(hidden_variance(group, light), whole / 4, rtol=1e-5)
 
 
 def test_unknown_masters_add_nothing():
